@@ -1,0 +1,34 @@
+//! What a crew may refer to: names of models and tools. Built by the binary, read by whoever validates a crew.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ToolSpec;
+
+/// Models and tools by name.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    /// What an agent without `llm` uses.
+    pub default_model: Option<String>,
+    /// Names under `[models]`.
+    pub model_aliases: BTreeSet<String>,
+    /// Providers that take `provider/model`.
+    pub providers: BTreeSet<String>,
+    /// Tools by name.
+    pub tools: BTreeMap<String, ToolSpec>,
+}
+
+impl Catalog {
+    /// Whether `llm: name` can be resolved: an alias, or `provider/model` of a known provider.
+    #[must_use]
+    pub fn knows_model(&self, name: &str) -> bool {
+        self.model_aliases.contains(name)
+            || name
+                .split_once('/')
+                .is_some_and(|(provider, model)| !model.is_empty() && self.providers.contains(provider))
+    }
+
+    /// Names for a suggestion: aliases, then `provider/…`.
+    pub fn model_names(&self) -> impl Iterator<Item = String> {
+        self.model_aliases.iter().cloned().chain(self.providers.iter().map(|p| format!("{p}/…")))
+    }
+}

@@ -1,0 +1,242 @@
+//! The two questions anyone asks of a failure: what do we do ([`Class`]), and what do we tell the user ([`Code`]).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::TaskId;
+
+/// What to do about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Try again after a backoff.
+    Transient,
+    /// Try again after a longer backoff.
+    Overloaded,
+    /// Try again when the provider's limit resets.
+    RateLimited,
+    /// Money or a day's quota is used up: trying again does not help.
+    Quota,
+    /// The same request will fail again.
+    Permanent,
+    /// One of our own limits is reached.
+    Exhausted,
+    /// Somebody asked for it.
+    Cancelled,
+    /// A mistake of ours.
+    Bug,
+}
+
+impl Class {
+    /// Whether another try of the same call can help.
+    #[must_use]
+    pub fn is_retryable(self) -> bool {
+        match self {
+            Self::Transient | Self::Overloaded | Self::RateLimited => true,
+            Self::Quota | Self::Permanent | Self::Exhausted | Self::Cancelled | Self::Bug => false,
+        }
+    }
+
+    /// The word used in the API and the logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Overloaded => "overloaded",
+            Self::RateLimited => "rate_limited",
+            Self::Quota => "quota",
+            Self::Permanent => "permanent",
+            Self::Exhausted => "exhausted",
+            Self::Cancelled => "cancelled",
+            Self::Bug => "bug",
+        }
+    }
+}
+
+/// A failure as it is stored and shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Stable word with a page in docs/errors.
+    pub code: Code,
+    /// What to do.
+    pub class: Class,
+    /// For people: names the thing, says why.
+    pub message: String,
+    /// The task it happened in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    /// How long whoever failed asked us to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+impl Failure {
+    /// A failure of no particular task.
+    #[must_use]
+    pub fn new(code: Code, class: Class, message: impl Into<String>) -> Self {
+        Self { code, class, message: message.into(), task: None, retry_after_ms: None }
+    }
+
+    /// The same, in a task.
+    #[must_use]
+    pub fn in_task(mut self, task: TaskId) -> Self {
+        self.task = Some(task);
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.task {
+            Some(task) => write!(f, "task `{task}`: {} ({})", self.message, self.code),
+            None => write!(f, "{} ({})", self.message, self.code),
+        }
+    }
+}
+
+/// A word that is no error code of this version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownCode(pub String);
+
+impl fmt::Display for UnknownCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is no error code", self.0)
+    }
+}
+
+impl std::error::Error for UnknownCode {}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+        /// What to tell the user: a stable word, each with a page `docs/errors/<word>.md`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The stable word.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The provider could not be reached; nothing was sent.
+    ModelUnreachable = "model_unreachable",
+    /// The provider did not answer in time.
+    ModelTimeout = "model_timeout",
+    /// The provider had an internal error.
+    ModelServerError = "model_server_error",
+    /// The provider is overloaded.
+    ModelOverloaded = "model_overloaded",
+    /// The provider's rate limit is reached.
+    ModelRateLimited = "model_rate_limited",
+    /// The provider's money or day limit is reached.
+    ModelQuota = "model_quota",
+    /// The provider refused the key.
+    ModelAuth = "model_auth",
+    /// The key may not do this.
+    ModelPermission = "model_permission",
+    /// The provider has no such model.
+    ModelNotFound = "model_not_found",
+    /// The prompt does not fit the model's window.
+    ContextLength = "context_length",
+    /// The provider refused the content.
+    ContentFilter = "content_filter",
+    /// The provider rejected the request.
+    ModelInvalidRequest = "model_invalid_request",
+    /// The provider answered something that is no answer.
+    ModelBadOutput = "model_bad_output",
+    /// The answer broke off.
+    ModelStreamInterrupted = "model_stream_interrupted",
+    /// The model kept answering nothing.
+    EmptyAnswer = "empty_answer",
+    /// The model kept making the same tool call.
+    RepeatedToolCalls = "repeated_tool_calls",
+    /// No task of the crew produced a text.
+    NoOutput = "no_output",
+    /// A job's bound of model calls is reached.
+    TooManyModelCalls = "too_many_model_calls",
+    /// A job's bound of tool calls is reached.
+    TooManyToolCalls = "too_many_tool_calls",
+    /// The job ran longer than its `timeout_seconds`.
+    JobTimeout = "job_timeout",
+    /// The job was not finished before its `expires_at`.
+    JobExpired = "job_expired",
+    /// The job was cancelled.
+    JobCancelled = "job_cancelled",
+    /// The worker had a bug.
+    WorkerPanic = "worker_panic",
+    /// The crew version or its machine is not known to this release.
+    CrewUnavailable = "crew_unavailable",
+    /// The request is no well-formed JSON or HTTP.
+    InvalidRequest = "invalid_request",
+    /// A field has a value that it may not have.
+    ValidationFailed = "validation_failed",
+    /// A crew file or the configuration has mistakes.
+    InvalidCrew = "invalid_crew",
+    /// The capability is not there yet.
+    NotSupported = "not_supported",
+    /// The `Content-Type` is not JSON.
+    UnsupportedMediaType = "unsupported_media_type",
+    /// The body is too large.
+    PayloadTooLarge = "payload_too_large",
+    /// There is no such crew.
+    UnknownCrew = "unknown_crew",
+    /// There is no such thing.
+    NotFound = "not_found",
+    /// The route does not take this method.
+    MethodNotAllowed = "method_not_allowed",
+    /// The idempotency key was used with another body.
+    IdempotencyConflict = "idempotency_conflict",
+    /// The request took too long to arrive.
+    RequestTimeout = "request_timeout",
+    /// The requested events are no longer kept.
+    EventsPruned = "events_pruned",
+    /// The queue is full.
+    QueueFull = "queue_full",
+    /// The server is stopping.
+    Draining = "draining",
+    /// The store cannot answer.
+    StoreUnavailable = "store_unavailable",
+    /// A mistake of ours.
+    Internal = "internal",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Code {
+    type Err = UnknownCode;
+    fn from_str(word: &str) -> Result<Self, UnknownCode> {
+        Self::ALL.iter().copied().find(|c| c.as_str() == word).ok_or_else(|| UnknownCode(word.to_owned()))
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        // A job that failed under a newer release must still be readable by this one.
+        Ok(word.parse().unwrap_or(Self::Internal))
+    }
+}

@@ -1,0 +1,33 @@
+//! The nouns of Quarterdeck: plain data that every other crate speaks of.
+//!
+//! Nothing here does I/O, reads a clock or draws a number. Persisted shapes (journal entries, jobs) live here and are
+//! versioned; the shapes of the HTTP API live in `qd-gateway` and are converted, never shared.
+
+mod catalog;
+mod chat;
+mod failure;
+mod ids;
+mod job;
+mod journal;
+mod money;
+mod priority;
+mod status;
+mod time;
+mod tool;
+mod usage;
+
+pub use catalog::Catalog;
+pub use chat::{ChatReply, ChatRequest, Message, ProviderBlocks, StopReason, ToolChoice};
+pub use failure::{Class, Code, Failure, UnknownCode};
+pub use ids::{
+    AgentId, ConversationId, CrewName, CrewVersion, InvalidName, JobId, StepId, StepKind, TaskId, TenantId,
+    WorkerId,
+};
+pub use job::{Input, Job, JobOutput, Progress, TaskOutput};
+pub use journal::{Billed, Call, Delta, Entry, JOURNAL_VERSION, LogItem, Logged, Seq, Source};
+pub use money::NanoDollars;
+pub use priority::{InvalidPriority, Priority};
+pub use status::{JobStatus, UnknownStatus};
+pub use time::Timestamp;
+pub use tool::{ToolCall, ToolResult, ToolSpec};
+pub use usage::Usage;
