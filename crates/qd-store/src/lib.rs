@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The durable seam: what the gateway and the engine know of storage, and the backends behind it.
+//!
+//! Start at [`Store`] (the handle everyone holds), then `backend.rs` (the ports a backend implements) and `commands.rs`
+//! (what is asked and answered). `policy.rs` decides which job is next, for every backend alike.
+
+mod backend;
+mod commands;
+#[cfg(test)]
+mod conformance;
+mod embedded;
+mod error;
+mod live;
+mod memory;
+mod open;
+pub mod policy;
+mod query;
+mod sqlite;
+mod store;
+
+pub use backend::{Backend, Conversations, Crews, Jobs};
+pub use commands::{
+    Cancelled, Claimed, Enqueued, Fence, Finish, Idempotency, Incarnation, Lease, NewJob, OtherBody, Outcome,
+    Record, Refused, Revocation, Revoked, Tick, Turn, TurnRole,
+};
+pub use error::Error;
+pub use live::{Live, LiveEvent, LocalBus, Watch};
+pub use open::{Durability, Leases, Options, open};
+pub use query::{Cursor, InvalidCursor, JobQuery, Page, Published, Stats, StoredCrew};
+pub use store::Store;

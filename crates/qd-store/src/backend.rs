@@ -1,0 +1,98 @@
+//! The ports that a backend implements, by noun. All times come from the backend's clock; every method is durable when
+//! it returns (where the backend is durable at all); batches are atomic per item.
+//!
+//! Backends hold no metrics, tracing or retries: `store.rs` does that once, for all of them.
+
+use async_trait::async_trait;
+use qd_types::{
+    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
+};
+
+use crate::{
+    Cancelled, Claimed, Enqueued, Error, Fence, Finish, JobQuery, NewJob, Page, Published, Record, Refused,
+    Revocation, Stats, StoredCrew, Tick, Turn,
+};
+
+/// Everything a backend is.
+pub trait Backend: Jobs + Crews + Conversations {}
+
+impl<T: Jobs + Crews + Conversations> Backend for T {}
+
+/// Jobs: their queue, leases, journal and history.
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// Accepts jobs; one answer for each.
+    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, Error>;
+
+    /// Hands out up to `max` ready jobs under leases, fairly.
+    async fn claim(&self, worker: &WorkerId, max: usize) -> Result<Vec<Claimed>, Error>;
+
+    /// Says that the worker lives and holds these; answers those that it must let go of.
+    async fn renew(&self, worker: &WorkerId, held: Vec<(JobId, Fence)>) -> Result<Vec<Revocation>, Error>;
+
+    /// Appends to the jobs' logs; answers the last place of each.
+    async fn record(&self, records: Vec<Record>) -> Result<Vec<Result<Seq, Refused>>, Error>;
+
+    /// Ends attempts; answers the status of each job.
+    async fn finish(&self, finishes: Vec<Finish>) -> Result<Vec<Result<JobStatus, Refused>>, Error>;
+
+    /// Cancels a job that is not over.
+    async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancelled, Error>;
+
+    /// One bounded round of housekeeping: promotes, rescues, expires, prunes at most `limit` each. Any process may call it.
+    async fn tick(&self, limit: usize) -> Result<Tick, Error>;
+
+    /// One job.
+    async fn job(&self, tenant: &TenantId, job: JobId) -> Result<Option<Job>, Error>;
+
+    /// A page of jobs.
+    async fn jobs(&self, tenant: &TenantId, query: JobQuery) -> Result<Page, Error>;
+
+    /// Up to `limit` log items after a place; `None` if there is no such job.
+    async fn log(
+        &self,
+        tenant: &TenantId,
+        job: JobId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Option<Vec<Logged>>, Error>;
+
+    /// Counts, cheap enough for every health check.
+    async fn stats(&self) -> Result<Stats, Error>;
+}
+
+/// Published crew versions: immutable.
+#[async_trait]
+pub trait Crews: Send + Sync {
+    /// Stores a spec as the next version, unless the newest version has the same hash.
+    async fn publish(
+        &self,
+        tenant: &TenantId,
+        name: &CrewName,
+        hash: &str,
+        spec: &str,
+    ) -> Result<Published, Error>;
+
+    /// One version, the newest without a number.
+    async fn crew(
+        &self,
+        tenant: &TenantId,
+        name: &CrewName,
+        version: Option<CrewVersion>,
+    ) -> Result<Option<StoredCrew>, Error>;
+
+    /// The newest version of each crew, by name.
+    async fn crews(&self, tenant: &TenantId) -> Result<Vec<StoredCrew>, Error>;
+}
+
+/// Conversations: history that jobs share. Grows in the transaction that finishes a job.
+#[async_trait]
+pub trait Conversations: Send + Sync {
+    /// The newest `limit` messages, oldest of them first; nothing once the conversation's time is up.
+    async fn history(
+        &self,
+        tenant: &TenantId,
+        conversation: &ConversationId,
+        limit: usize,
+    ) -> Result<Vec<Turn>, Error>;
+}

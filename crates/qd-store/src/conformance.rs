@@ -1,0 +1,213 @@
+//! What every backend must do. A store behaviour is a case here first, then code in each backend.
+//!
+//! A backend joins with one `conformance_suite!` line. Cases get a [`Fixture`]: a store on a clock that they move.
+
+mod accept;
+mod conversations;
+mod lease;
+mod model;
+mod queries;
+mod queue;
+mod time;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use qd_env::{Env, ManualClock};
+use qd_types::{
+    Call, ChatReply, ConversationId, CrewName, CrewVersion, Entry, Input, JobId, LogItem, NanoDollars,
+    Priority, Progress, Source, StepId, StopReason, TaskId, TenantId, Usage, WorkerId,
+};
+
+use crate::{
+    Claimed, Enqueued, Fence, Finish, Idempotency, Leases, NewJob, Options, OtherBody, Outcome, Record,
+    Store, open,
+};
+
+/// A store, its clock, and a way to open it anew as after a restart.
+pub(crate) struct Fixture {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) env: Env,
+    pub(crate) options: Options,
+    _folder: tempfile::TempDir,
+}
+
+/// Makes options for a fresh store inside a folder.
+pub(crate) type Make = fn(&std::path::Path) -> Options;
+
+impl Fixture {
+    pub(crate) fn new(make: Make, adjust: impl FnOnce(&mut Options)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(1_700_000_000_000));
+        let env = Env::with(clock.clone(), 7);
+        let mut options = make(folder.path());
+        adjust(&mut options);
+        let store = open(&options, &env).unwrap();
+        Self { store, clock, env, options, _folder: folder }
+    }
+
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// A plain job of the default tenant.
+    pub(crate) fn job(&self) -> NewJob {
+        NewJob {
+            id: self.env.job_id(),
+            tenant: TenantId::default(),
+            crew: CrewName::new("research"),
+            crew_version: CrewVersion(1),
+            machine_version: 1,
+            total_tasks: 2,
+            input: Input::new(),
+            priority: Priority::NORMAL,
+            conversation: None,
+            run_at: None,
+            expires_at: None,
+            timeout_seconds: 300,
+            max_attempts: 5,
+            metadata: std::collections::BTreeMap::new(),
+            redrive_of: None,
+            idempotency: None,
+        }
+    }
+
+    pub(crate) async fn accept(&self, job: NewJob) -> JobId {
+        match self.store.enqueue(job).await.unwrap() {
+            Enqueued::Created(job) => job.id,
+            other => panic!("not created: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn accept_plain(&self) -> JobId {
+        self.accept(self.job()).await
+    }
+
+    pub(crate) async fn claim(&self, max: usize) -> Vec<Claimed> {
+        self.store.claim(&worker(), max).await.unwrap()
+    }
+
+    pub(crate) async fn claim_one(&self) -> Claimed {
+        let mut claimed = self.claim(1).await;
+        assert_eq!(claimed.len(), 1, "one job is ready");
+        claimed.remove(0)
+    }
+
+    pub(crate) async fn status(&self, id: JobId) -> qd_types::JobStatus {
+        self.store.job(&TenantId::default(), id).await.unwrap().unwrap().status
+    }
+}
+
+pub(crate) fn worker() -> WorkerId {
+    WorkerId::new("worker-1")
+}
+
+pub(crate) fn in_conversation(mut job: NewJob, name: &str) -> NewJob {
+    job.conversation = Some(ConversationId::new(name));
+    job
+}
+
+pub(crate) fn keyed(mut job: NewJob, key: &str, body: u8, on_other_body: OtherBody) -> NewJob {
+    let key = key.to_owned();
+    job.idempotency = Some(Idempotency { scope: "jobs".into(), key, body_hash: [body; 32], on_other_body });
+    job
+}
+
+pub(crate) fn model_entry(turn: u32) -> LogItem {
+    let entry = Entry::Model {
+        step: StepId::model(&TaskId::new("draft"), turn),
+        reply: ChatReply {
+            text: format!("answer {turn}"),
+            tool_calls: Vec::new(),
+            stop: StopReason::End,
+            model: "sim".into(),
+            response_id: None,
+            blocks: None,
+        },
+        source: Source::Executed,
+        usage: Usage { model_calls: 1, input_tokens: 10, output_tokens: 5, ..Usage::default() },
+        cost: NanoDollars(1_000),
+        call: Call { target: "sim".into(), number: 1, ..Call::default() },
+    };
+    LogItem::Entry { entry: Box::new(entry) }
+}
+
+pub(crate) fn record(claimed: &Claimed, items: Vec<LogItem>) -> Record {
+    record_under(claimed.job.id, claimed.lease.fence, items)
+}
+
+pub(crate) fn record_under(job: JobId, fence: Fence, items: Vec<LogItem>) -> Record {
+    Record {
+        job,
+        fence,
+        items,
+        progress: Progress { completed_tasks: 1, total_tasks: 2, current_task: None },
+    }
+}
+
+pub(crate) fn finish(claimed: &Claimed, outcome: Outcome) -> Finish {
+    finish_under(claimed.job.id, claimed.lease.fence, outcome)
+}
+
+pub(crate) fn finish_under(job: JobId, fence: Fence, outcome: Outcome) -> Finish {
+    let progress = Progress { completed_tasks: 2, total_tasks: 2, current_task: None };
+    Finish { job, fence, items: Vec::new(), progress, outcome, history: Vec::new() }
+}
+
+pub(crate) fn lapsing(options: &mut Options) {
+    options.leases = Leases::For(Duration::from_secs(30));
+}
+
+/// Runs every case against a backend: `conformance_suite!(memory, |folder| options)`.
+macro_rules! conformance_suite {
+    ($backend:ident, $make:expr) => {
+        mod $backend {
+            #[allow(unused_imports)]
+            use $crate::{Durability, Options};
+
+            const MAKE: $crate::conformance::Make = $make;
+            super::cases! { MAKE;
+                accept: accepted_job_is_queued_and_readable, same_key_and_body_give_the_same_job,
+                    same_key_and_other_body_is_refused_or_replayed_as_asked, keys_of_other_scopes_and_tenants_are_apart,
+                    full_queue_refuses_and_does_not_burn_the_key, retries_are_never_refused_by_a_full_queue,
+                    key_outlives_its_window_while_the_job_is_not_over, cancelled_job_is_over_and_never_claimed;
+                queue: jobs_of_one_tenant_and_level_come_in_order_of_acceptance, levels_share_the_claims,
+                    tenants_take_turns, claim_takes_no_more_than_asked_and_no_job_twice;
+                lease: record_and_finish_need_the_current_fence, lapsed_lease_is_rescued_and_the_old_worker_refused,
+                    renewed_lease_does_not_lapse, cancel_revokes_the_lease, released_job_is_not_in_doubt,
+                    log_is_gapless_and_complete, spend_adds_up, finish_carries_the_last_entries;
+                time: scheduled_job_waits_for_its_time, retrying_job_comes_back_when_due, expired_job_fails_in_any_state,
+                    old_jobs_are_pruned_in_bounded_rounds;
+                conversations: one_job_at_a_time_in_order_of_acceptance, retrying_job_keeps_its_place,
+                    finished_job_adds_to_the_history, silent_conversation_is_forgotten;
+                queries: pages_are_newest_first_and_complete, filters_select, tenants_see_their_own_jobs_only,
+                    publishing_the_same_spec_makes_no_new_version, log_pages_after_a_place, every_field_round_trips;
+                model: random_histories_agree_with_the_model;
+            }
+        }
+    };
+}
+
+macro_rules! cases {
+    ($make:expr; $($module:ident: $($case:ident),+;)+) => {$($(
+        #[tokio::test]
+        async fn $case() {
+            crate::conformance::$module::$case($make).await;
+        }
+    )+)+};
+}
+
+pub(crate) use queries::output;
+use cases;
+
+conformance_suite!(memory, |_| Options { url: "memory:".into(), ..Options::default() });
+conformance_suite!(sqlite, |folder| Options {
+    url: format!("sqlite:{}", folder.join("store.db").display()),
+    ..Options::default()
+});
+conformance_suite!(sqlite_relaxed, |folder| Options {
+    url: format!("sqlite:{}", folder.join("store.db").display()),
+    durability: Durability::Relaxed,
+    ..Options::default()
+});

@@ -1,0 +1,396 @@
+//! Random histories against a naive model: the oracle for every backend.
+//!
+//! The model knows nothing of indexes, timers or files: it is a list of jobs and the rules in plain words. A failing
+//! history is shrunk to a small one by proptest.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use qd_types::{Class, Code, ConversationId, Failure, JobId, JobStatus, Priority, TenantId, Timestamp};
+
+use super::{Fixture, Make, finish_under, lapsing, model_entry, record_under, worker};
+use crate::{Cancelled, Claimed, Enqueued, Fence, Idempotency, OtherBody, Outcome, Refused, open};
+
+#[derive(Debug, Clone)]
+enum Act {
+    Accept {
+        tenant: u8,
+        level: i64,
+        conversation: Option<u8>,
+        key: Option<(u8, u8)>,
+        delay: Option<u64>,
+        expires: Option<u64>,
+    },
+    Claim(usize),
+    Record(usize),
+    Finish(usize, End),
+    Cancel(usize),
+    Renew,
+    Pass(u64),
+    Reopen,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Succeed,
+    Fail,
+    Retry(u64),
+    Release,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let accept = (
+        0..2_u8,
+        1..=5_i64,
+        prop::option::weighted(0.4, 0..2_u8),
+        prop::option::weighted(0.3, (0..3_u8, 0..2_u8)),
+        prop::option::weighted(0.2, 1..40_u64),
+        prop::option::weighted(0.1, 1..60_u64),
+    );
+    let end = prop_oneof![
+        Just(End::Succeed),
+        Just(End::Fail),
+        (1..40_u64).prop_map(End::Retry),
+        Just(End::Release)
+    ];
+    prop_oneof![
+        6 => accept.prop_map(|(tenant, level, conversation, key, delay, expires)| Act::Accept { tenant, level, conversation, key, delay, expires }),
+        5 => (1..4_usize).prop_map(Act::Claim),
+        3 => (0..8_usize).prop_map(Act::Record),
+        5 => (0..8_usize, end).prop_map(|(which, end)| Act::Finish(which, end)),
+        1 => (0..20_usize).prop_map(Act::Cancel),
+        1 => Just(Act::Renew),
+        2 => (1..25_u64).prop_map(Act::Pass),
+        1 => Just(Act::Reopen),
+    ]
+}
+
+struct ModelJob {
+    id: JobId,
+    tenant: u8,
+    level: i64,
+    conversation: Option<u8>,
+    status: JobStatus,
+    due: Option<Timestamp>,
+    expires: Option<Timestamp>,
+    until: Timestamp,
+    epoch: u64,
+    attempt: u32,
+    crashes: u32,
+    entries: u32,
+}
+
+#[derive(Default)]
+struct Model {
+    jobs: Vec<ModelJob>,
+    keys: HashMap<(u8, u8), (usize, u8)>,
+    /// Every lease ever given, with the job's place and epoch.
+    leases: Vec<(usize, Fence)>,
+}
+
+impl Model {
+    /// A worker may take it: queued, and nobody of its conversation was taken up before it or stands before it.
+    fn ready(&self, place: usize) -> bool {
+        let job = &self.jobs[place];
+        let blocked = |(other_place, other): (usize, &ModelJob)| {
+            let same = other.conversation.is_some()
+                && other.conversation == job.conversation
+                && other.tenant == job.tenant;
+            let in_line = !other.status.is_terminal() && other.status != JobStatus::Scheduled;
+            same && in_line
+                && other_place != place
+                && (other.attempt > 0
+                    || (job.attempt == 0 && other_place < place && other.status == JobStatus::Queued))
+        };
+        job.status == JobStatus::Queued && !self.jobs.iter().enumerate().any(blocked)
+    }
+
+    fn pass(&mut self, now: Timestamp) {
+        for job in &mut self.jobs {
+            if job.status.is_terminal() {
+                continue;
+            }
+            if job.expires.is_some_and(|at| at <= now) {
+                job.status = JobStatus::Failed;
+            } else if matches!(job.status, JobStatus::Scheduled | JobStatus::Retrying)
+                && job.due.is_some_and(|at| at <= now)
+            {
+                job.status = JobStatus::Queued;
+            } else if job.status == JobStatus::Running && job.until <= now {
+                job.status = JobStatus::Queued;
+                job.crashes += 1;
+            }
+        }
+    }
+
+    fn restart(&mut self) {
+        for job in &mut self.jobs {
+            if job.status == JobStatus::Running {
+                job.status = JobStatus::Queued;
+                job.crashes += 1;
+            }
+        }
+    }
+
+    fn refusal(&self, place: usize, fence: Fence) -> Option<Refused> {
+        let job = &self.jobs[place];
+        match job.status {
+            JobStatus::Running if fence.epoch == job.epoch => None,
+            status if status.is_terminal() => Some(Refused::Terminal),
+            _ => Some(Refused::Stale),
+        }
+    }
+}
+
+struct Run {
+    fixture: Fixture,
+    model: Model,
+    persistent: bool,
+}
+
+impl Run {
+    async fn act(&mut self, act: &Act) {
+        match act {
+            Act::Accept { .. } => self.accept(act).await,
+            Act::Claim(max) => self.claim(*max).await,
+            Act::Record(which) => self.record(*which).await,
+            Act::Finish(which, end) => self.finish(*which, *end).await,
+            Act::Cancel(which) => self.cancel(*which).await,
+            Act::Renew => self.renew().await,
+            Act::Pass(seconds) => {
+                self.fixture.advance(*seconds);
+                self.model.pass(self.fixture.env.now());
+                while self.fixture.store.tick(3).await.unwrap().more {}
+            }
+            Act::Reopen if self.persistent => self.reopen().await,
+            Act::Reopen => {}
+        }
+    }
+
+    async fn accept(&mut self, act: &Act) {
+        let Act::Accept { tenant, level, conversation, key, delay, expires } = act.clone() else { return };
+        let now = self.fixture.env.now();
+        let mut job = self.fixture.job();
+        job.tenant = tenant_name(tenant);
+        job.priority = Priority::new(level).unwrap();
+        job.conversation = conversation.map(|c| ConversationId::new(format!("c{c}")));
+        job.run_at = delay.map(|s| now.plus(Duration::from_secs(s)));
+        job.expires_at = expires.map(|s| now.plus(Duration::from_secs(s)));
+        job.idempotency = key.map(|(key, body)| Idempotency {
+            scope: "jobs".into(),
+            key: key.to_string(),
+            body_hash: [body; 32],
+            on_other_body: OtherBody::Refuse,
+        });
+        let expected = key.and_then(|(key, body)| {
+            self.model.keys.get(&(tenant, key)).map(|(place, known)| (*place, *known == body))
+        });
+        let id = job.id;
+        match (self.fixture.store.enqueue(job).await.unwrap(), expected) {
+            (Enqueued::Created(job), None) => {
+                assert_eq!(job.id, id);
+                let place = self.model.jobs.len();
+                if let Some((key, body)) = key {
+                    self.model.keys.insert((tenant, key), (place, body));
+                }
+                let status = if delay.is_some() { JobStatus::Scheduled } else { JobStatus::Queued };
+                let due = delay.map(|s| now.plus(Duration::from_secs(s)));
+                let expires = expires.map(|s| now.plus(Duration::from_secs(s)));
+                self.model.jobs.push(ModelJob {
+                    id,
+                    tenant,
+                    level,
+                    conversation,
+                    status,
+                    due,
+                    expires,
+                    until: now,
+                    epoch: 0,
+                    attempt: 0,
+                    crashes: 0,
+                    entries: 0,
+                });
+            }
+            (Enqueued::Replayed(job), Some((place, true))) => assert_eq!(job.id, self.model.jobs[place].id),
+            (Enqueued::Conflict { job }, Some((place, false))) => assert_eq!(job, self.model.jobs[place].id),
+            (other, expected) => panic!("{other:?} where {expected:?} was expected"),
+        }
+    }
+
+    async fn claim(&mut self, max: usize) {
+        let claimed = self.fixture.store.claim(&worker(), max).await.unwrap();
+        for claim in &claimed {
+            self.take(claim);
+        }
+        if claimed.len() < max {
+            let left = (0..self.model.jobs.len()).find(|place| self.model.ready(*place));
+            assert_eq!(left, None, "a ready job was left although fewer than asked were handed out");
+        }
+    }
+
+    fn take(&mut self, claim: &Claimed) {
+        let place = self.model.jobs.iter().position(|job| job.id == claim.job.id).expect("an accepted job");
+        assert!(self.model.ready(place), "a job that is not ready was handed out");
+        let (tenant, level) = (self.model.jobs[place].tenant, self.model.jobs[place].level);
+        let older = (0..place).find(|p| {
+            self.model.ready(*p) && self.model.jobs[*p].tenant == tenant && self.model.jobs[*p].level == level
+        });
+        assert_eq!(older, None, "an older ready job of the same tenant and level was passed");
+        let job = &mut self.model.jobs[place];
+        job.status = JobStatus::Running;
+        job.attempt += 1;
+        assert!(claim.lease.fence.epoch > job.epoch, "epochs grow");
+        job.epoch = claim.lease.fence.epoch;
+        job.until = claim.lease.until.expect("leases lapse in this suite");
+        assert_eq!((claim.job.attempt, claim.job.crashes), (job.attempt, job.crashes));
+        self.model.leases.push((place, claim.lease.fence));
+    }
+
+    async fn record(&mut self, which: usize) {
+        let Some((place, fence)) = self.lease(which) else { return };
+        let refused = self.model.refusal(place, fence);
+        let job = &mut self.model.jobs[place];
+        let answer =
+            self.fixture.store.record(record_under(job.id, fence, vec![model_entry(1)])).await.unwrap();
+        assert_eq!(answer.err(), refused);
+        if refused.is_none() {
+            job.entries += 1;
+            job.crashes = 0;
+        }
+    }
+
+    async fn finish(&mut self, which: usize, end: End) {
+        let Some((place, fence)) = self.lease(which) else { return };
+        let refused = self.model.refusal(place, fence);
+        let failure = || Failure::new(Code::ModelTimeout, Class::Transient, "slow");
+        let now = self.fixture.env.now();
+        let (outcome, status, due) = match end {
+            End::Succeed => (Outcome::Succeeded(super::queries::output()), JobStatus::Succeeded, None),
+            End::Fail => (Outcome::Failed(failure()), JobStatus::Failed, None),
+            End::Retry(s) => {
+                let after = Duration::from_secs(s);
+                (Outcome::Retry { after, failure: failure() }, JobStatus::Retrying, Some(now.plus(after)))
+            }
+            End::Release => (Outcome::Release, JobStatus::Queued, None),
+        };
+        let job = &mut self.model.jobs[place];
+        let answer = self.fixture.store.finish(finish_under(job.id, fence, outcome)).await.unwrap();
+        assert_eq!(answer, refused.map_or(Ok(status), Err));
+        if refused.is_none() {
+            (job.status, job.due, job.crashes) = (status, due, 0);
+        }
+    }
+
+    async fn cancel(&mut self, which: usize) {
+        if self.model.jobs.is_empty() {
+            return;
+        }
+        let place = which % self.model.jobs.len();
+        let job = &mut self.model.jobs[place];
+        let answer = self.fixture.store.cancel(&tenant_name(job.tenant), job.id).await.unwrap();
+        assert_eq!(matches!(answer, Cancelled::Already(_)), job.status.is_terminal());
+        if !job.status.is_terminal() {
+            job.status = JobStatus::Cancelled;
+        }
+    }
+
+    async fn renew(&mut self) {
+        let held: Vec<_> =
+            self.model.leases.iter().map(|(place, fence)| (self.model.jobs[*place].id, *fence)).collect();
+        let expected = self
+            .model
+            .leases
+            .iter()
+            .filter(|(place, fence)| self.model.refusal(*place, *fence).is_some())
+            .count();
+        assert_eq!(self.fixture.store.renew(&worker(), held).await.unwrap().len(), expected);
+        let until = self.fixture.env.now().plus(Duration::from_secs(30));
+        for job in self.model.jobs.iter_mut().filter(|job| job.status == JobStatus::Running) {
+            job.until = until;
+        }
+    }
+
+    async fn reopen(&mut self) {
+        // The file lock goes with the writer thread, which ends after the last handle: wait for it by trying.
+        self.fixture.store = open(
+            &crate::Options { url: "memory:".into(), ..self.fixture.options.clone() },
+            &self.fixture.env,
+        )
+        .unwrap();
+        self.fixture.store = loop {
+            match open(&self.fixture.options, &self.fixture.env) {
+                Ok(store) => break store,
+                Err(crate::Error::Locked { .. }) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        };
+        self.model.restart();
+    }
+
+    fn lease(&self, which: usize) -> Option<(usize, Fence)> {
+        // Recent leases are the interesting ones; older ones are tried as well.
+        let count = self.model.leases.len();
+        if which < count { Some(self.model.leases[count - 1 - which]) } else { None }
+    }
+
+    async fn compare(&self) {
+        for job in &self.model.jobs {
+            let stored = self
+                .fixture
+                .store
+                .job(&tenant_name(job.tenant), job.id)
+                .await
+                .unwrap()
+                .expect("no job is lost");
+            assert_eq!(
+                (stored.status, stored.attempt, stored.usage.model_calls, stored.crashes),
+                (job.status, job.attempt, job.entries, job.crashes)
+            );
+            let log =
+                self.fixture.store.log(&tenant_name(job.tenant), job.id, 0, 1_000).await.unwrap().unwrap();
+            assert!(log.iter().zip(1..).all(|(logged, seq)| logged.seq == seq), "the log has no gaps");
+        }
+        let count =
+            |wanted: &[JobStatus]| self.model.jobs.iter().filter(|job| wanted.contains(&job.status)).count();
+        let stats = self.fixture.store.stats().await.unwrap();
+        assert_eq!(
+            (stats.queued, stats.running, stats.delayed),
+            (
+                count(&[JobStatus::Queued]),
+                count(&[JobStatus::Running]),
+                count(&[JobStatus::Scheduled, JobStatus::Retrying])
+            )
+        );
+    }
+}
+
+fn tenant_name(tenant: u8) -> TenantId {
+    TenantId::new(format!("tenant-{tenant}"))
+}
+
+pub(crate) async fn random_histories_agree_with_the_model(make: Make) {
+    tokio::task::spawn_blocking(move || {
+        let persistent = make(std::path::Path::new("x")).url.starts_with("sqlite:");
+        let cases = if persistent { 48 } else { 256 };
+        let config = Config { cases, failure_persistence: None, max_shrink_iters: 300, ..Config::default() };
+        let history = prop::collection::vec(act(), 1..60);
+        TestRunner::new(config)
+            .run(&history, |acts| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let fixture = Fixture::new(make, lapsing);
+                    let mut run = Run { fixture, model: Model::default(), persistent };
+                    for act in &acts {
+                        run.act(act).await;
+                    }
+                    run.compare().await;
+                });
+                Ok(())
+            })
+            .unwrap();
+    })
+    .await
+    .unwrap();
+}

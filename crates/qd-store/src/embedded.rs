@@ -1,0 +1,11 @@
+//! What the backends inside one process share: the semantics of every transition (`core.rs`), the schedule in memory
+//! (`schedule.rs`), and the seam to where rows are kept (`rows.rs`).
+//!
+//! `memory/` and `sqlite/` differ in [`rows::Rows`] alone; what a claim or a finish means is written once.
+
+pub(crate) mod core;
+pub(crate) mod rows;
+pub(crate) mod schedule;
+
+pub(crate) use self::core::{Core, Limits, Notice, before};
+pub(crate) use self::rows::{OpenJob, RowId, Rows, Settled, Spent, Started, StoredKey};

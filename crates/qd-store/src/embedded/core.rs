@@ -1,0 +1,151 @@
+//! Every transition of a job, written once for the backends inside one process.
+//!
+//! A method reads and writes rows first and changes the schedule last, so that a failed write leaves the schedule as it
+//! was; a backend whose transaction fails as a whole rebuilds the schedule from its rows.
+
+mod accept;
+mod attempt;
+mod housekeeping;
+
+pub(crate) use attempt::before;
+
+use std::time::Duration;
+
+use qd_env::Env;
+use qd_types::{JobId, JobStatus, LogItem, Logged, Timestamp};
+
+use super::rows::{OpenJob, RowId, Rows, Settled, Spent};
+use super::schedule::Schedule;
+use crate::policy::Sharing;
+use crate::{Error, Fence, Incarnation, Stats};
+
+/// Bounds that the transitions obey.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) max_depth: usize,
+    pub(crate) sharing: Sharing,
+    /// How long a lease lasts without renewal; `None`: as long as the process.
+    pub(crate) lease: Option<Duration>,
+    pub(crate) idempotency_window: Duration,
+    pub(crate) retention: Duration,
+    pub(crate) conversation_ttl: Duration,
+}
+
+/// What others should hear of once the transaction is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// A job's log or status grew.
+    Changed(JobId),
+    /// A job became ready.
+    Work,
+    /// A worker lost a lease.
+    Revoked,
+}
+
+/// Rows, schedule and rules together.
+pub(crate) struct Core<R> {
+    pub(crate) rows: R,
+    schedule: Schedule,
+    env: Env,
+    limits: Limits,
+    incarnation: Incarnation,
+    next_row: RowId,
+    notices: Vec<Notice>,
+}
+
+impl<R: Rows> Core<R> {
+    /// Rows without any open job.
+    pub(crate) fn new(rows: R, env: Env, limits: Limits, incarnation: Incarnation, next_row: RowId) -> Self {
+        let schedule = Schedule::new(limits.sharing);
+        Self { rows, schedule, env, limits, incarnation, next_row, notices: Vec::new() }
+    }
+
+    /// Rebuilds the schedule from the rows, at start or after a failed write. A running job whose lease this process
+    /// holds stays with its worker; any other one lost its worker and is queued again. Answers how many those were.
+    pub(crate) fn reload(&mut self, open: Vec<OpenJob>) -> Result<usize, Error> {
+        let mut before = std::mem::replace(&mut self.schedule, Schedule::new(self.limits.sharing));
+        self.notices.clear();
+        let mut rescued = 0;
+        for mut job in open {
+            self.next_row = self.next_row.max(job.row + 1);
+            if job.status != JobStatus::Running {
+                self.schedule.add(&job);
+            } else if let Some(mut hold) = before.take_hold(job.row, job.epoch) {
+                let row = self.rows.load(job.row)?;
+                hold.spent = Spent { usage: row.usage, cost: row.cost, progress: row.progress };
+                self.schedule.add(&job);
+                self.schedule.unplace(job.row);
+                self.schedule.place_held(job.row, hold);
+            } else {
+                rescued += 1;
+                self.rescue_at_start(&mut job)?;
+                self.schedule.add(&job);
+            }
+        }
+        if self.schedule.depth() > 0 {
+            self.notices.push(Notice::Work);
+        }
+        Ok(rescued)
+    }
+
+    fn rescue_at_start(&mut self, job: &mut OpenJob) -> Result<(), Error> {
+        job.crashes += 1;
+        job.in_doubt = true;
+        job.last_seq += 1;
+        job.status = JobStatus::Queued;
+        let logged = self.status_item(job.last_seq, 0, JobStatus::Queued);
+        self.rows.append(job.row, &logged)?;
+        self.rows.settle(job.row, &Settled { crashes: job.crashes, in_doubt: true, ..Settled::queued() })
+    }
+
+    /// What to tell after the commit.
+    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            queued: self.schedule.depth(),
+            running: self.schedule.held(),
+            delayed: self.schedule.delayed(),
+        }
+    }
+
+    fn fence(&self, epoch: u64) -> Fence {
+        Fence { incarnation: self.incarnation, epoch }
+    }
+
+    fn status_item(&self, seq: u64, attempt: u32, status: JobStatus) -> Logged {
+        Logged { seq, at: self.env.now(), attempt, item: LogItem::Status { status, at: None, failure: None } }
+    }
+
+    fn note_work(&mut self) {
+        if self.notices.last() != Some(&Notice::Work) {
+            self.notices.push(Notice::Work);
+        }
+    }
+
+    fn lease_end(&self, now: Timestamp) -> Option<Timestamp> {
+        self.limits.lease.map(|span| now.plus(span))
+    }
+}
+
+impl Settled {
+    /// Back among the queued ones.
+    pub(crate) fn queued() -> Self {
+        Self {
+            status: JobStatus::Queued,
+            retry_at: None,
+            finished_at: None,
+            output: None,
+            error: None,
+            crashes: 0,
+            in_doubt: false,
+        }
+    }
+
+    /// Over, without an output.
+    pub(crate) fn over(status: JobStatus, at: Timestamp, error: Option<qd_types::Failure>) -> Self {
+        Self { status, finished_at: Some(at), error, ..Self::queued() }
+    }
+}

@@ -1,0 +1,98 @@
+//! Accepting jobs and cancelling them.
+
+use std::time::Duration;
+
+use qd_types::{Class, Code, Failure, Job, JobId, JobStatus, LogItem, Logged, TenantId};
+
+use super::super::rows::{OpenJob, Rows, Settled, StoredKey};
+use super::{Core, Notice};
+use crate::{Cancelled, Enqueued, Error, NewJob, OtherBody};
+
+/// What a client is told to wait when the queue is full: long enough not to hammer, short enough to catch a gap.
+const FULL_RETRY_AFTER: Duration = Duration::from_secs(2);
+
+impl<R: Rows> Core<R> {
+    /// Accepts one job.
+    pub(crate) fn enqueue(&mut self, new: &NewJob) -> Result<Enqueued, Error> {
+        let now = self.env.now();
+        if let Some(answer) = self.known_key(new)? {
+            return Ok(answer);
+        }
+        let depth = self.schedule.depth();
+        if depth >= self.limits.max_depth {
+            return Ok(Enqueued::Full { depth, retry_after: FULL_RETRY_AFTER });
+        }
+        let row = self.next_row;
+        let job = new.accepted(now);
+        self.rows.insert(row, &job)?;
+        if let Some(idempotency) = &new.idempotency {
+            let expires_at = now.plus(self.limits.idempotency_window);
+            let stored = StoredKey { row, body_hash: idempotency.body_hash, expires_at };
+            self.rows.remember(&new.tenant, idempotency, stored)?;
+        }
+        self.next_row += 1;
+        self.schedule.add(&OpenJob {
+            row,
+            id: job.id,
+            tenant: job.tenant.clone(),
+            priority: job.priority,
+            conversation: job.conversation.clone(),
+            status: job.status,
+            due: if job.status == JobStatus::Scheduled { job.run_at } else { None },
+            expires_at: job.expires_at,
+            attempt: 0,
+            epoch: 0,
+            crashes: 0,
+            in_doubt: false,
+            last_seq: 0,
+        });
+        if job.status == JobStatus::Queued {
+            self.note_work();
+        }
+        Ok(Enqueued::Created(Box::new(job)))
+    }
+
+    fn known_key(&mut self, new: &NewJob) -> Result<Option<Enqueued>, Error> {
+        let Some(idempotency) = &new.idempotency else { return Ok(None) };
+        let Some(stored) = self.rows.key(&new.tenant, idempotency)? else { return Ok(None) };
+        // The window ends only once the job is over: a retried request must never make a second live job.
+        if stored.expires_at <= self.env.now() && self.schedule.get(stored.row).is_none() {
+            return Ok(None);
+        }
+        let job = self.rows.load(stored.row)?;
+        if stored.body_hash != idempotency.body_hash && idempotency.on_other_body == OtherBody::Refuse {
+            return Ok(Some(Enqueued::Conflict { job: job.id }));
+        }
+        Ok(Some(Enqueued::Replayed(Box::new(job))))
+    }
+
+    /// Cancels one job.
+    pub(crate) fn cancel(&mut self, tenant: &TenantId, id: JobId) -> Result<Cancelled, Error> {
+        let Some(row) = self.rows.find(tenant, id)? else { return Ok(Cancelled::Unknown) };
+        if self.schedule.get(row).is_none() {
+            return Ok(Cancelled::Already(Box::new(self.rows.load(row)?)));
+        }
+        let held = self.schedule.hold(row).is_some();
+        let failure = Failure::new(Code::JobCancelled, Class::Cancelled, "the job was cancelled by request");
+        let job = self.end(row, JobStatus::Cancelled, failure)?;
+        if held {
+            self.notices.push(Notice::Revoked);
+        }
+        Ok(Cancelled::Now(Box::new(job)))
+    }
+
+    /// Ends a job from outside an attempt.
+    pub(super) fn end(&mut self, row: i64, status: JobStatus, failure: Failure) -> Result<Job, Error> {
+        let now = self.env.now();
+        let seq = self.schedule.get(row).map_or(0, |entry| entry.last_seq) + 1;
+        let item = LogItem::Status { status, at: None, failure: Some(failure.clone()) };
+        self.rows.append(row, &Logged { seq, at: now, attempt: 0, item })?;
+        let error = (status == JobStatus::Failed).then_some(failure);
+        self.rows.settle(row, &Settled::over(status, now, error))?;
+        let job = self.rows.load(row)?;
+        self.schedule.remove(row);
+        self.notices.push(Notice::Changed(job.id));
+        self.note_work();
+        Ok(job)
+    }
+}

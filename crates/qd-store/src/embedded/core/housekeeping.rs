@@ -1,0 +1,80 @@
+//! What happens as time passes: delayed jobs become due, leases lapse, jobs expire, the old is deleted.
+
+use qd_types::{Class, Code, Failure, JobStatus, Timestamp};
+
+use super::super::rows::{RowId, Rows, Settled};
+use super::attempt::before;
+use super::{Core, Notice};
+use crate::{Error, Tick};
+
+impl<R: Rows> Core<R> {
+    /// One bounded round.
+    pub(crate) fn tick(&mut self, limit: usize) -> Result<Tick, Error> {
+        let now = self.env.now();
+        let mut tick = Tick::default();
+        while tick.expired < limit
+            && let Some(row) = self.schedule.first_expired(now)
+        {
+            self.expire(row)?;
+            tick.expired += 1;
+        }
+        while tick.promoted < limit
+            && let Some(row) = self.schedule.first_due(now)
+        {
+            self.requeue(row, false, now)?;
+            tick.promoted += 1;
+        }
+        while tick.rescued < limit
+            && let Some(row) = self.schedule.first_lapsed(now)
+        {
+            self.requeue(row, true, now)?;
+            self.notices.push(Notice::Revoked);
+            tick.rescued += 1;
+        }
+        tick.pruned = self.rows.prune(
+            now,
+            before(now, self.limits.retention),
+            before(now, self.limits.conversation_ttl),
+            limit,
+        )?;
+        tick.next_due = self.schedule.next_due();
+        tick.more = tick.pruned >= limit || tick.next_due.is_some_and(|at| at <= now);
+        Ok(tick)
+    }
+
+    fn expire(&mut self, row: RowId) -> Result<(), Error> {
+        let failure = Failure::new(
+            Code::JobExpired,
+            Class::Exhausted,
+            "the job was not finished before its expires_at",
+        );
+        let held = self.schedule.hold(row).is_some();
+        self.end(row, JobStatus::Failed, failure)?;
+        if held {
+            self.notices.push(Notice::Revoked);
+        }
+        Ok(())
+    }
+
+    /// A delayed job is due, or a running one lost its worker.
+    fn requeue(&mut self, row: RowId, crashed: bool, now: Timestamp) -> Result<(), Error> {
+        let Some(entry) = self.schedule.get(row) else { return Ok(()) };
+        let (id, seq) = (entry.id, entry.last_seq + 1);
+        let crashes = entry.crashes + u32::from(crashed);
+        let in_doubt = entry.in_doubt || crashed;
+        let logged = self.status_item(seq, 0, JobStatus::Queued);
+        self.rows.append(row, &logged)?;
+        self.rows.settle(row, &Settled { crashes, in_doubt, ..Settled::queued() })?;
+        self.schedule.unplace(row);
+        if let Some(entry) = self.schedule.get_mut(row) {
+            entry.last_seq = seq;
+            entry.crashes = crashes;
+            entry.in_doubt = in_doubt;
+        }
+        self.schedule.place_queued(row);
+        self.notices.push(Notice::Changed(id));
+        self.note_work();
+        tracing::debug!(job = %id, crashed, at = now.0, "job queued again");
+        Ok(())
+    }
+}

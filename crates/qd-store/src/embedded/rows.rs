@@ -1,0 +1,115 @@
+//! The seam between the transitions and where rows are kept. A method is one small read or write inside the
+//! transaction that the caller has open; none of them decides anything.
+
+use qd_types::{
+    ConversationId, Failure, Job, JobId, JobOutput, JobStatus, Logged, NanoDollars, Priority, Progress, Seq,
+    TenantId, Timestamp, Usage,
+};
+
+use crate::{Error, Idempotency, Turn};
+
+/// Place of a job in the order of acceptance.
+pub(crate) type RowId = i64;
+
+/// What a claim changes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Started {
+    pub(crate) attempt: u32,
+    pub(crate) epoch: u64,
+    pub(crate) started_at: Timestamp,
+}
+
+/// What a record changes: the sums so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Spent {
+    pub(crate) usage: Usage,
+    pub(crate) cost: NanoDollars,
+    pub(crate) progress: Progress,
+}
+
+/// What the end of an attempt, a promotion, a rescue, a cancel or an expiry changes.
+#[derive(Debug, Clone)]
+pub(crate) struct Settled {
+    pub(crate) status: JobStatus,
+    pub(crate) retry_at: Option<Timestamp>,
+    pub(crate) finished_at: Option<Timestamp>,
+    pub(crate) output: Option<JobOutput>,
+    pub(crate) error: Option<Failure>,
+    pub(crate) crashes: u32,
+    pub(crate) in_doubt: bool,
+}
+
+/// A known idempotency key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StoredKey {
+    pub(crate) row: RowId,
+    pub(crate) body_hash: [u8; 32],
+    pub(crate) expires_at: Timestamp,
+}
+
+/// What the schedule must know of a job that is not over.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenJob {
+    pub(crate) row: RowId,
+    pub(crate) id: JobId,
+    pub(crate) tenant: TenantId,
+    pub(crate) priority: Priority,
+    pub(crate) conversation: Option<ConversationId>,
+    pub(crate) status: JobStatus,
+    /// `run_at` of a scheduled job, `retry_at` of a retrying one.
+    pub(crate) due: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) attempt: u32,
+    pub(crate) epoch: u64,
+    pub(crate) crashes: u32,
+    pub(crate) in_doubt: bool,
+    pub(crate) last_seq: Seq,
+}
+
+/// Where rows are kept.
+pub(crate) trait Rows {
+    /// Adds an accepted job.
+    fn insert(&mut self, row: RowId, job: &Job) -> Result<(), Error>;
+    /// Reads a job; it is there.
+    fn load(&mut self, row: RowId) -> Result<Job, Error>;
+    /// Finds a job by its id.
+    fn find(&mut self, tenant: &TenantId, id: JobId) -> Result<Option<RowId>, Error>;
+    /// The status of a job that nobody holds, for a precise refusal.
+    fn status_of(&mut self, id: JobId) -> Result<Option<JobStatus>, Error>;
+    /// Marks a job as running.
+    fn start(&mut self, row: RowId, started: Started) -> Result<(), Error>;
+    /// Writes the sums; `crashes` is back at zero, because there was progress.
+    fn spend(&mut self, row: RowId, spent: &Spent) -> Result<(), Error>;
+    /// Writes a status.
+    fn settle(&mut self, row: RowId, settled: &Settled) -> Result<(), Error>;
+    /// Adds to a job's log.
+    fn append(&mut self, row: RowId, logged: &Logged) -> Result<(), Error>;
+    /// Reads a job's log after a place.
+    fn log(&mut self, row: RowId, after: Seq, limit: usize) -> Result<Vec<Logged>, Error>;
+    /// Looks an idempotency key up.
+    fn key(&mut self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<StoredKey>, Error>;
+    /// Remembers an idempotency key, in place of an older one.
+    fn remember(
+        &mut self,
+        tenant: &TenantId,
+        idempotency: &Idempotency,
+        stored: StoredKey,
+    ) -> Result<(), Error>;
+    /// Adds to a conversation, unless it outlived `forgotten_before`: then it starts anew.
+    fn say(
+        &mut self,
+        tenant: &TenantId,
+        conversation: &ConversationId,
+        turns: &[Turn],
+        now: Timestamp,
+        forgotten_before: Timestamp,
+    ) -> Result<(), Error>;
+    /// Deletes at most `limit` each of: jobs finished before, keys expired at `now`, conversations silent since before.
+    fn prune(
+        &mut self,
+        now: Timestamp,
+        finished_before: Timestamp,
+        silent_before: Timestamp,
+        limit: usize,
+    ) -> Result<usize, Error>;
+}

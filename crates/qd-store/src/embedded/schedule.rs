@@ -1,0 +1,378 @@
+//! The schedule in memory: what is ready, what is due when, who holds what. Rebuilt from the rows at start.
+//!
+//! Every job that is not over is in exactly one place. Limits in use are derived from what is held here and never
+//! counted apart.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use qd_types::{ConversationId, JobId, Priority, TenantId, Timestamp};
+
+use super::rows::{OpenJob, RowId, Spent};
+use crate::policy::{Level, Sharing, Turns};
+
+type TenantKey = u32;
+type ConversationKey = (TenantKey, ConversationId);
+
+/// A job that is not over.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: JobId,
+    pub(crate) tenant: TenantKey,
+    pub(crate) priority: Priority,
+    pub(crate) conversation: Option<ConversationId>,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) attempt: u32,
+    pub(crate) crashes: u32,
+    pub(crate) in_doubt: bool,
+    pub(crate) epoch: u64,
+    pub(crate) last_seq: u64,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// Ready, or behind another job of its conversation.
+    Queued,
+    /// Scheduled or retrying.
+    Delayed(Timestamp),
+    /// In a worker's hands.
+    Held(Box<Hold>),
+}
+
+/// A lease as the schedule knows it.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    pub(crate) until: Option<Timestamp>,
+    pub(crate) spent: Spent,
+}
+
+/// Jobs of one conversation: one at a time, in order of acceptance.
+#[derive(Debug, Default)]
+struct Line {
+    /// The one that was taken up and is not over.
+    holder: Option<RowId>,
+    /// The others that are queued.
+    queued: BTreeSet<RowId>,
+}
+
+/// All jobs that are not over.
+pub(crate) struct Schedule {
+    jobs: HashMap<RowId, Entry>,
+    ready: [Level<TenantKey, BTreeSet<RowId>>; Priority::LEVELS],
+    turns: Turns<TenantKey>,
+    due: BTreeSet<(Timestamp, RowId)>,
+    expiring: BTreeSet<(Timestamp, RowId)>,
+    leases: BTreeSet<(Timestamp, RowId)>,
+    held: HashMap<JobId, RowId>,
+    lines: HashMap<ConversationKey, Line>,
+    tenants: HashMap<TenantId, TenantKey>,
+    tenant_names: Vec<TenantId>,
+    queued: usize,
+}
+
+impl Schedule {
+    pub(crate) fn new(sharing: Sharing) -> Self {
+        Self {
+            jobs: HashMap::new(),
+            ready: Default::default(),
+            turns: Turns::new(sharing),
+            due: BTreeSet::new(),
+            expiring: BTreeSet::new(),
+            leases: BTreeSet::new(),
+            held: HashMap::new(),
+            lines: HashMap::new(),
+            tenants: HashMap::new(),
+            tenant_names: Vec::new(),
+            queued: 0,
+        }
+    }
+
+    /// Adds a job that is queued or delayed; a job that was running when its process died comes in as queued.
+    pub(crate) fn add(&mut self, job: &OpenJob) {
+        let tenant = self.tenant_key(&job.tenant);
+        if let Some(at) = job.expires_at {
+            self.expiring.insert((at, job.row));
+        }
+        let entry = Entry {
+            id: job.id,
+            tenant,
+            priority: job.priority,
+            conversation: job.conversation.clone(),
+            expires_at: job.expires_at,
+            attempt: job.attempt,
+            crashes: job.crashes,
+            in_doubt: job.in_doubt,
+            epoch: job.epoch,
+            last_seq: job.last_seq,
+            place: Place::Queued,
+        };
+        // A job that was taken up before keeps its conversation's place until it is over.
+        if job.attempt > 0
+            && let Some(line) = self.line(&entry)
+        {
+            line.holder = Some(job.row);
+        }
+        self.jobs.insert(job.row, entry);
+        match job.due {
+            Some(at) => self.place_delayed(job.row, at),
+            None => self.place_queued(job.row),
+        }
+    }
+
+    pub(crate) fn get(&self, row: RowId) -> Option<&Entry> {
+        self.jobs.get(&row)
+    }
+
+    pub(crate) fn get_mut(&mut self, row: RowId) -> Option<&mut Entry> {
+        self.jobs.get_mut(&row)
+    }
+
+    /// The lease of a job, if somebody holds it.
+    pub(crate) fn hold(&mut self, row: RowId) -> Option<&mut Hold> {
+        match &mut self.jobs.get_mut(&row)?.place {
+            Place::Held(hold) => Some(hold),
+            Place::Queued | Place::Delayed(_) => None,
+        }
+    }
+
+    /// Takes a lease out of a schedule that is about to be thrown away.
+    pub(crate) fn take_hold(&mut self, row: RowId, epoch: u64) -> Option<Hold> {
+        let entry = self.jobs.remove(&row).filter(|entry| entry.epoch == epoch)?;
+        match entry.place {
+            Place::Held(hold) => Some(*hold),
+            Place::Queued | Place::Delayed(_) => None,
+        }
+    }
+
+    pub(crate) fn tenant_name(&self, key: TenantKey) -> &TenantId {
+        &self.tenant_names[key as usize]
+    }
+
+    /// Jobs that are queued.
+    pub(crate) fn depth(&self) -> usize {
+        self.queued
+    }
+
+    /// Jobs in workers' hands.
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// The row of a job in somebody's hands.
+    pub(crate) fn held_row(&self, job: JobId) -> Option<RowId> {
+        self.held.get(&job).copied()
+    }
+
+    /// Jobs that are scheduled or retrying.
+    pub(crate) fn delayed(&self) -> usize {
+        self.due.len()
+    }
+
+    /// Takes the job whose turn it is, if any. It is in no place until [`Schedule::place_held`].
+    pub(crate) fn take_next(&mut self) -> Option<RowId> {
+        let (level, tenant) = self.turns.next(&self.ready)?;
+        let row = *self.ready[level].get(&tenant)?.first()?;
+        self.unplace(row);
+        Some(row)
+    }
+
+    /// Puts a job in a worker's hands.
+    pub(crate) fn place_held(&mut self, row: RowId, hold: Hold) {
+        if let Some(until) = hold.until {
+            self.leases.insert((until, row));
+        }
+        let Some(entry) = self.jobs.get_mut(&row) else { return };
+        entry.place = Place::Held(Box::new(hold));
+        self.held.insert(entry.id, row);
+        let before = self.with_line(row, |line| {
+            let before = line.next();
+            line.holder = Some(row);
+            before
+        });
+        self.refresh_line(row, before.flatten());
+    }
+
+    /// Puts a job among the queued ones: ready at once, or behind its conversation.
+    pub(crate) fn place_queued(&mut self, row: RowId) {
+        let Some(entry) = self.jobs.get_mut(&row) else { return };
+        entry.place = Place::Queued;
+        self.queued += 1;
+        if entry.conversation.is_none() {
+            self.make_ready(row);
+            return;
+        }
+        let before = self.with_line(row, |line| {
+            let before = line.next();
+            line.queued.insert(row);
+            before
+        });
+        self.refresh_line(row, before.flatten());
+    }
+
+    /// Puts a job to sleep until a moment.
+    pub(crate) fn place_delayed(&mut self, row: RowId, at: Timestamp) {
+        let Some(entry) = self.jobs.get_mut(&row) else { return };
+        entry.place = Place::Delayed(at);
+        self.due.insert((at, row));
+    }
+
+    /// Takes a job out of where it is, to be placed elsewhere.
+    pub(crate) fn unplace(&mut self, row: RowId) {
+        let Some(entry) = self.jobs.get_mut(&row) else { return };
+        match std::mem::replace(&mut entry.place, Place::Delayed(Timestamp::default())) {
+            Place::Queued => {
+                self.queued -= 1;
+                if entry.conversation.is_none() {
+                    self.make_unready(row);
+                    return;
+                }
+                let before = self.with_line(row, |line| {
+                    let before = line.next();
+                    line.queued.remove(&row);
+                    before
+                });
+                self.refresh_line(row, before.flatten());
+            }
+            Place::Delayed(at) => {
+                self.due.remove(&(at, row));
+            }
+            Place::Held(hold) => {
+                self.held.remove(&entry.id);
+                if let Some(until) = hold.until {
+                    self.leases.remove(&(until, row));
+                }
+            }
+        }
+    }
+
+    /// Forgets a job that is over; the next one of its conversation becomes ready.
+    pub(crate) fn remove(&mut self, row: RowId) {
+        self.unplace(row);
+        let before = self.with_line(row, |line| {
+            let before = line.next();
+            if line.holder == Some(row) {
+                line.holder = None;
+            }
+            before
+        });
+        self.refresh_line(row, before.flatten());
+        let Some(entry) = self.jobs.remove(&row) else { return };
+        if let Some(at) = entry.expires_at {
+            self.expiring.remove(&(at, row));
+        }
+        if let Some(conversation) = entry.conversation {
+            let key = (entry.tenant, conversation);
+            if self.lines.get(&key).is_some_and(|line| line.holder.is_none() && line.queued.is_empty()) {
+                self.lines.remove(&key);
+            }
+        }
+    }
+
+    /// Makes a lease last longer.
+    pub(crate) fn extend(&mut self, row: RowId, until: Timestamp) {
+        let Some(hold) = self.hold(row) else { return };
+        if let Some(old) = hold.until.replace(until) {
+            self.leases.remove(&(old, row));
+            self.leases.insert((until, row));
+        }
+    }
+
+    /// The first delayed job, if it is due.
+    pub(crate) fn first_due(&self, now: Timestamp) -> Option<RowId> {
+        first_until(&self.due, now)
+    }
+
+    /// The first job whose time is up.
+    pub(crate) fn first_expired(&self, now: Timestamp) -> Option<RowId> {
+        first_until(&self.expiring, now)
+    }
+
+    /// The first job whose lease ran out.
+    pub(crate) fn first_lapsed(&self, now: Timestamp) -> Option<RowId> {
+        first_until(&self.leases, now)
+    }
+
+    /// When something is due next.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        [&self.due, &self.expiring, &self.leases].into_iter().filter_map(|set| Some(set.first()?.0)).min()
+    }
+
+    fn tenant_key(&mut self, name: &TenantId) -> TenantKey {
+        if let Some(key) = self.tenants.get(name) {
+            return *key;
+        }
+        let key = TenantKey::try_from(self.tenant_names.len()).expect("fewer tenants than 2^32");
+        self.tenants.insert(name.clone(), key);
+        self.tenant_names.push(name.clone());
+        key
+    }
+
+    fn line(&mut self, entry: &Entry) -> Option<&mut Line> {
+        let conversation = entry.conversation.clone()?;
+        Some(self.lines.entry((entry.tenant, conversation)).or_default())
+    }
+
+    fn with_line<T>(&mut self, row: RowId, change: impl FnOnce(&mut Line) -> T) -> Option<T> {
+        let entry = self.jobs.get(&row)?;
+        let key = (entry.tenant, entry.conversation.clone()?);
+        Some(change(self.lines.entry(key).or_default()))
+    }
+
+    /// After a line changed: what was ready steps back, what is next now becomes ready.
+    fn refresh_line(&mut self, row: RowId, before: Option<RowId>) {
+        let after = self.with_line(row, |line| line.next()).flatten();
+        if before == after {
+            return;
+        }
+        if let Some(row) = before {
+            self.make_unready(row);
+        }
+        if let Some(row) = after {
+            self.make_ready(row);
+        }
+    }
+
+    fn make_ready(&mut self, row: RowId) {
+        if let Some(entry) = self.jobs.get(&row) {
+            self.ready[entry.priority.index()].entry(entry.tenant).or_default().insert(row);
+        }
+    }
+
+    fn make_unready(&mut self, row: RowId) {
+        let Some(entry) = self.jobs.get(&row) else { return };
+        let level = &mut self.ready[entry.priority.index()];
+        if let Some(rows) = level.get_mut(&entry.tenant) {
+            rows.remove(&row);
+            if rows.is_empty() {
+                level.remove(&entry.tenant);
+            }
+        }
+    }
+}
+
+impl Line {
+    /// The job of this conversation that a worker may take.
+    fn next(&self) -> Option<RowId> {
+        match self.holder {
+            // The holder itself may be queued again (after a crash or a retry); nobody passes it.
+            Some(holder) => self.queued.contains(&holder).then_some(holder),
+            None => self.queued.first().copied(),
+        }
+    }
+}
+
+fn first_until(set: &BTreeSet<(Timestamp, RowId)>, now: Timestamp) -> Option<RowId> {
+    set.first().filter(|(at, _)| *at <= now).map(|(_, row)| *row)
+}
+
+impl std::fmt::Debug for Schedule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let waiting: BTreeMap<_, _> =
+            self.ready.iter().map(|l| l.values().map(BTreeSet::len).sum::<usize>()).enumerate().collect();
+        f.debug_struct("Schedule")
+            .field("queued", &self.queued)
+            .field("held", &self.held.len())
+            .field("ready", &waiting)
+            .finish()
+    }
+}

@@ -1,0 +1,7 @@
+//! Everything in memory: for tests, for `quarterdeck run` without a store, and as the smallest example of a backend.
+//! Nothing survives the process.
+
+mod backend;
+mod rows;
+
+pub(crate) use backend::MemoryBackend;

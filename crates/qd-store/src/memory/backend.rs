@@ -1,0 +1,167 @@
+//! The ports over rows in memory: a lock, the transition, the notices.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use qd_env::Env;
+use qd_types::{
+    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
+};
+
+use super::rows::MemoryRows;
+use crate::embedded::{Core, Limits, Rows};
+use crate::live::{Live, tell};
+use crate::{
+    Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, Incarnation, JobQuery, Jobs,
+    NewJob, Page, Published, Record, Refused, Revocation, Stats, StoredCrew, Tick, Turn,
+};
+
+/// The backend behind `memory:`.
+pub(crate) struct MemoryBackend {
+    // Held for one transition, never across an await.
+    core: Mutex<Core<MemoryRows>>,
+    crews: Mutex<BTreeMap<(TenantId, CrewName), Vec<StoredCrew>>>,
+    live: Arc<dyn Live>,
+    env: Env,
+    limits: Limits,
+}
+
+impl MemoryBackend {
+    pub(crate) fn new(env: Env, limits: Limits, live: Arc<dyn Live>) -> Self {
+        let core = Core::new(MemoryRows::default(), env.clone(), limits.clone(), Incarnation(env.draw()), 1);
+        Self { core: Mutex::new(core), crews: Mutex::default(), live, env, limits }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Core<MemoryRows>> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(
+        &self,
+        transition: impl FnOnce(&mut Core<MemoryRows>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut core = self.lock();
+        let answer = transition(&mut core);
+        let notices = core.take_notices();
+        drop(core);
+        tell(&*self.live, &notices);
+        answer
+    }
+}
+
+#[async_trait]
+impl Jobs for MemoryBackend {
+    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, Error> {
+        self.change(|core| jobs.iter().map(|job| core.enqueue(job)).collect())
+    }
+
+    async fn claim(&self, worker: &WorkerId, max: usize) -> Result<Vec<Claimed>, Error> {
+        self.change(|core| (0..max).map_while(|_| core.claim(worker).transpose()).collect())
+    }
+
+    async fn renew(&self, worker: &WorkerId, held: Vec<(JobId, Fence)>) -> Result<Vec<Revocation>, Error> {
+        self.change(|core| core.renew(worker, &held))
+    }
+
+    async fn record(&self, records: Vec<Record>) -> Result<Vec<Result<Seq, Refused>>, Error> {
+        self.change(|core| records.iter().map(|record| core.record(record)).collect())
+    }
+
+    async fn finish(&self, finishes: Vec<Finish>) -> Result<Vec<Result<JobStatus, Refused>>, Error> {
+        self.change(|core| finishes.iter().map(|finish| core.finish(finish)).collect())
+    }
+
+    async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancelled, Error> {
+        self.change(|core| core.cancel(tenant, job))
+    }
+
+    async fn tick(&self, limit: usize) -> Result<Tick, Error> {
+        self.change(|core| core.tick(limit))
+    }
+
+    async fn job(&self, tenant: &TenantId, job: JobId) -> Result<Option<Job>, Error> {
+        let mut core = self.lock();
+        let row = core.rows.find(tenant, job)?;
+        row.map(|row| core.rows.load(row)).transpose()
+    }
+
+    async fn jobs(&self, tenant: &TenantId, query: JobQuery) -> Result<Page, Error> {
+        Ok(self.lock().rows.page(tenant, &query))
+    }
+
+    async fn log(
+        &self,
+        tenant: &TenantId,
+        job: JobId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Option<Vec<Logged>>, Error> {
+        let mut core = self.lock();
+        let row = core.rows.find(tenant, job)?;
+        row.map(|row| core.rows.log(row, after, limit)).transpose()
+    }
+
+    async fn stats(&self) -> Result<Stats, Error> {
+        Ok(self.lock().stats())
+    }
+}
+
+#[async_trait]
+impl Crews for MemoryBackend {
+    async fn publish(
+        &self,
+        tenant: &TenantId,
+        name: &CrewName,
+        hash: &str,
+        spec: &str,
+    ) -> Result<Published, Error> {
+        let mut crews = self.crews.lock().unwrap_or_else(PoisonError::into_inner);
+        let versions = crews.entry((tenant.clone(), name.clone())).or_default();
+        if let Some(newest) = versions.last().filter(|newest| newest.hash == hash) {
+            return Ok(Published { version: newest.version, created: false });
+        }
+        let version = CrewVersion(versions.last().map_or(1, |newest| newest.version.0 + 1));
+        versions.push(StoredCrew {
+            name: name.clone(),
+            version,
+            hash: hash.to_owned(),
+            spec: spec.to_owned(),
+            created_at: self.env.now(),
+        });
+        Ok(Published { version, created: true })
+    }
+
+    async fn crew(
+        &self,
+        tenant: &TenantId,
+        name: &CrewName,
+        version: Option<CrewVersion>,
+    ) -> Result<Option<StoredCrew>, Error> {
+        let crews = self.crews.lock().unwrap_or_else(PoisonError::into_inner);
+        let versions = crews.get(&(tenant.clone(), name.clone())).map(Vec::as_slice).unwrap_or_default();
+        Ok(match version {
+            Some(wanted) => versions.iter().find(|crew| crew.version == wanted).cloned(),
+            None => versions.last().cloned(),
+        })
+    }
+
+    async fn crews(&self, tenant: &TenantId) -> Result<Vec<StoredCrew>, Error> {
+        let crews = self.crews.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_tenant = crews.iter().filter(|((owner, _), _)| owner == tenant);
+        Ok(of_tenant.filter_map(|(_, versions)| versions.last().cloned()).collect())
+    }
+}
+
+#[async_trait]
+impl Conversations for MemoryBackend {
+    async fn history(
+        &self,
+        tenant: &TenantId,
+        conversation: &ConversationId,
+        limit: usize,
+    ) -> Result<Vec<Turn>, Error> {
+        let forgotten_before = crate::embedded::before(self.env.now(), self.limits.conversation_ttl);
+        Ok(self.lock().rows.history(tenant, conversation, forgotten_before, limit))
+    }
+}

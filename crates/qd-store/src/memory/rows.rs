@@ -1,0 +1,187 @@
+//! Rows as maps.
+
+use std::collections::{BTreeMap, HashMap};
+
+use qd_types::{ConversationId, Job, JobId, JobStatus, Logged, Seq, TenantId, Timestamp};
+
+use crate::embedded::{RowId, Rows, Settled, Spent, Started, StoredKey};
+use crate::{Error, Idempotency, JobQuery, Page, Turn};
+
+#[derive(Default)]
+struct Conversation {
+    turns: Vec<Turn>,
+    last_at: Timestamp,
+}
+
+/// All rows.
+#[derive(Default)]
+pub(super) struct MemoryRows {
+    jobs: BTreeMap<RowId, Job>,
+    ids: HashMap<JobId, RowId>,
+    logs: HashMap<RowId, Vec<Logged>>,
+    keys: HashMap<(TenantId, String, String), StoredKey>,
+    conversations: HashMap<(TenantId, ConversationId), Conversation>,
+}
+
+impl MemoryRows {
+    /// A page of jobs, newest first.
+    pub(super) fn page(&self, tenant: &TenantId, query: &JobQuery) -> Page {
+        let below = query.cursor.map_or(RowId::MAX, |c| c.0);
+        let matches = |job: &Job| {
+            job.tenant == *tenant
+                && query.status.is_none_or(|status| job.status == status)
+                && query.crew.as_ref().is_none_or(|crew| job.crew == *crew)
+                && query.created_after.is_none_or(|at| job.created_at > at)
+                && query.created_before.is_none_or(|at| job.created_at < at)
+        };
+        let mut rows = self.jobs.range(..below).rev().filter(|(_, job)| matches(job));
+        let found: Vec<_> = rows.by_ref().take(query.limit).collect();
+        let next = found.last().map(|(row, _)| crate::Cursor(**row)).filter(|_| rows.next().is_some());
+        Page { jobs: found.into_iter().map(|(_, job)| job.clone()).collect(), next }
+    }
+
+    /// The newest messages of a conversation that is not forgotten.
+    pub(super) fn history(
+        &self,
+        tenant: &TenantId,
+        conversation: &ConversationId,
+        forgotten_before: Timestamp,
+        limit: usize,
+    ) -> Vec<Turn> {
+        match self.conversations.get(&(tenant.clone(), conversation.clone())) {
+            Some(kept) if kept.last_at >= forgotten_before => {
+                kept.turns[kept.turns.len().saturating_sub(limit)..].to_vec()
+            }
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    fn job_mut(&mut self, row: RowId) -> Result<&mut Job, Error> {
+        self.jobs.get_mut(&row).ok_or_else(|| missing(row))
+    }
+}
+
+fn missing(row: RowId) -> Error {
+    Error::Unreadable { what: format!("row {row} of the jobs is missing") }
+}
+
+impl Rows for MemoryRows {
+    fn insert(&mut self, row: RowId, job: &Job) -> Result<(), Error> {
+        self.ids.insert(job.id, row);
+        self.jobs.insert(row, job.clone());
+        Ok(())
+    }
+
+    fn load(&mut self, row: RowId) -> Result<Job, Error> {
+        self.jobs.get(&row).cloned().ok_or_else(|| missing(row))
+    }
+
+    fn find(&mut self, tenant: &TenantId, id: JobId) -> Result<Option<RowId>, Error> {
+        Ok(self
+            .ids
+            .get(&id)
+            .copied()
+            .filter(|row| self.jobs.get(row).is_some_and(|job| job.tenant == *tenant)))
+    }
+
+    fn status_of(&mut self, id: JobId) -> Result<Option<JobStatus>, Error> {
+        Ok(self.ids.get(&id).and_then(|row| self.jobs.get(row)).map(|job| job.status))
+    }
+
+    fn start(&mut self, row: RowId, started: Started) -> Result<(), Error> {
+        let job = self.job_mut(row)?;
+        job.status = JobStatus::Running;
+        job.attempt = started.attempt;
+        job.started_at.get_or_insert(started.started_at);
+        job.retry_at = None;
+        job.error = None;
+        Ok(())
+    }
+
+    fn spend(&mut self, row: RowId, spent: &Spent) -> Result<(), Error> {
+        let job = self.job_mut(row)?;
+        job.usage = spent.usage;
+        job.cost = spent.cost;
+        job.progress = spent.progress.clone();
+        job.crashes = 0;
+        Ok(())
+    }
+
+    fn settle(&mut self, row: RowId, settled: &Settled) -> Result<(), Error> {
+        let job = self.job_mut(row)?;
+        job.status = settled.status;
+        job.retry_at = settled.retry_at;
+        job.finished_at = settled.finished_at;
+        job.output.clone_from(&settled.output);
+        job.error.clone_from(&settled.error);
+        job.crashes = settled.crashes;
+        Ok(())
+    }
+
+    fn append(&mut self, row: RowId, logged: &Logged) -> Result<(), Error> {
+        self.logs.entry(row).or_default().push(logged.clone());
+        Ok(())
+    }
+
+    fn log(&mut self, row: RowId, after: Seq, limit: usize) -> Result<Vec<Logged>, Error> {
+        let log = self.logs.get(&row).map(Vec::as_slice).unwrap_or_default();
+        Ok(log.iter().filter(|logged| logged.seq > after).take(limit).cloned().collect())
+    }
+
+    fn key(&mut self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<StoredKey>, Error> {
+        Ok(self.keys.get(&(tenant.clone(), idempotency.scope.clone(), idempotency.key.clone())).copied())
+    }
+
+    fn remember(
+        &mut self,
+        tenant: &TenantId,
+        idempotency: &Idempotency,
+        stored: StoredKey,
+    ) -> Result<(), Error> {
+        self.keys.insert((tenant.clone(), idempotency.scope.clone(), idempotency.key.clone()), stored);
+        Ok(())
+    }
+
+    fn say(
+        &mut self,
+        tenant: &TenantId,
+        conversation: &ConversationId,
+        turns: &[Turn],
+        now: Timestamp,
+        forgotten_before: Timestamp,
+    ) -> Result<(), Error> {
+        let kept = self.conversations.entry((tenant.clone(), conversation.clone())).or_default();
+        if kept.last_at < forgotten_before {
+            kept.turns.clear();
+        }
+        kept.turns.extend_from_slice(turns);
+        kept.last_at = now;
+        Ok(())
+    }
+
+    fn prune(
+        &mut self,
+        now: Timestamp,
+        finished_before: Timestamp,
+        silent_before: Timestamp,
+        limit: usize,
+    ) -> Result<usize, Error> {
+        let old = |job: &Job| job.finished_at.is_some_and(|at| at < finished_before);
+        let rows: Vec<RowId> =
+            self.jobs.iter().filter(|(_, job)| old(job)).map(|(row, _)| *row).take(limit).collect();
+        for row in &rows {
+            self.logs.remove(row);
+            if let Some(job) = self.jobs.remove(row) {
+                self.ids.remove(&job.id);
+            }
+        }
+        let jobs = &self.jobs;
+        let open = |row: &RowId| jobs.get(row).is_some_and(|job| !job.status.is_terminal());
+        self.keys.retain(|_, stored| {
+            jobs.contains_key(&stored.row) && (stored.expires_at > now || open(&stored.row))
+        });
+        let before = self.conversations.len();
+        self.conversations.retain(|_, kept| kept.last_at >= silent_before);
+        Ok(rows.len() + before - self.conversations.len())
+    }
+}

@@ -1,0 +1,232 @@
+//! The ports over one SQLite file.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use qd_env::Env;
+use qd_types::{
+    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
+};
+use rusqlite::{Connection, params};
+
+use super::checkpoint::Checkpointer;
+use super::file_lock::FileLock;
+use super::reader::Readers;
+use super::rows::SqliteRows;
+use super::writer::Writer;
+use super::{codec, query, schema};
+use crate::embedded::{Core, Limits, before};
+use crate::{
+    Cancelled, Claimed, Conversations, Crews, Durability, Enqueued, Error, Fence, Finish, Incarnation,
+    JobQuery, Jobs, Live, NewJob, Page, Published, Record, Refused, Revocation, Stats, StoredCrew, Tick,
+    Turn,
+};
+
+/// The backend behind `sqlite:PATH`.
+pub(crate) struct SqliteBackend {
+    writer: Writer,
+    readers: Readers,
+    env: Env,
+    conversation_ttl: Duration,
+}
+
+impl SqliteBackend {
+    /// Opens or creates the file, brings its schema up to date, takes over what a dead process left behind.
+    pub(crate) fn open(
+        database: &Path,
+        env: Env,
+        limits: Limits,
+        durability: Durability,
+        live: Arc<dyn Live>,
+    ) -> Result<Self, Error> {
+        let open_error = |reason: String| Error::Open { path: database.to_owned(), reason };
+        if let Some(folder) = database.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| open_error(e.to_string()))?;
+        }
+        let lock = FileLock::take(database)?;
+        let mut connection = open_writer(database).map_err(|e| open_error(e.to_string()))?;
+        schema::migrate(&mut connection)?;
+        let incarnation = Incarnation(schema::incarnation(&connection, env.draw())?);
+        let next_row: i64 =
+            connection.query_row("SELECT coalesce(max(row), 0) + 1 FROM jobs", [], |row| row.get(0))?;
+        let conversation_ttl = limits.conversation_ttl;
+        let mut core = Core::new(SqliteRows { connection }, env.clone(), limits, incarnation, next_row);
+        take_over(&mut core)?;
+        let readers = Readers::open(database)?;
+        let checkpointer =
+            Checkpointer::start(database, open_writer(database)?).map_err(|e| open_error(e.to_string()))?;
+        let relaxed = durability == Durability::Relaxed;
+        let writer = Writer::start(core, lock, checkpointer, live, env.clone(), relaxed)
+            .map_err(|e| open_error(e.to_string()))?;
+        if relaxed {
+            keep_syncing(&env, &writer);
+        }
+        Ok(Self { writer, readers, env, conversation_ttl })
+    }
+}
+
+/// Queues again what was running when the process before ended, in one transaction.
+fn take_over(core: &mut Core<SqliteRows>) -> Result<(), Error> {
+    let open = codec::open_jobs(&core.rows.connection)?;
+    core.rows.connection.execute_batch("BEGIN IMMEDIATE")?;
+    let rescued = core.reload(open)?;
+    core.rows.connection.execute_batch("COMMIT")?;
+    if rescued > 0 {
+        tracing::info!(rescued, "took over jobs of a process that ended without finishing them");
+    }
+    Ok(())
+}
+
+/// Relaxed mode promises at most a second of loss, also when nothing else commits.
+fn keep_syncing(env: &Env, writer: &Writer) {
+    let weak = writer.downgrade();
+    env.spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let Some(writer) = weak.upgrade() else { break };
+            let touched = writer.call(|core| {
+                let sql = "INSERT OR REPLACE INTO meta (key, value) VALUES ('synced', '')";
+                core.rows.connection.prepare_cached(sql)?.execute([])?;
+                Ok(())
+            });
+            if touched.await.is_err() {
+                break;
+            }
+        }
+    });
+}
+
+fn open_writer(database: &Path) -> Result<Connection, rusqlite::Error> {
+    let connection = Connection::open(database)?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = 1; \
+         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864; \
+         PRAGMA wal_autocheckpoint = 0; PRAGMA mmap_size = 0",
+    )?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+#[async_trait]
+impl Jobs for SqliteBackend {
+    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, Error> {
+        self.writer.call(move |core| jobs.iter().map(|job| core.enqueue(job)).collect()).await
+    }
+
+    async fn claim(&self, worker: &WorkerId, max: usize) -> Result<Vec<Claimed>, Error> {
+        let worker = worker.clone();
+        self.writer.call(move |core| (0..max).map_while(|_| core.claim(&worker).transpose()).collect()).await
+    }
+
+    async fn renew(&self, worker: &WorkerId, held: Vec<(JobId, Fence)>) -> Result<Vec<Revocation>, Error> {
+        let worker = worker.clone();
+        self.writer.call(move |core| core.renew(&worker, &held)).await
+    }
+
+    async fn record(&self, records: Vec<Record>) -> Result<Vec<Result<Seq, Refused>>, Error> {
+        self.writer.call(move |core| records.iter().map(|record| core.record(record)).collect()).await
+    }
+
+    async fn finish(&self, finishes: Vec<Finish>) -> Result<Vec<Result<JobStatus, Refused>>, Error> {
+        self.writer.call(move |core| finishes.iter().map(|finish| core.finish(finish)).collect()).await
+    }
+
+    async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancelled, Error> {
+        let tenant = tenant.clone();
+        self.writer.call(move |core| core.cancel(&tenant, job)).await
+    }
+
+    async fn tick(&self, limit: usize) -> Result<Tick, Error> {
+        self.writer.call(move |core| core.tick(limit)).await
+    }
+
+    async fn job(&self, tenant: &TenantId, job: JobId) -> Result<Option<Job>, Error> {
+        let tenant = tenant.clone();
+        self.readers.read(move |connection| query::job(connection, &tenant, job)).await
+    }
+
+    async fn jobs(&self, tenant: &TenantId, asked: JobQuery) -> Result<Page, Error> {
+        let tenant = tenant.clone();
+        self.readers.read(move |connection| query::page(connection, &tenant, &asked)).await
+    }
+
+    async fn log(
+        &self,
+        tenant: &TenantId,
+        job: JobId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Option<Vec<Logged>>, Error> {
+        let tenant = tenant.clone();
+        self.readers.read(move |connection| query::log(connection, &tenant, job, after, limit)).await
+    }
+
+    async fn stats(&self) -> Result<Stats, Error> {
+        Ok(self.writer.stats())
+    }
+}
+
+#[async_trait]
+impl Crews for SqliteBackend {
+    async fn publish(
+        &self,
+        tenant: &TenantId,
+        name: &CrewName,
+        hash: &str,
+        spec: &str,
+    ) -> Result<Published, Error> {
+        let (tenant, name) = (tenant.clone(), name.clone());
+        let (hash, spec, now) = (hash.to_owned(), spec.to_owned(), self.env.now());
+        self.writer
+            .call(move |core| {
+                let connection = &core.rows.connection;
+                let newest = query::crew(connection, &tenant, &name, None)?;
+                if let Some(newest) = newest.as_ref().filter(|newest| newest.hash == hash) {
+                    return Ok(Published { version: newest.version, created: false });
+                }
+                let version = CrewVersion(newest.map_or(1, |newest| newest.version.0 + 1));
+                connection
+                    .prepare_cached(
+                        "INSERT INTO crews (tenant, name, version, hash, spec, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    )?
+                    .execute(params![tenant.as_str(), name.as_str(), version.0, hash, spec, now.0])?;
+                Ok(Published { version, created: true })
+            })
+            .await
+    }
+
+    async fn crew(
+        &self,
+        tenant: &TenantId,
+        name: &CrewName,
+        version: Option<CrewVersion>,
+    ) -> Result<Option<StoredCrew>, Error> {
+        let (tenant, name) = (tenant.clone(), name.clone());
+        self.readers.read(move |connection| query::crew(connection, &tenant, &name, version)).await
+    }
+
+    async fn crews(&self, tenant: &TenantId) -> Result<Vec<StoredCrew>, Error> {
+        let tenant = tenant.clone();
+        self.readers.read(move |connection| query::crews(connection, &tenant)).await
+    }
+}
+
+#[async_trait]
+impl Conversations for SqliteBackend {
+    async fn history(
+        &self,
+        tenant: &TenantId,
+        conversation: &ConversationId,
+        limit: usize,
+    ) -> Result<Vec<Turn>, Error> {
+        let (tenant, conversation) = (tenant.clone(), conversation.clone());
+        let forgotten_before = before(self.env.now(), self.conversation_ttl);
+        self.readers
+            .read(move |connection| {
+                query::history(connection, &tenant, &conversation, forgotten_before, limit)
+            })
+            .await
+    }
+}

@@ -1,0 +1,133 @@
+//! What readers ask: jobs, pages, logs, crews, history.
+
+use qd_types::{ConversationId, CrewName, CrewVersion, Job, JobId, Logged, Seq, TenantId, Timestamp};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+
+use super::codec;
+use super::rows::select_job;
+use crate::{Cursor, Error, JobQuery, Page, StoredCrew, Turn};
+
+/// One job.
+pub(super) fn job(connection: &Connection, tenant: &TenantId, id: JobId) -> Result<Option<Job>, Error> {
+    let sql = select_job("WHERE id = ?1 AND tenant = ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![id.0, tenant.as_str()])?;
+    rows.next()?.map(codec::job).transpose()
+}
+
+/// A page of jobs, newest first.
+pub(super) fn page(connection: &Connection, tenant: &TenantId, query: &JobQuery) -> Result<Page, Error> {
+    let mut conditions = vec!["tenant = ?"];
+    let mut values = vec![Value::from(tenant.as_str().to_owned())];
+    let mut add = |condition, value: Option<Value>| {
+        if let Some(value) = value {
+            conditions.push(condition);
+            values.push(value);
+        }
+    };
+    add("row < ?", query.cursor.map(|c| Value::from(c.0)));
+    add("status = ?", query.status.map(|s| Value::from(codec::status_number(s))));
+    add("crew = ?", query.crew.as_ref().map(|c| Value::from(c.as_str().to_owned())));
+    add("created_at > ?", query.created_after.map(|t| Value::from(t.0)));
+    add("created_at < ?", query.created_before.map(|t| Value::from(t.0)));
+    // One more than asked tells whether there is another page.
+    let sql = format!(
+        "SELECT {}, row FROM jobs WHERE {} ORDER BY row DESC LIMIT {}",
+        codec::JOB_COLUMNS,
+        conditions.join(" AND "),
+        query.limit.saturating_add(1)
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut page = Page::default();
+    let mut last_row = 0;
+    while let Some(row) = rows.next()? {
+        if page.jobs.len() == query.limit {
+            page.next = Some(Cursor(last_row));
+            break;
+        }
+        page.jobs.push(codec::job(row)?);
+        last_row = row.get(26)?;
+    }
+    Ok(page)
+}
+
+/// A part of a job's log.
+pub(super) fn log(
+    connection: &Connection,
+    tenant: &TenantId,
+    id: JobId,
+    after: Seq,
+    limit: usize,
+) -> Result<Option<Vec<Logged>>, Error> {
+    let mut statement = connection.prepare_cached("SELECT row FROM jobs WHERE id = ?1 AND tenant = ?2")?;
+    let row: Option<i64> =
+        statement.query_row(params![id.0, tenant.as_str()], |row| row.get(0)).optional()?;
+    row.map(|row| codec::log(connection, row, after, limit)).transpose()
+}
+
+const CREW: &str = "SELECT name, version, hash, spec, created_at FROM crews";
+
+fn stored_crew(row: &Row<'_>) -> rusqlite::Result<StoredCrew> {
+    Ok(StoredCrew {
+        name: CrewName::new(row.get::<_, String>(0)?),
+        version: CrewVersion(row.get(1)?),
+        hash: row.get(2)?,
+        spec: row.get(3)?,
+        created_at: Timestamp(row.get(4)?),
+    })
+}
+
+/// One crew version, the newest without a number.
+pub(super) fn crew(
+    connection: &Connection,
+    tenant: &TenantId,
+    name: &CrewName,
+    version: Option<CrewVersion>,
+) -> Result<Option<StoredCrew>, Error> {
+    let sql = format!(
+        "{CREW} WHERE tenant = ?1 AND name = ?2 AND (?3 IS NULL OR version = ?3) ORDER BY version DESC LIMIT 1"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found =
+        statement.query_row(params![tenant.as_str(), name.as_str(), version.map(|v| v.0)], stored_crew);
+    Ok(found.optional()?)
+}
+
+/// The newest version of each crew.
+pub(super) fn crews(connection: &Connection, tenant: &TenantId) -> Result<Vec<StoredCrew>, Error> {
+    let sql = format!(
+        "{CREW} c WHERE tenant = ?1 AND version = (SELECT max(version) FROM crews WHERE tenant = c.tenant AND name = c.name) \
+         ORDER BY name"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_map([tenant.as_str()], stored_crew)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// The newest messages of a conversation that is not forgotten, oldest of them first.
+pub(super) fn history(
+    connection: &Connection,
+    tenant: &TenantId,
+    conversation: &ConversationId,
+    forgotten_before: Timestamp,
+    limit: usize,
+) -> Result<Vec<Turn>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT m.role, m.text FROM messages m JOIN conversations c ON c.tenant = m.tenant AND c.name = m.name \
+         WHERE m.tenant = ?1 AND m.name = ?2 AND c.last_at >= ?3 ORDER BY m.n DESC LIMIT ?4",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows =
+        statement.query(params![tenant.as_str(), conversation.as_str(), forgotten_before.0, limit])?;
+    let mut turns = Vec::new();
+    while let Some(row) = rows.next()? {
+        let role = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        let role = serde_json::from_str(role)
+            .map_err(|e| Error::Unreadable { what: format!("column role: {e}") })?;
+        turns.push(Turn { role, text: row.get(1)? });
+    }
+    turns.reverse();
+    Ok(turns)
+}

@@ -1,0 +1,216 @@
+//! The writer's rows: one SQL statement for each thing that a transition reads or writes.
+
+use qd_types::{ConversationId, Job, JobId, JobStatus, Logged, Seq, TenantId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::codec;
+use crate::embedded::{RowId, Rows, Settled, Spent, Started, StoredKey};
+use crate::{Error, Idempotency, Turn};
+
+/// The only connection that writes.
+pub(super) struct SqliteRows {
+    pub(super) connection: Connection,
+}
+
+impl Rows for SqliteRows {
+    fn insert(&mut self, row: RowId, job: &Job) -> Result<(), Error> {
+        codec::insert_job(&self.connection, row, job)
+    }
+
+    fn load(&mut self, row: RowId) -> Result<Job, Error> {
+        let sql = select_job("WHERE row = ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([row])?;
+        match rows.next()? {
+            Some(found) => codec::job(found),
+            None => Err(Error::Unreadable { what: format!("row {row} of the jobs is missing") }),
+        }
+    }
+
+    fn find(&mut self, tenant: &TenantId, id: JobId) -> Result<Option<RowId>, Error> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT row FROM jobs WHERE id = ?1 AND tenant = ?2")?;
+        Ok(statement.query_row(params![id.0, tenant.as_str()], |row| row.get(0)).optional()?)
+    }
+
+    fn status_of(&mut self, id: JobId) -> Result<Option<JobStatus>, Error> {
+        let mut statement = self.connection.prepare_cached("SELECT status FROM jobs WHERE id = ?1")?;
+        let number: Option<i64> = statement.query_row(params![id.0], |row| row.get(0)).optional()?;
+        number.map(codec::status).transpose()
+    }
+
+    fn start(&mut self, row: RowId, started: Started) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "UPDATE jobs SET status = ?2, attempt = ?3, epoch = ?4, started_at = coalesce(started_at, ?5), \
+                 retry_at = NULL, error = NULL WHERE row = ?1",
+            )?
+            .execute(params![
+                row,
+                codec::status_number(JobStatus::Running),
+                started.attempt,
+                codec::signed(started.epoch),
+                started.started_at.0
+            ])?;
+        Ok(())
+    }
+
+    fn spend(&mut self, row: RowId, spent: &Spent) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "UPDATE jobs SET usage = ?2, cost = ?3, progress = ?4, crashes = 0 WHERE row = ?1",
+            )?
+            .execute(params![row, codec::json(&spent.usage)?, spent.cost.0, codec::json(&spent.progress)?])?;
+        Ok(())
+    }
+
+    fn settle(&mut self, row: RowId, settled: &Settled) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "UPDATE jobs SET status = ?2, retry_at = ?3, finished_at = ?4, output = ?5, error = ?6, crashes = ?7, \
+                 in_doubt = ?8 WHERE row = ?1",
+            )?
+            .execute(params![
+                row,
+                codec::status_number(settled.status),
+                settled.retry_at.map(|t| t.0),
+                settled.finished_at.map(|t| t.0),
+                settled.output.as_ref().map(codec::json).transpose()?,
+                settled.error.as_ref().map(codec::json).transpose()?,
+                settled.crashes,
+                settled.in_doubt,
+            ])?;
+        Ok(())
+    }
+
+    fn append(&mut self, row: RowId, logged: &Logged) -> Result<(), Error> {
+        codec::append(&self.connection, row, logged)
+    }
+
+    fn log(&mut self, row: RowId, after: Seq, limit: usize) -> Result<Vec<Logged>, Error> {
+        codec::log(&self.connection, row, after, limit)
+    }
+
+    fn key(&mut self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<StoredKey>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT job, body_hash, expires_at FROM idempotency WHERE tenant = ?1 AND scope = ?2 AND key = ?3",
+        )?;
+        let found =
+            statement.query_row(params![tenant.as_str(), idempotency.scope, idempotency.key], |row| {
+                Ok(StoredKey { row: row.get(0)?, body_hash: row.get(1)?, expires_at: Timestamp(row.get(2)?) })
+            });
+        Ok(found.optional()?)
+    }
+
+    fn remember(
+        &mut self,
+        tenant: &TenantId,
+        idempotency: &Idempotency,
+        stored: StoredKey,
+    ) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO idempotency (tenant, scope, key, job, body_hash, expires_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                tenant.as_str(),
+                idempotency.scope,
+                idempotency.key,
+                stored.row,
+                stored.body_hash,
+                stored.expires_at.0
+            ])?;
+        Ok(())
+    }
+
+    fn say(
+        &mut self,
+        tenant: &TenantId,
+        conversation: &ConversationId,
+        turns: &[Turn],
+        now: Timestamp,
+        forgotten_before: Timestamp,
+    ) -> Result<(), Error> {
+        let (tenant, name) = (tenant.as_str(), conversation.as_str());
+        let mut read = self
+            .connection
+            .prepare_cached("SELECT last_n, last_at FROM conversations WHERE tenant = ?1 AND name = ?2")?;
+        let kept: Option<(i64, i64)> =
+            read.query_row([tenant, name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        if kept.is_some_and(|(_, at)| at < forgotten_before.0) {
+            self.connection
+                .prepare_cached("DELETE FROM messages WHERE tenant = ?1 AND name = ?2")?
+                .execute([tenant, name])?;
+        }
+        let mut n = kept.map_or(0, |(n, _)| n);
+        for turn in turns {
+            n += 1;
+            self.connection
+                .prepare_cached(
+                    "INSERT INTO messages (tenant, name, n, role, text) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .execute(params![tenant, name, n, codec::json(&turn.role)?, turn.text])?;
+        }
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO conversations (tenant, name, last_n, last_at) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![tenant, name, n, now.0])?;
+        Ok(())
+    }
+
+    fn prune(
+        &mut self,
+        now: Timestamp,
+        finished_before: Timestamp,
+        silent_before: Timestamp,
+        limit: usize,
+    ) -> Result<usize, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let jobs = self.column(
+            "SELECT row FROM jobs WHERE finished_at < ?1 ORDER BY finished_at LIMIT ?2",
+            finished_before,
+            limit,
+        )?;
+        for row in &jobs {
+            self.connection.prepare_cached("DELETE FROM log WHERE job = ?1")?.execute([row])?;
+            self.connection.prepare_cached("DELETE FROM jobs WHERE row = ?1")?.execute([row])?;
+        }
+        // A key stays as long as its job is not over, whatever its window says.
+        self.connection
+            .prepare_cached(
+                "DELETE FROM idempotency WHERE (tenant, scope, key) IN (SELECT tenant, scope, key FROM idempotency i \
+                 WHERE expires_at <= ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE row = i.job AND status < 5) LIMIT ?2)",
+            )?
+            .execute([now.0, limit])?;
+        let silent = self.silent(silent_before, limit)?;
+        for (tenant, name) in &silent {
+            for sql in [
+                "DELETE FROM messages WHERE tenant = ?1 AND name = ?2",
+                "DELETE FROM conversations WHERE tenant = ?1 AND name = ?2",
+            ] {
+                self.connection.prepare_cached(sql)?.execute([tenant, name])?;
+            }
+        }
+        Ok(jobs.len() + silent.len())
+    }
+}
+
+impl SqliteRows {
+    fn column(&self, sql: &str, at: Timestamp, limit: i64) -> Result<Vec<RowId>, Error> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([at.0, limit], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn silent(&self, before: Timestamp, limit: i64) -> Result<Vec<(String, String)>, Error> {
+        let sql = "SELECT tenant, name FROM conversations WHERE last_at < ?1 ORDER BY last_at LIMIT ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([before.0, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// `SELECT` of a whole job.
+pub(super) fn select_job(condition: &str) -> String {
+    format!("SELECT {} FROM jobs {condition}", codec::JOB_COLUMNS)
+}

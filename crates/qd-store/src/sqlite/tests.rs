@@ -1,0 +1,153 @@
+//! What is particular to the SQLite file: restarts, locks, schemas, damaged files.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use qd_env::{Env, SystemClock};
+use qd_types::{CrewName, CrewVersion, Input, JobStatus, Priority, TenantId, WorkerId};
+use rusqlite::Connection;
+
+use crate::{Enqueued, Error, NewJob, Options, Outcome, Store, open};
+
+fn options(folder: &Path) -> Options {
+    Options { url: format!("sqlite:{}", folder.join("sub/store.db").display()), ..Options::default() }
+}
+
+fn env() -> Env {
+    Env::with(Arc::new(SystemClock::default()), 1)
+}
+
+fn job(env: &Env) -> NewJob {
+    NewJob {
+        id: env.job_id(),
+        tenant: TenantId::default(),
+        crew: CrewName::new("c"),
+        crew_version: CrewVersion(1),
+        machine_version: 1,
+        total_tasks: 1,
+        input: Input::new(),
+        priority: Priority::NORMAL,
+        conversation: None,
+        run_at: None,
+        expires_at: None,
+        timeout_seconds: 300,
+        max_attempts: 5,
+        metadata: std::collections::BTreeMap::new(),
+        redrive_of: None,
+        idempotency: None,
+    }
+}
+
+/// The lock goes with the writer thread, which ends after the last handle: wait for it by trying.
+async fn reopen(options: &Options, env: &Env) -> Store {
+    loop {
+        match open(options, env) {
+            Ok(store) => return store,
+            Err(Error::Locked { .. }) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn restart_keeps_everything_and_queues_running_jobs_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (options, env, tenant) = (options(folder.path()), env(), TenantId::default());
+    let store = open(&options, &env).unwrap();
+    for _ in 0..3 {
+        assert!(matches!(store.enqueue(job(&env)).await.unwrap(), Enqueued::Created(_)));
+    }
+    let worker = WorkerId::new("w");
+    let mut claimed = store.claim(&worker, 2).await.unwrap();
+    let done = claimed.remove(0);
+    let output = Outcome::Succeeded(crate::conformance::output());
+    store.finish(crate::conformance::finish(&done, output)).await.unwrap().unwrap();
+    drop(store);
+
+    let store = reopen(&options, &env).await;
+    let status = |id| {
+        let (store, tenant) = (store.clone(), tenant.clone());
+        async move { store.job(&tenant, id).await.unwrap().unwrap().status }
+    };
+    assert_eq!(status(done.job.id).await, JobStatus::Succeeded);
+    assert_eq!(status(claimed[0].job.id).await, JobStatus::Queued);
+    let again = store.claim(&worker, 9).await.unwrap();
+    assert_eq!(again.len(), 2);
+    assert_eq!(again[0].job.id, claimed[0].job.id, "the interrupted job is the older one");
+    assert!(again[0].in_doubt && !again[1].in_doubt);
+    let late = store.finish(crate::conformance::finish(&claimed[0], Outcome::Release)).await.unwrap();
+    assert_eq!(late, Err(crate::Refused::Stale), "a lease of the process before is void");
+}
+
+#[tokio::test]
+async fn second_process_is_kept_out_with_a_message_that_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (options, env) = (options(folder.path()), env());
+    let _first = open(&options, &env).unwrap();
+    let Err(error) = open(&options, &env) else { panic!("opened twice") };
+    assert!(matches!(error, Error::Locked { .. }));
+    assert!(error.to_string().contains("store.db is in use by another process"), "{error}");
+}
+
+#[tokio::test]
+async fn path_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let blocker = folder.path().join("file");
+    std::fs::write(&blocker, "x").unwrap();
+    let options =
+        Options { url: format!("sqlite:{}", blocker.join("store.db").display()), ..Options::default() };
+    let Err(error) = open(&options, &env()) else { panic!("opened") };
+    assert!(
+        error.to_string().contains("cannot open the store") && error.to_string().contains("file/store.db"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn newer_schema_and_other_programs_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path());
+    drop(open(&options, &env()).unwrap());
+    let path = folder.path().join("sub/store.db");
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let error = loop {
+        match open(&options, &env()) {
+            Err(Error::Locked { .. }) => tokio::task::yield_now().await,
+            Err(error) => break error,
+            Ok(_) => panic!("opened"),
+        }
+    };
+    assert!(matches!(error, Error::NewerSchema { found: 99, .. }), "{error}");
+
+    let foreign = folder.path().join("foreign.db");
+    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE cats (name TEXT)").unwrap();
+    let Err(error) =
+        open(&Options { url: format!("sqlite:{}", foreign.display()), ..Options::default() }, &env())
+    else {
+        panic!("opened")
+    };
+    assert!(error.to_string().contains("another program"), "{error}");
+}
+
+#[tokio::test]
+async fn file_that_is_no_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    std::fs::write(&path, vec![b'x'; 8192]).unwrap();
+    let Err(error) =
+        open(&Options { url: format!("sqlite:{}", path.display()), ..Options::default() }, &env())
+    else {
+        panic!("opened")
+    };
+    assert!(error.to_string().contains("not a database"), "{error}");
+}
+
+#[test]
+fn unknown_urls_are_named() {
+    for url in ["", "sqlite:", "mysql://x", "memory:x", "store.db"] {
+        let Err(error) = open(&Options { url: url.into(), ..Options::default() }, &env()) else {
+            panic!("{url} opened")
+        };
+        assert!(error.to_string().contains(&format!("`{url}`")), "{error}");
+    }
+}

@@ -1,0 +1,224 @@
+//! The handle that everyone holds: it forwards to the backend and observes each call once, for all backends.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use qd_types::{
+    ConversationId, CrewName, CrewVersion, Delta, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
+};
+
+use crate::{
+    Backend, Cancelled, Claimed, Enqueued, Error, Fence, Finish, JobQuery, Live, NewJob, Page, Published,
+    Record, Refused, Revocation, Stats, StoredCrew, Tick, Turn, Watch,
+};
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    backend: Arc<dyn Backend>,
+    live: Arc<dyn Live>,
+}
+
+impl Store {
+    /// A store over a backend and its live side; `qd_store::open` makes both.
+    #[must_use]
+    pub fn new(backend: Arc<dyn Backend>, live: Arc<dyn Live>) -> Self {
+        Self { backend, live }
+    }
+
+    /// Accepts one job. It is durable when this returns.
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out; nothing was stored then.
+    pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued, Error> {
+        let answers = observed("enqueue", self.backend.enqueue(vec![job])).await?;
+        answers.into_iter().next().ok_or(Error::Closed)
+    }
+
+    /// Accepts many jobs, each for itself.
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn enqueue_all(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, Error> {
+        observed("enqueue", self.backend.enqueue(jobs)).await
+    }
+
+    /// See [`crate::Jobs::claim`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn claim(&self, worker: &WorkerId, max: usize) -> Result<Vec<Claimed>, Error> {
+        observed("claim", self.backend.claim(worker, max)).await
+    }
+
+    /// See [`crate::Jobs::renew`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn renew(
+        &self,
+        worker: &WorkerId,
+        held: Vec<(JobId, Fence)>,
+    ) -> Result<Vec<Revocation>, Error> {
+        observed("renew", self.backend.renew(worker, held)).await
+    }
+
+    /// Appends to one job's log.
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn record(&self, record: Record) -> Result<Result<Seq, Refused>, Error> {
+        let answers = observed("record", self.backend.record(vec![record])).await?;
+        answers.into_iter().next().ok_or(Error::Closed)
+    }
+
+    /// Ends one attempt.
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn finish(&self, finish: Finish) -> Result<Result<JobStatus, Refused>, Error> {
+        let answers = observed("finish", self.backend.finish(vec![finish])).await?;
+        answers.into_iter().next().ok_or(Error::Closed)
+    }
+
+    /// See [`crate::Jobs::cancel`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancelled, Error> {
+        observed("cancel", self.backend.cancel(tenant, job)).await
+    }
+
+    /// See [`crate::Jobs::tick`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn tick(&self, limit: usize) -> Result<Tick, Error> {
+        observed("tick", self.backend.tick(limit)).await
+    }
+
+    /// One job.
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn job(&self, tenant: &TenantId, job: JobId) -> Result<Option<Job>, Error> {
+        observed("job", self.backend.job(tenant, job)).await
+    }
+
+    /// A page of jobs, newest first.
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn jobs(&self, tenant: &TenantId, query: JobQuery) -> Result<Page, Error> {
+        observed("jobs", self.backend.jobs(tenant, query)).await
+    }
+
+    /// See [`crate::Jobs::log`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn log(
+        &self,
+        tenant: &TenantId,
+        job: JobId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Option<Vec<Logged>>, Error> {
+        observed("log", self.backend.log(tenant, job, after, limit)).await
+    }
+
+    /// Counts of jobs.
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn stats(&self) -> Result<Stats, Error> {
+        observed("stats", self.backend.stats()).await
+    }
+
+    /// See [`crate::Crews::publish`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn publish(
+        &self,
+        tenant: &TenantId,
+        name: &CrewName,
+        hash: &str,
+        spec: &str,
+    ) -> Result<Published, Error> {
+        observed("publish", self.backend.publish(tenant, name, hash, spec)).await
+    }
+
+    /// See [`crate::Crews::crew`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn crew(
+        &self,
+        tenant: &TenantId,
+        name: &CrewName,
+        version: Option<CrewVersion>,
+    ) -> Result<Option<StoredCrew>, Error> {
+        observed("crew", self.backend.crew(tenant, name, version)).await
+    }
+
+    /// The newest version of each crew, by name.
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn crews(&self, tenant: &TenantId) -> Result<Vec<StoredCrew>, Error> {
+        observed("crews", self.backend.crews(tenant)).await
+    }
+
+    /// See [`crate::Conversations::history`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn history(
+        &self,
+        tenant: &TenantId,
+        conversation: &ConversationId,
+        limit: usize,
+    ) -> Result<Vec<Turn>, Error> {
+        observed("history", self.backend.history(tenant, conversation, limit)).await
+    }
+
+    /// Listens to a job. Watch first, then read: whatever is committed later is heard.
+    #[must_use]
+    pub fn watch(&self, job: JobId) -> Watch {
+        self.live.watch(job)
+    }
+
+    /// Whether somebody listens to a job.
+    #[must_use]
+    pub fn is_watched(&self, job: JobId) -> bool {
+        self.live.is_watched(job)
+    }
+
+    /// Passes a piece of an answer on to whoever listens.
+    pub fn emit(&self, delta: Delta) {
+        self.live.emit(delta);
+    }
+
+    /// Waits for a hint that a job became ready.
+    pub async fn work(&self) {
+        self.live.work().await;
+    }
+
+    /// Waits for a hint that a lease was revoked.
+    pub async fn revocation(&self) {
+        self.live.revocation().await;
+    }
+}
+
+/// The one place where store operations are observed.
+async fn observed<T>(
+    operation: &'static str,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let answer = call.await;
+    if let Err(error) = &answer {
+        tracing::warn!(operation, %error, "store operation failed");
+    }
+    answer
+}
