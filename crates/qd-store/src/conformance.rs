@@ -198,8 +198,8 @@ macro_rules! cases {
     )+)+};
 }
 
-pub(crate) use queries::output;
 use cases;
+pub(crate) use queries::output;
 
 conformance_suite!(memory, |_| Options { url: "memory:".into(), ..Options::default() });
 conformance_suite!(sqlite, |folder| Options {

@@ -124,7 +124,7 @@ pub(super) fn insert_job(connection: &Connection, row: RowId, job: &Job) -> Resu
 pub(super) fn open_jobs(connection: &Connection) -> Result<Vec<OpenJob>, Error> {
     let mut statement = connection.prepare(
         "SELECT row, id, tenant, priority, conversation, status, run_at, retry_at, expires_at, attempt, epoch, crashes, \
-         in_doubt, CASE WHEN attempt = 0 THEN 0 ELSE (SELECT coalesce(max(seq), 0) FROM log WHERE job = row) END \
+         in_doubt, CASE WHEN attempt = 0 AND run_at IS NULL THEN 0 ELSE (SELECT coalesce(max(seq), 0) FROM log WHERE job = row) END \
          FROM jobs WHERE status < 5 ORDER BY row",
     )?;
     let mut rows = statement.query([])?;

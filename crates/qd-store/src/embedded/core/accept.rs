@@ -84,11 +84,12 @@ impl<R: Rows> Core<R> {
     /// Ends a job from outside an attempt.
     pub(super) fn end(&mut self, row: i64, status: JobStatus, failure: Failure) -> Result<Job, Error> {
         let now = self.env.now();
-        let seq = self.schedule.get(row).map_or(0, |entry| entry.last_seq) + 1;
+        let (seq, crashes) =
+            self.schedule.get(row).map_or((1, 0), |entry| (entry.last_seq + 1, entry.crashes));
         let item = LogItem::Status { status, at: None, failure: Some(failure.clone()) };
         self.rows.append(row, &Logged { seq, at: now, attempt: 0, item })?;
         let error = (status == JobStatus::Failed).then_some(failure);
-        self.rows.settle(row, &Settled::over(status, now, error))?;
+        self.rows.settle(row, &Settled { crashes, ..Settled::over(status, now, error) })?;
         let job = self.rows.load(row)?;
         self.schedule.remove(row);
         self.notices.push(Notice::Changed(job.id));

@@ -19,8 +19,8 @@ impl<R: Rows> Core<R> {
         self.rows.append(row, &logged)?;
         self.rows.start(row, started)?;
         let job = self.rows.load(row)?;
-        // A first attempt has no history to read.
-        let log = if started.attempt == 1 { vec![logged] } else { self.rows.log(row, 0, usize::MAX)? };
+        // A fresh job has no history to read.
+        let log = if seq == 1 { vec![logged] } else { self.rows.log(row, 0, usize::MAX)? };
         let until = self.lease_end(now);
         if let Some(entry) = self.schedule.get_mut(row) {
             entry.attempt = started.attempt;
