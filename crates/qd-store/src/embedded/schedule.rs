@@ -106,13 +106,11 @@ impl Schedule {
             last_seq: job.last_seq,
             place: Place::Queued,
         };
-        // A job that was taken up before keeps its conversation's place until it is over.
-        if job.attempt > 0
-            && let Some(line) = self.line(&entry)
-        {
-            line.holder = Some(job.row);
-        }
         self.jobs.insert(job.row, entry);
+        // A job that was taken up before keeps its conversation's place until it is over.
+        if job.attempt > 0 {
+            self.hold_line(job.row);
+        }
         match job.due {
             Some(at) => self.place_delayed(job.row, at),
             None => self.place_queued(job.row),
@@ -184,6 +182,11 @@ impl Schedule {
         let Some(entry) = self.jobs.get_mut(&row) else { return };
         entry.place = Place::Held(Box::new(hold));
         self.held.insert(entry.id, row);
+        self.hold_line(row);
+    }
+
+    /// Gives a job its conversation's turn; whoever was next steps back.
+    fn hold_line(&mut self, row: RowId) {
         let before = self.with_line(row, |line| {
             let before = line.next();
             line.holder = Some(row);
@@ -305,11 +308,6 @@ impl Schedule {
         self.tenants.insert(name.clone(), key);
         self.tenant_names.push(name.clone());
         key
-    }
-
-    fn line(&mut self, entry: &Entry) -> Option<&mut Line> {
-        let conversation = entry.conversation.clone()?;
-        Some(self.lines.entry((entry.tenant, conversation)).or_default())
     }
 
     fn with_line<T>(&mut self, row: RowId, change: impl FnOnce(&mut Line) -> T) -> Option<T> {
