@@ -1,0 +1,191 @@
+//! A [`CrewSpec`] into a [`Plan`]: names of models and tools are looked up, names inside the crew resolved.
+
+use qd_types::{AgentId, Catalog, ToolSpec};
+
+use crate::diagnostic::{Diagnostics, Report, quote};
+use crate::plan::{AgentTexts, DateFact, Plan, PlannedAgent, PlannedTask, Sampling, TaskTexts};
+use crate::references::{self, Places};
+use crate::spec::{AgentSpec, CrewSpec, LlmSpec, SPEC_VERSION, TaskSpec};
+use crate::suggest::did_you_mean;
+use crate::template::Template;
+
+/// Makes a stored crew executable.
+///
+/// # Errors
+/// If it names models, tools, agents or tasks that are not there. Places are not known: the path says `crew NAME`.
+pub fn compile(spec: &CrewSpec, catalog: &Catalog) -> Result<Plan, Diagnostics> {
+    let mut report = Report::new(vec![format!("crew {}", spec.name)]);
+    let places = Places::default();
+    if spec.v == SPEC_VERSION {
+        references::check(spec, &places, &mut report);
+    } else {
+        let message = format!("the stored crew has version {}; this release reads {SPEC_VERSION}", spec.v);
+        report.error(places.at(""), message);
+    }
+    let plan = resolve(spec, catalog, &places, &mut report);
+    report.finish()?;
+    Ok(plan)
+}
+
+/// The plan, without tasks whose agent is not defined: `references` has reported those.
+pub(crate) fn resolve(spec: &CrewSpec, catalog: &Catalog, places: &Places, report: &mut Report) -> Plan {
+    let agents: Vec<PlannedAgent> = spec
+        .agents
+        .iter()
+        .enumerate()
+        .map(|(index, agent)| plan_agent(index, agent, catalog, places, report))
+        .collect();
+    let mut resolver = Resolver { spec, catalog, places, report };
+    let tasks = (0..spec.tasks.len()).filter_map(|index| resolver.task(index)).collect();
+    let mut plan = Plan {
+        name: spec.name.clone(),
+        agents,
+        tasks,
+        inputs: spec.inputs.clone(),
+        variables: Default::default(),
+    };
+    plan.variables = plan.templates().flat_map(Template::variables).map(str::to_owned).collect();
+    plan
+}
+
+fn plan_agent(
+    index: usize,
+    agent: &AgentSpec,
+    catalog: &Catalog,
+    places: &Places,
+    report: &mut Report,
+) -> PlannedAgent {
+    let llm = agent.llm.clone().unwrap_or_default();
+    let date = agent
+        .date_format
+        .as_ref()
+        .map(|format| DateFact { key: format!("date:{format}"), format: format.clone() });
+    PlannedAgent {
+        name: agent.name.clone(),
+        role: agent.role.clone(),
+        model: model(index, &agent.name, &llm, catalog, places, report),
+        texts: AgentTexts {
+            role: Template::parse(&agent.role),
+            goal: Template::parse(&agent.goal),
+            backstory: Template::parse(&agent.backstory),
+        },
+        sampling: Sampling {
+            max_tokens: llm.max_tokens.or(agent.max_tokens),
+            temperature: llm.temperature,
+            top_p: llm.top_p,
+            seed: llm.seed,
+            stop: llm.stop,
+        },
+        max_iter: agent.max_iter,
+        date,
+        use_system_prompt: agent.use_system_prompt,
+    }
+}
+
+/// The agent's model or the default one; empty, and reported, if there is none.
+fn model(
+    index: usize,
+    agent: &AgentId,
+    llm: &LlmSpec,
+    catalog: &Catalog,
+    places: &Places,
+    report: &mut Report,
+) -> String {
+    let Some(name) = &llm.model else {
+        return catalog.default_model.clone().unwrap_or_else(|| {
+            let message =
+                format!("agent {} names no `llm` and there is no default model", quote(agent.as_str()));
+            let hint = "set `default_model` in the configuration".to_owned();
+            report.error_hint(places.at(&format!("agents/{index}")), message, Some(hint));
+            String::new()
+        });
+    };
+    if !catalog.knows_model(name) {
+        let known: Vec<String> = catalog.model_names().collect();
+        let near = did_you_mean(name, known.iter().map(String::as_str));
+        let hint = near.or_else(|| {
+            (!known.is_empty()).then(|| {
+                format!("known are {}", known.iter().map(|n| quote(n)).collect::<Vec<_>>().join(", "))
+            })
+        });
+        let message = format!("model {} is not known", quote(name));
+        report.error_hint(places.at(&format!("agents/{index}/llm")), message, hint);
+    }
+    name.clone()
+}
+
+struct Resolver<'a> {
+    spec: &'a CrewSpec,
+    catalog: &'a Catalog,
+    places: &'a Places,
+    report: &'a mut Report,
+}
+
+impl Resolver<'_> {
+    fn task(&mut self, index: usize) -> Option<PlannedTask> {
+        let spec = self.spec;
+        let task = &spec.tasks[index];
+        let own_tools = self.tools(&task.tools, &format!("tasks/{index}"));
+        let agent_index = spec.agents.iter().position(|agent| agent.name == task.agent)?;
+        let tools = if task.tools.is_empty() {
+            self.tools(&spec.agents[agent_index].tools, &format!("agents/{agent_index}"))
+        } else {
+            own_tools
+        };
+        Some(PlannedTask {
+            name: task.name.clone(),
+            agent: task.agent.clone(),
+            description: task.description.clone(),
+            expected_output: task.expected_output.clone(),
+            tools,
+            agent_index,
+            texts: TaskTexts {
+                description: Template::parse(&task.description),
+                expected_output: Template::parse(&task.expected_output),
+            },
+            context: task.context.as_ref().map(|_| self.context(index, task)),
+            markdown: task.markdown,
+            sees_conversation: task.conversation.unwrap_or(index == 0),
+        })
+    }
+
+    /// Indexes of the named earlier tasks; others were reported.
+    fn context(&self, index: usize, task: &TaskSpec) -> Vec<usize> {
+        let earlier = &self.spec.tasks[..index];
+        let names = task.context.iter().flatten();
+        names.filter_map(|name| earlier.iter().position(|other| other.name == *name)).collect()
+    }
+
+    fn tools(&mut self, names: &[String], path: &str) -> Vec<ToolSpec> {
+        let mut specs = Vec::new();
+        for (nth, name) in names.iter().enumerate() {
+            match self.catalog.tools.get(name) {
+                Some(spec) => specs.push(spec.clone()),
+                None => self.unknown_tool(name, &format!("{path}/tools/{nth}")),
+            }
+        }
+        specs
+    }
+
+    fn unknown_tool(&mut self, name: &str, path: &str) {
+        let at = self.places.at(path);
+        if name.contains(':') {
+            let hint = "name a tool of the configuration".to_owned();
+            self.report.error_hint(
+                at,
+                format!("a tool reference such as {} is not supported yet", quote(name)),
+                Some(hint),
+            );
+            return;
+        }
+        let known = || self.catalog.tools.keys().map(String::as_str);
+        let near = did_you_mean(name, known()).or_else(|| {
+            let shown: Vec<String> = known().take(10).map(quote).collect();
+            (!shown.is_empty()).then(|| format!("known are {}", shown.join(", ")))
+        });
+        self.report.error_hint(at, format!("tool {} is not known", quote(name)), near);
+    }
+}
+
+#[cfg(test)]
+mod tests;

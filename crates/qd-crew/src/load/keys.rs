@@ -1,0 +1,261 @@
+//! Which keys a crew, an agent, a task and an `llm` may have, and what becomes of each.
+//!
+//! A key that would change results and is not built yet is an error unless its value is the one that changes nothing;
+//! silently ignoring it would give another crew than the one written down.
+
+use crate::diagnostic::{Report, quote};
+use crate::suggest::did_you_mean;
+use crate::tree::Value;
+
+use super::fields::Fields;
+
+/// What becomes of a key.
+pub(super) enum Rule {
+    /// It is read.
+    Read,
+    /// Any value will do: it changes nothing that matters here.
+    Harmless,
+    /// It is accepted with a warning that says why it does nothing.
+    NoEffect(&'static str),
+    /// Only null, an empty value or one of these is accepted.
+    Only(&'static [Inert]),
+    /// The same, with what to do instead.
+    Instead(&'static str),
+}
+
+/// A value that changes nothing.
+pub(super) enum Inert {
+    Flag(bool),
+    Number(i64),
+    Word(&'static str),
+}
+
+use Inert::{Flag, Number, Word};
+use Rule::{Harmless, Instead, NoEffect, Only, Read};
+
+const NEVER: Rule = Only(&[]);
+const OFF: Rule = Only(&[Flag(false)]);
+
+type Keys = &'static [(&'static str, Rule)];
+
+pub(super) const CREW: Keys = &[
+    ("name", Read),
+    ("process", Read),
+    ("agents", Read),
+    ("tasks", Read),
+    ("inputs", Read),
+    ("verbose", Harmless),
+    ("stream", Harmless),
+    ("tracing", Harmless),
+    ("cache", NoEffect("tool results are not cached")),
+    ("share_crew", NoEffect("nothing is shared with anyone")),
+    ("output_log_file", NoEffect("the server writes the logs")),
+    ("checkpoint", NoEffect("every job can be resumed anyway")),
+    ("security_config", NoEffect("fingerprints are not used")),
+    ("chat_llm", NoEffect("it is for CrewAI's own chat command")),
+    ("manager_llm", NoEffect("a sequential process has no manager")),
+    ("manager_agent", NoEffect("a sequential process has no manager")),
+    ("memory", OFF),
+    ("embedder", Harmless),
+    ("planning", OFF),
+    ("planning_llm", Harmless),
+    ("max_rpm", Instead("limit the rate of the model in the configuration")),
+    ("function_calling_llm", NEVER),
+    ("knowledge", NEVER),
+    ("knowledge_sources", NEVER),
+    ("skills", NEVER),
+    ("prompt_file", NEVER),
+    ("trained_agents_file", NEVER),
+    ("step_callback", NEVER),
+    ("task_callback", NEVER),
+    ("before_kickoff_callbacks", NEVER),
+    ("after_kickoff_callbacks", NEVER),
+    ("tool_failure_policy", Only(&[Word("warn")])),
+    ("config", NEVER),
+];
+
+pub(super) const AGENT: Keys = &[
+    ("name", Read),
+    ("role", Read),
+    ("goal", Read),
+    ("backstory", Read),
+    ("llm", Read),
+    ("tools", Read),
+    ("max_iter", Read),
+    ("max_tokens", Read),
+    ("inject_date", Read),
+    ("date_format", Read),
+    ("use_system_prompt", Read),
+    ("verbose", Harmless),
+    ("cache", Harmless),
+    ("use_better_compaction", Harmless),
+    ("embedder", Harmless),
+    ("knowledge_config", Harmless),
+    ("max_reasoning_attempts", Harmless),
+    ("code_execution_mode", Harmless),
+    ("guardrail_max_retries", Harmless),
+    ("checkpoint", NoEffect("every job can be resumed anyway")),
+    ("security_config", NoEffect("fingerprints are not used")),
+    ("respect_context_window", Only(&[Flag(true)])),
+    ("allow_delegation", OFF),
+    ("memory", OFF),
+    ("multimodal", OFF),
+    ("allow_code_execution", OFF),
+    ("planning", OFF),
+    ("planning_config", NEVER),
+    ("reasoning", OFF),
+    ("max_rpm", Instead("limit the rate of the model in the configuration")),
+    ("max_execution_time", Instead("give the job `timeout_seconds`")),
+    ("max_retry_limit", Only(&[Number(2)])),
+    ("function_calling_llm", NEVER),
+    ("system_template", NEVER),
+    ("prompt_template", NEVER),
+    ("response_template", NEVER),
+    ("knowledge", NEVER),
+    ("knowledge_sources", NEVER),
+    ("apps", NEVER),
+    ("mcps", NEVER),
+    ("a2a", NEVER),
+    ("skills", NEVER),
+    ("guardrail", NEVER),
+    ("tool_failure_policy", Only(&[Word("warn")])),
+    ("step_callback", NEVER),
+    ("callbacks", NEVER),
+    ("from_repository", NEVER),
+    ("executor_class", NEVER),
+    ("agent_executor", NEVER),
+    ("i18n", NEVER),
+    ("config", NEVER),
+    ("settings", NEVER),
+    ("type", Only(&[Word("Agent")])),
+    ("entity_type", Harmless),
+];
+
+pub(super) const TASK: Keys = &[
+    ("name", Read),
+    ("description", Read),
+    ("expected_output", Read),
+    ("agent", Read),
+    ("context", Read),
+    ("tools", Read),
+    ("markdown", Read),
+    ("conversation", Read),
+    ("create_directory", Harmless),
+    ("guardrail_max_retries", Harmless),
+    ("max_retries", Harmless),
+    ("converter_cls", NEVER),
+    ("security_config", NoEffect("fingerprints are not used")),
+    ("async_execution", OFF),
+    ("human_input", OFF),
+    ("output_json", NEVER),
+    ("output_pydantic", NEVER),
+    ("response_model", NEVER),
+    ("output_file", NEVER),
+    ("guardrail", NEVER),
+    ("guardrails", NEVER),
+    ("callback", NEVER),
+    ("callbacks", NEVER),
+    ("condition", NEVER),
+    ("input_files", NEVER),
+    ("tool_failure_policy", Only(&[Word("warn")])),
+    ("allow_crewai_trigger_context", OFF),
+    ("prompt_context", NEVER),
+    ("config", NEVER),
+    ("type", Only(&[Word("Task")])),
+];
+
+const CONFIGURED: Rule = Instead("describe the model under `[models]` and its provider under `[providers]`");
+
+pub(super) const LLM: Keys = &[
+    ("model", Read),
+    ("model_name", Read),
+    ("deployment_name", Read),
+    ("temperature", Read),
+    ("top_p", Read),
+    ("max_tokens", Read),
+    ("max_completion_tokens", Read),
+    ("seed", Read),
+    ("stop", Read),
+    ("stream", Harmless),
+    ("n", Only(&[Number(1)])),
+    ("provider", CONFIGURED),
+    ("base_url", CONFIGURED),
+    ("api_base", CONFIGURED),
+    ("api_key", CONFIGURED),
+    ("api_version", CONFIGURED),
+    ("timeout", CONFIGURED),
+    ("max_retries", CONFIGURED),
+    ("presence_penalty", Only(&[Number(0)])),
+    ("frequency_penalty", Only(&[Number(0)])),
+    ("logit_bias", NEVER),
+    ("logprobs", OFF),
+    ("top_logprobs", NEVER),
+    ("reasoning_effort", NEVER),
+    ("response_format", NEVER),
+    ("additional_params", NEVER),
+];
+
+/// Reports keys that do not exist, are not supported yet, or have no effect.
+pub(super) fn check(fields: &Fields<'_>, keys: Keys, report: &mut Report) {
+    for (key, node) in fields.entries() {
+        let Some((_, rule)) = keys.iter().find(|(known, _)| *known == key.text) else {
+            let hint = did_you_mean(&key.text, keys.iter().map(|(known, _)| *known));
+            report.error_hint(key.at, format!("{} has no key {}", fields.what, quote(&key.text)), hint);
+            continue;
+        };
+        match rule {
+            Read | Harmless => {}
+            NoEffect(why) => {
+                if !(is_nothing(&node.value) || Flag(false).is(&node.value)) {
+                    report.warn(key.at, format!("`{}` of {} has no effect: {why}", key.text, fields.what));
+                }
+            }
+            Only(inert) => {
+                if !(is_nothing(&node.value) || inert.iter().any(|value| value.is(&node.value))) {
+                    let hint = inert.first().map(|value| format!("only `{value}` is accepted"));
+                    report.error_hint(key.at, unsupported(&key.text, fields), hint);
+                }
+            }
+            Instead(hint) => {
+                if !is_nothing(&node.value) {
+                    report.error_hint(key.at, unsupported(&key.text, fields), Some((*hint).to_owned()));
+                }
+            }
+        }
+    }
+}
+
+fn unsupported(key: &str, fields: &Fields<'_>) -> String {
+    format!("`{key}` of {} is not supported yet", fields.what)
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Text(text) => text.is_empty(),
+        Value::List(items) => items.is_empty(),
+        Value::Map(entries) => entries.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+impl Inert {
+    fn is(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Flag(flag), Value::Bool(value)) => flag == value,
+            (Number(number), Value::Number(value)) => value.as_f64() == Some(*number as f64),
+            (Word(word), Value::Text(value)) => word == value,
+            _ => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Inert {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Flag(flag) => flag.fmt(f),
+            Number(number) => number.fmt(f),
+            Word(word) => word.fmt(f),
+        }
+    }
+}

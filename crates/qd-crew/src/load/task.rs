@@ -1,0 +1,68 @@
+//! One task of a crew file.
+
+use qd_types::{AgentId, TaskId};
+
+use crate::diagnostic::Report;
+use crate::references::Places;
+use crate::spec::TaskSpec;
+
+use super::fields::Fields;
+use super::items::Item;
+use super::{agent, keys};
+
+/// Reads a task; what is missing becomes empty and is reported.
+pub(super) fn read(
+    index: usize,
+    item: &Item<'_>,
+    implied_agent: Option<&AgentId>,
+    places: &mut Places,
+    report: &mut Report,
+) -> TaskSpec {
+    let fields = item.fields("task");
+    keys::check(&fields, keys::TASK, report);
+    let path = format!("tasks/{index}");
+    places.put(path.clone(), item.at);
+    TaskSpec {
+        name: TaskId::new(&item.name),
+        description: fields.required_text("description", report),
+        expected_output: fields.required_text("expected_output", report),
+        agent: agent_of(&fields, &path, implied_agent, places, report),
+        context: context(&fields, &path, places, report),
+        tools: agent::tools(&fields, &path, places, report),
+        markdown: fields.bool("markdown", report).unwrap_or(false),
+        conversation: fields.bool("conversation", report),
+    }
+}
+
+/// The agent's name; empty, and reported, if there is none.
+fn agent_of(
+    fields: &Fields<'_>,
+    path: &str,
+    implied: Option<&AgentId>,
+    places: &mut Places,
+    report: &mut Report,
+) -> AgentId {
+    match (fields.present("agent"), implied) {
+        (None, Some(agent)) => agent.clone(),
+        (None, None) => {
+            report.error(fields.at, format!("{} lacks `agent`", fields.what));
+            AgentId::new("")
+        }
+        (Some(node), _) => {
+            places.put(format!("{path}/agent"), node.at);
+            let name = fields.text("agent", report).map_or("", |(name, _)| name.trim());
+            if name.is_empty() && matches!(node.value, crate::tree::Value::Text(_)) {
+                report.error(node.at, format!("`agent` of {} is empty", fields.what));
+            }
+            AgentId::new(name)
+        }
+    }
+}
+
+fn context(fields: &Fields<'_>, path: &str, places: &mut Places, report: &mut Report) -> Option<Vec<TaskId>> {
+    let names = fields.texts("context", report)?;
+    for (nth, (_, at)) in names.iter().enumerate() {
+        places.put(format!("{path}/context/{nth}"), *at);
+    }
+    Some(names.into_iter().map(|(name, _)| TaskId::new(name)).collect())
+}

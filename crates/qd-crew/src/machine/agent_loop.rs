@@ -1,0 +1,206 @@
+//! One task in the hands of its agent: the model answers or calls tools, tools return, until there is an answer.
+//!
+//! Turns count model calls from 1. A turn with calls ends when each of them has a result; calls that cannot be executed
+//! get theirs here, without an effect. After `max_iter` turns with calls the model must answer without tools.
+
+use std::collections::HashMap;
+
+use qd_types::{
+    ChatReply, Class, Code, Failure, Message, StepId, StopReason, ToolCall, ToolChoice, ToolResult,
+};
+
+use super::arguments::{self, Checked};
+use crate::diagnostic::quote;
+use crate::plan::{PlannedAgent, PlannedTask};
+use crate::prompt::{FINAL_ANSWER, NUDGE};
+
+/// Empty answers in a row that are tried again.
+const EMPTY_ANSWERS_MAX: u32 = 2;
+/// The same call is executed fewer times than this; then the model is told.
+const REPEATS_REFUSED: u32 = 3;
+/// The same call so many times fails the task.
+const REPEATS_FATAL: u32 = 5;
+
+/// What an entry led to.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Outcome {
+    GoesOn,
+    Answered(String),
+    Failed(Failure),
+}
+
+/// What the task waits for.
+pub(super) enum Want<'a, Calls> {
+    Model { turn: u32, messages: &'a [Message], tool_choice: ToolChoice },
+    Tools { turn: u32, calls: Calls },
+}
+
+/// A task between its start and its answer.
+#[derive(Debug, Clone)]
+pub(super) struct AgentLoop {
+    turn: u32,
+    turns_with_calls: u32,
+    empty_answers: u32,
+    must_answer: bool,
+    /// What follows the opening.
+    transcript: Vec<Message>,
+    round: Option<Round>,
+    /// How often each call was made in this task.
+    calls_made: HashMap<(String, String), u32>,
+}
+
+/// A turn's calls and their results so far.
+#[derive(Debug, Clone)]
+struct Round {
+    reply: ChatReply,
+    /// One for each call of the reply.
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug, Clone)]
+enum Slot {
+    Waits(ToolCall),
+    Has(ToolResult),
+}
+
+impl AgentLoop {
+    pub(super) fn new() -> Self {
+        Self {
+            turn: 1,
+            turns_with_calls: 0,
+            empty_answers: 0,
+            must_answer: false,
+            transcript: Vec::new(),
+            round: None,
+            calls_made: HashMap::new(),
+        }
+    }
+
+    pub(super) fn wants(&self) -> Want<'_, impl Iterator<Item = (usize, ToolCall)> + '_> {
+        match &self.round {
+            None => Want::Model {
+                turn: self.turn,
+                messages: &self.transcript,
+                tool_choice: if self.must_answer { ToolChoice::None } else { ToolChoice::Auto },
+            },
+            Some(round) => {
+                let calls = round.slots.iter().enumerate().filter_map(|(index, slot)| match slot {
+                    Slot::Waits(call) => Some((index, call.clone())),
+                    Slot::Has(_) => None,
+                });
+                Want::Tools { turn: self.turn, calls }
+            }
+        }
+    }
+
+    pub(super) fn model_answered(
+        &mut self,
+        task: &PlannedTask,
+        agent: &PlannedAgent,
+        step: &StepId,
+        reply: &ChatReply,
+    ) -> Outcome {
+        if self.round.is_some() || *step != StepId::model(&task.name, self.turn) {
+            return Outcome::GoesOn;
+        }
+        // Calls without tools to call, or after the last turn for them, are not answered: only the text counts.
+        let may_call = !task.tools.is_empty() && !self.must_answer;
+        if may_call && !reply.tool_calls.is_empty() {
+            return self.calls_asked_for(task, agent, reply);
+        }
+        if !reply.text.trim().is_empty() {
+            return Outcome::Answered(reply.text.clone());
+        }
+        self.empty_answer(reply.stop)
+    }
+
+    fn empty_answer(&mut self, stop: StopReason) -> Outcome {
+        self.empty_answers += 1;
+        if self.empty_answers > EMPTY_ANSWERS_MAX {
+            let mut message = format!("the model answered nothing {} times", self.empty_answers);
+            if stop == StopReason::Length {
+                message.push_str("; the last answer reached its bound of tokens, so raise `max_tokens`");
+            }
+            return Outcome::Failed(Failure::new(Code::EmptyAnswer, Class::Permanent, message));
+        }
+        // The empty answer itself is left out: providers refuse messages without content.
+        self.transcript.push(Message::User { text: NUDGE.to_owned() });
+        self.turn += 1;
+        Outcome::GoesOn
+    }
+
+    fn calls_asked_for(&mut self, task: &PlannedTask, agent: &PlannedAgent, reply: &ChatReply) -> Outcome {
+        self.empty_answers = 0;
+        let mut slots = Vec::with_capacity(reply.tool_calls.len());
+        for call in &reply.tool_calls {
+            let Checked { key, verdict } = arguments::check(call, &task.tools);
+            let times = self.calls_made.entry((call.name.clone(), key)).or_default();
+            *times += 1;
+            if *times >= REPEATS_FATAL {
+                let message = format!("the model made the same call of {} {times} times", quote(&call.name));
+                return Outcome::Failed(Failure::new(Code::RepeatedToolCalls, Class::Exhausted, message));
+            }
+            slots.push(match verdict {
+                Err(message) => Slot::Has(refusal(call, message)),
+                Ok(_) if *times >= REPEATS_REFUSED => Slot::Has(refusal(call, repeated(call))),
+                Ok(call) => Slot::Waits(call),
+            });
+        }
+        self.round = Some(Round { reply: reply.clone(), slots });
+        self.end_round_if_complete(agent);
+        Outcome::GoesOn
+    }
+
+    pub(super) fn tool_returned(
+        &mut self,
+        task: &PlannedTask,
+        agent: &PlannedAgent,
+        step: &StepId,
+        result: &ToolResult,
+    ) -> Outcome {
+        let turn = self.turn;
+        let slots = self.round.iter_mut().flat_map(|round| round.slots.iter_mut()).enumerate();
+        for (index, slot) in slots {
+            if let Slot::Waits(call) = slot
+                && *step == StepId::tool(&task.name, turn, index)
+            {
+                // Id and name are the call's, whatever the tool says: the provider pairs them.
+                let (id, name) = (call.id.clone(), call.name.clone());
+                *slot = Slot::Has(ToolResult { id, name, ..result.clone() });
+                break;
+            }
+        }
+        self.end_round_if_complete(agent);
+        Outcome::GoesOn
+    }
+
+    fn end_round_if_complete(&mut self, agent: &PlannedAgent) {
+        let is_complete = |round: &Round| round.slots.iter().all(|slot| matches!(slot, Slot::Has(_)));
+        let Some(round) = self.round.take_if(|round| is_complete(round)) else { return };
+        let ChatReply { text, tool_calls, blocks, .. } = round.reply;
+        self.transcript.push(Message::Assistant { text, tool_calls, blocks });
+        let results = round.slots.into_iter().filter_map(|slot| match slot {
+            Slot::Has(result) => Some(result),
+            Slot::Waits(_) => None,
+        });
+        self.transcript.push(Message::Tool { results: results.collect() });
+        self.turn += 1;
+        self.turns_with_calls += 1;
+        if self.turns_with_calls >= agent.max_iter {
+            self.must_answer = true;
+            self.transcript.push(Message::User { text: FINAL_ANSWER.to_owned() });
+        }
+    }
+}
+
+fn refusal(call: &ToolCall, content: String) -> ToolResult {
+    ToolResult { id: call.id.clone(), name: call.name.clone(), content, is_error: true }
+}
+
+fn repeated(call: &ToolCall) -> String {
+    format!(
+        "{} was already called with exactly these arguments and was not called again; use the earlier result or call \
+         it with others",
+        quote(&call.name)
+    )
+}

@@ -1,0 +1,86 @@
+//! What is said to the model, in our own words: instructions from the agent, the task with what it works on, and the
+//! sentences by which the loop steers.
+//!
+//! Changing a sentence changes no step id, so jobs in flight continue with the new words.
+
+use qd_types::Message;
+
+use crate::plan::{PlannedAgent, PlannedTask};
+use crate::template::Values;
+
+/// Between the outputs of earlier tasks.
+const CONTEXT_SEPARATOR: &str = "\n\n----------\n\n";
+
+/// After an answer without text.
+pub(crate) const NUDGE: &str = "Your last answer was empty. Write the complete answer to the task now.";
+
+/// After the last turn with tools.
+pub(crate) const FINAL_ANSWER: &str = "You have used up your turns with tools. Call no more of them: write your final \
+     answer now, as complete as what you have found out allows.";
+
+/// How a task begins.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Opening {
+    pub(crate) system: Option<String>,
+    pub(crate) messages: Vec<Message>,
+}
+
+/// What a task's messages are made of.
+pub(crate) struct Brief<'a> {
+    pub(crate) agent: &'a PlannedAgent,
+    pub(crate) task: &'a PlannedTask,
+    pub(crate) values: &'a Values,
+    pub(crate) date: Option<&'a str>,
+    /// Outputs of earlier tasks, in the order in which they are shown.
+    pub(crate) context: Vec<&'a str>,
+    pub(crate) history: &'a [Message],
+}
+
+impl Brief<'_> {
+    pub(crate) fn opening(&self) -> Opening {
+        let (system, user) = if self.agent.use_system_prompt {
+            (Some(self.instructions()), self.assignment())
+        } else {
+            (None, format!("{}\n\n{}", self.instructions(), self.assignment()))
+        };
+        let mut messages = self.history.to_vec();
+        messages.push(Message::User { text: user });
+        Opening { system, messages }
+    }
+
+    fn instructions(&self) -> String {
+        let texts = &self.agent.texts;
+        let [role, goal, backstory] =
+            [&texts.role, &texts.goal, &texts.backstory].map(|text| text.fill(self.values));
+        let mut out = format!("You are {role}. {backstory}\n\nYour goal: {goal}");
+        if let Some(date) = self.date {
+            out.push_str("\n\nCurrent date: ");
+            out.push_str(date);
+        }
+        out
+    }
+
+    fn assignment(&self) -> String {
+        let texts = &self.task.texts;
+        let [description, expected] =
+            [&texts.description, &texts.expected_output].map(|text| text.fill(self.values));
+        let mut out = format!(
+            "Your task:\n{description}\n\nThe answer has to be:\n{expected}\n\n\
+             Answer with the whole text of the result, not with a summary of it or remarks about it."
+        );
+        if self.task.markdown {
+            out.push_str(
+                "\n\nWrite the answer in Markdown, with headings, lists and emphasis where they help the reader, and \
+                 without a code fence around the whole.",
+            );
+        }
+        if !self.context.is_empty() {
+            out.push_str("\n\nResults of earlier tasks to work with:\n");
+            out.push_str(&self.context.join(CONTEXT_SEPARATOR));
+        }
+        if self.task.tools.is_empty() {
+            out.push_str("\n\nWrite the complete answer now.");
+        }
+        out
+    }
+}

@@ -1,0 +1,178 @@
+//! The stored form of a crew: everything a crew file says that has a meaning, with names still unresolved.
+//!
+//! It is written as JSON with a version, and its hash tells whether a crew changed. A spec may be older than the
+//! release that reads it, so fields are only ever added, with defaults.
+
+use qd_types::{AgentId, CrewName, Input, TaskId};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::canonical::canonical_json;
+
+/// Version of the stored shape.
+pub const SPEC_VERSION: u32 = 1;
+
+/// LLM turns of a task without `max_iter`.
+pub(crate) const MAX_ITER_DEFAULT: u32 = 25;
+
+/// A crew as it is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CrewSpec {
+    /// [`SPEC_VERSION`] when it was written.
+    pub v: u32,
+    /// Its name.
+    pub name: CrewName,
+    /// How its tasks follow each other.
+    #[serde(default)]
+    pub process: Process,
+    /// In the order of the file.
+    pub agents: Vec<AgentSpec>,
+    /// In the order of execution.
+    pub tasks: Vec<TaskSpec>,
+    /// Values of variables that a job does not give.
+    #[serde(default, skip_serializing_if = "Input::is_empty")]
+    pub inputs: Input,
+}
+
+/// How the tasks of a crew follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Process {
+    /// One after the other, in order.
+    #[default]
+    Sequential,
+}
+
+/// Who does tasks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AgentSpec {
+    /// Its key.
+    pub name: AgentId,
+    /// What it is.
+    pub role: String,
+    /// What it is after.
+    pub goal: String,
+    /// What it knows and how it works.
+    pub backstory: String,
+    /// Its model; the default model without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub llm: Option<LlmSpec>,
+    /// Names of its tools.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<String>,
+    /// Turns with tools before the final answer is asked for.
+    #[serde(default = "max_iter_default")]
+    pub max_iter: u32,
+    /// Bound of each answer, where `llm` has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// How today's date stands in its instructions (`strftime`); absent for no date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_format: Option<String>,
+    /// Whether instructions go as a system message; else at the start of the user's.
+    #[serde(default = "yes")]
+    pub use_system_prompt: bool,
+}
+
+fn max_iter_default() -> u32 {
+    MAX_ITER_DEFAULT
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A model and how to sample from it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LlmSpec {
+    /// An alias or `provider/model`; the default model without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Sampling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Nucleus sampling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Bound of each answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// For reproducible sampling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
+    /// Texts that end an answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+}
+
+/// One node of the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    /// Its name; step ids begin with it.
+    pub name: TaskId,
+    /// What to do.
+    pub description: String,
+    /// What the answer must be.
+    pub expected_output: String,
+    /// Who does it.
+    pub agent: AgentId,
+    /// Earlier tasks whose outputs it works with; absent for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<Vec<TaskId>>,
+    /// Instead of the agent's tools, unless empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<String>,
+    /// Whether the answer is asked for in Markdown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub markdown: bool,
+    /// Whether it sees the conversation; absent: the first task does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<bool>,
+}
+
+impl CrewSpec {
+    /// SHA-256 of its canonical JSON, in hex: equal for crews that mean the same.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let json = serde_json::to_value(self).expect("a spec holds only text keys and finite numbers");
+        let digest = Sha256::digest(canonical_json(&json).as_bytes());
+        digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+            for nibble in [byte >> 4, byte & 15] {
+                hex.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+            }
+            hex
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(json: &str) -> CrewSpec {
+        serde_json::from_str(json).unwrap()
+    }
+
+    const SMALL: &str = r#"{"v":1,"name":"c","agents":[{"name":"a","role":"r","goal":"g","backstory":"b"}],
+        "tasks":[{"name":"t","description":"d","expected_output":"e","agent":"a"}],"inputs":{"x":1,"y":2}}"#;
+
+    #[test]
+    fn a_stored_spec_round_trips_and_absent_fields_have_defaults() {
+        let crew = spec(SMALL);
+        assert_eq!((crew.agents[0].max_iter, crew.agents[0].use_system_prompt), (25, true));
+        let again = spec(&serde_json::to_string(&crew).unwrap());
+        assert_eq!(again, crew);
+    }
+
+    #[test]
+    fn the_hash_ignores_order_of_inputs_and_sees_every_change_of_meaning() {
+        let crew = spec(SMALL);
+        let reordered = spec(&SMALL.replace(r#""x":1,"y":2"#, r#""y":2,"x":1"#));
+        let changed = spec(&SMALL.replace(r#""role":"r""#, r#""role":"R""#));
+        assert_eq!(crew.hash(), reordered.hash());
+        assert_ne!(crew.hash(), changed.hash());
+        assert_eq!(crew.hash().len(), 64);
+        assert!(crew.hash().chars().all(|c| c.is_ascii_hexdigit()));
+    }
+}
