@@ -1,0 +1,161 @@
+//! Why a call failed, in the two words that decide what happens next: code and class.
+//!
+//! What a provider's answer means is found out in `wires`; here stands only what each kind of failure amounts to.
+
+use std::time::Duration;
+
+use qd_types::{Billed, Class, Code, Failure};
+
+/// A call that gave no answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message} ({code})")]
+pub struct CallError {
+    /// What to tell the user.
+    pub code: Code,
+    /// What to do.
+    pub class: Class,
+    /// For people: names the provider and says why.
+    pub message: String,
+    /// How long the provider asked to wait.
+    pub retry_after: Option<Duration>,
+    /// Whether the provider may charge for it.
+    pub billed: Billed,
+    /// HTTP status of the answer, if there was one.
+    pub status: Option<u16>,
+    /// The provider's id of the request, for its support.
+    pub request_id: Option<String>,
+}
+
+impl CallError {
+    /// As it is stored and shown.
+    #[must_use]
+    pub fn into_failure(self) -> Failure {
+        let mut failure = Failure::new(self.code, self.class, self.message);
+        failure.retry_after_ms =
+            self.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        failure
+    }
+
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            code: kind.code(),
+            class: kind.class(),
+            message: message.into(),
+            retry_after: None,
+            billed: kind.billed(),
+            status: None,
+            request_id: None,
+        }
+    }
+
+    pub(crate) fn billed(mut self, billed: Billed) -> Self {
+        self.billed = billed;
+        self
+    }
+}
+
+/// What went wrong, finer than [`Code`] where the same code calls for different acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// No connection; nothing was sent.
+    Unreachable,
+    /// Sent, and no answer in time.
+    Timeout,
+    /// The caller's own deadline came first.
+    OutOfTime,
+    /// The provider had an error.
+    ServerError,
+    /// Something between us and the provider had an error: the provider may have done the work.
+    GatewayError,
+    Overloaded,
+    RateLimited,
+    Quota,
+    Auth,
+    Permission,
+    ModelNotFound,
+    ContextLength,
+    /// The prompt was refused.
+    PromptRefused,
+    /// The answer was refused or withdrawn.
+    AnswerRefused,
+    InvalidRequest,
+    /// An answer that is none; another try may give one.
+    BadOutput,
+    /// An answer that is none, and the next would be none either.
+    HopelessOutput,
+    StreamInterrupted,
+    Cancelled,
+    Bug,
+}
+
+impl Kind {
+    fn code(self) -> Code {
+        match self {
+            Self::Unreachable => Code::ModelUnreachable,
+            Self::Timeout => Code::ModelTimeout,
+            Self::OutOfTime => Code::JobTimeout,
+            Self::ServerError | Self::GatewayError => Code::ModelServerError,
+            Self::Overloaded => Code::ModelOverloaded,
+            Self::RateLimited => Code::ModelRateLimited,
+            Self::Quota => Code::ModelQuota,
+            Self::Auth => Code::ModelAuth,
+            Self::Permission => Code::ModelPermission,
+            Self::ModelNotFound => Code::ModelNotFound,
+            Self::ContextLength => Code::ContextLength,
+            Self::PromptRefused | Self::AnswerRefused => Code::ContentFilter,
+            Self::InvalidRequest => Code::ModelInvalidRequest,
+            Self::BadOutput | Self::HopelessOutput => Code::ModelBadOutput,
+            Self::StreamInterrupted => Code::ModelStreamInterrupted,
+            Self::Cancelled => Code::JobCancelled,
+            Self::Bug => Code::Internal,
+        }
+    }
+
+    fn class(self) -> Class {
+        match self {
+            Self::Unreachable
+            | Self::Timeout
+            | Self::ServerError
+            | Self::GatewayError
+            | Self::BadOutput
+            | Self::StreamInterrupted => Class::Transient,
+            Self::Overloaded => Class::Overloaded,
+            Self::RateLimited => Class::RateLimited,
+            Self::Quota => Class::Quota,
+            Self::OutOfTime => Class::Exhausted,
+            Self::Auth
+            | Self::Permission
+            | Self::ModelNotFound
+            | Self::ContextLength
+            | Self::PromptRefused
+            | Self::AnswerRefused
+            | Self::InvalidRequest
+            | Self::HopelessOutput => Class::Permanent,
+            Self::Cancelled => Class::Cancelled,
+            Self::Bug => Class::Bug,
+        }
+    }
+
+    fn billed(self) -> Billed {
+        match self {
+            Self::Unreachable
+            | Self::ServerError
+            | Self::Overloaded
+            | Self::RateLimited
+            | Self::Quota
+            | Self::Auth
+            | Self::Permission
+            | Self::ModelNotFound
+            | Self::ContextLength
+            | Self::PromptRefused
+            | Self::InvalidRequest
+            | Self::Bug => Billed::No,
+            Self::Timeout
+            | Self::OutOfTime
+            | Self::GatewayError
+            | Self::StreamInterrupted
+            | Self::Cancelled => Billed::Possibly,
+            Self::AnswerRefused | Self::BadOutput | Self::HopelessOutput => Billed::Yes,
+        }
+    }
+}
