@@ -1,1 +1,26 @@
-//! Placeholder.
+//! Makes jobs happen: claims them, runs their machines, carries effects out, journals every result before the next
+//! decision.
+//!
+//! Start at [`Engine`] (what the binary holds), then `worker.rs` (claims and slots), `attempt.rs` (one job in one
+//! worker's hands), `executor.rs` (effect to world to journal entry).
+
+mod attempt;
+mod engine;
+mod executor;
+mod facts;
+mod held;
+mod options;
+mod plans;
+mod resume;
+mod retry;
+mod services;
+mod tools;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use engine::Engine;
+pub use options::{Limits, Options, RetryPolicy};
+pub use plans::Plans;
+pub use tools::tool_specs;

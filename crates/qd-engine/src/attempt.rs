@@ -1,0 +1,297 @@
+//! One attempt: a job in one worker's hands, from its claim to its end.
+//!
+//! The machine says what is ready, the executor does it, the store journals it, and only then the machine's next wish
+//! is looked at. What happened last travels with the end of the attempt in one transaction.
+
+mod flight;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use qd_crew::{MACHINE_VERSION, Machine, Plan, Ready, TaskEvent};
+use qd_store::{Claimed, Finish, Outcome, Record};
+use qd_types::{Class, Code, Entry, Failure, LogItem, StepKind};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Shared;
+use crate::facts;
+use crate::plans::PlanError;
+use crate::resume::Past;
+use crate::retry::{self, Decision};
+use flight::Flight;
+
+/// Runs an attempt to its end. Returns without writing anything when the lease is gone.
+pub(crate) async fn run(shared: Arc<Shared>, claimed: Claimed, revoked: CancellationToken) {
+    tokio::select! {
+        biased;
+        () = revoked.cancelled() => tracing::debug!(job = %claimed.job.id, "lease revoked, attempt dropped"),
+        end = work(&shared, &claimed) => {
+            if let Some(finish) = end {
+                let status = write(&shared, || shared.store.finish(finish.clone())).await;
+                tracing::debug!(job = %claimed.job.id, attempt = claimed.job.attempt, ?status, "attempt ended");
+            }
+        }
+    }
+}
+
+/// Ends a job whose attempt panicked.
+pub(crate) async fn fail_after_panic(shared: &Shared, claimed: &Claimed) {
+    tracing::error!(job = %claimed.job.id, crew = %claimed.job.crew, "an attempt panicked; its job fails");
+    let failure = Failure::new(
+        Code::WorkerPanic,
+        Class::Bug,
+        "the worker had a bug while it executed this job; its log has the details",
+    );
+    let finish = end(claimed, Vec::new(), claimed.job.progress.clone(), Outcome::Failed(failure));
+    write(shared, || shared.store.finish(finish.clone())).await;
+}
+
+async fn work(shared: &Shared, claimed: &Claimed) -> Option<Finish> {
+    let progress = claimed.job.progress.clone();
+    let give_up = |outcome| Some(end(claimed, Vec::new(), progress.clone(), outcome));
+    let plan = match plan(shared, claimed).await {
+        Ok(plan) => plan,
+        Err(PlanError::Unavailable(failure)) => return give_up(Outcome::Failed(failure)),
+        Err(PlanError::Store(error)) => return give_up(store_trouble(&error)),
+    };
+    let mut machine = Machine::new(Arc::clone(&plan), claimed.job.input.clone());
+    let mut past = Past::read(&claimed.log, |entry| machine.apply(entry));
+    let mut items = Vec::new();
+    match facts::missing(shared, &claimed.job, &plan, &past).await {
+        Ok(facts) => {
+            for entry in facts {
+                machine.apply(&entry);
+                past.note(&entry);
+                items.push(LogItem::Entry { entry: Box::new(entry) });
+            }
+        }
+        Err(error) => return give_up(store_trouble(&error)),
+    }
+    let running_time = Duration::from_secs(u64::from(claimed.job.timeout_seconds)).saturating_sub(past.ran);
+    let deadline = shared.env.monotonic() + running_time;
+    Attempt { shared, claimed, machine, past, items, deadline, retry: None }.drive(running_time).await
+}
+
+async fn plan(shared: &Shared, claimed: &Claimed) -> Result<Arc<Plan>, PlanError> {
+    let job = &claimed.job;
+    if job.machine_version != MACHINE_VERSION {
+        let message = format!(
+            "the job needs version {} of the machine, this release has {MACHINE_VERSION}",
+            job.machine_version
+        );
+        return Err(PlanError::Unavailable(Failure::new(Code::CrewUnavailable, Class::Permanent, message)));
+    }
+    shared.plans.plan((job.tenant.clone(), job.crew.clone(), job.crew_version)).await
+}
+
+/// The store could not be read: the job is not to blame and comes back soon.
+fn store_trouble(error: &qd_store::Error) -> Outcome {
+    let failure = Failure::new(Code::StoreUnavailable, Class::Transient, error.to_string());
+    Outcome::Retry { after: Duration::from_secs(1), failure }
+}
+
+fn end(claimed: &Claimed, items: Vec<LogItem>, progress: qd_types::Progress, outcome: Outcome) -> Finish {
+    let (job, fence) = (claimed.job.id, claimed.lease.fence);
+    let history = match &outcome {
+        Outcome::Succeeded(output) => facts::turns_of(&claimed.job, output),
+        _ => Vec::new(),
+    };
+    Finish { job, fence, items, progress, outcome, history }
+}
+
+/// An attempt under way.
+struct Attempt<'a> {
+    shared: &'a Shared,
+    claimed: &'a Claimed,
+    machine: Machine,
+    past: Past,
+    /// What happened and is not in the store yet.
+    items: Vec<LogItem>,
+    /// On the monotonic clock.
+    deadline: Duration,
+    /// A step failed and may be tried again: when, and why.
+    retry: Option<(Duration, Failure)>,
+}
+
+impl<'a> Attempt<'a> {
+    async fn drive(mut self, running_time: Duration) -> Option<Finish> {
+        let mut flight = Flight::new(self.shared, self.claimed);
+        let mut out_of_time = std::pin::pin!(tokio::time::sleep(running_time));
+        loop {
+            self.note_tasks();
+            let effects = match self.machine.ready() {
+                Ready::Done(output) => return Some(self.end(Outcome::Succeeded(output))),
+                Ready::Fail(failure) => return Some(self.end(Outcome::Failed(failure))),
+                Ready::Run(effects) => effects,
+            };
+            if self.may_start()
+                && let Some(failure) = self.start(&mut flight, effects).await?
+            {
+                return Some(self.end(Outcome::Failed(failure)));
+            }
+            if flight.is_empty() {
+                return Some(self.pause());
+            }
+            tokio::select! {
+                entries = flight.next() => {
+                    if let Some(outcome) = self.absorb(entries) {
+                        return Some(self.end(outcome));
+                    }
+                }
+                () = &mut out_of_time => {
+                    let seconds = self.claimed.job.timeout_seconds;
+                    let message = format!("the job ran longer than its timeout_seconds ({seconds})");
+                    return Some(self.end(Outcome::Failed(Failure::new(Code::JobTimeout, Class::Exhausted, message))));
+                }
+                () = self.shared.cut.cancelled() => {
+                    let dropped = flight.land_all_dropped();
+                    self.items.extend(dropped.into_iter().map(|entry| LogItem::Entry { entry: Box::new(entry) }));
+                    return Some(self.end(Outcome::Release));
+                }
+            }
+        }
+    }
+
+    fn may_start(&self) -> bool {
+        self.retry.is_none() && !self.shared.stopping.is_cancelled()
+    }
+
+    /// Journals what happened, then starts what is ready and not under way. Answers the failure of a bound.
+    async fn start(
+        &mut self,
+        flight: &mut Flight<'a>,
+        effects: Vec<qd_crew::Effect>,
+    ) -> Option<Option<Failure>> {
+        let fresh: Vec<_> = effects.into_iter().filter(|effect| !flight.has(&effect.step)).collect();
+        if !self.items.is_empty() {
+            let record = self.take_record();
+            if record.items.iter().any(|item| matches!(item, LogItem::Entry { .. })) {
+                let shared = self.shared;
+                write(shared, || shared.store.record(record.clone())).await?;
+            } else {
+                // Only the news that a task starts: nothing depends on it, so nothing waits for it.
+                flight.announce(record);
+            }
+        }
+        for effect in fresh {
+            if flight.is_full() {
+                break;
+            }
+            if let Some(failure) = self.exceeded(flight, effect.step.kind()) {
+                return Some(Some(failure.in_task(effect.task)));
+            }
+            let number = self.past.tries_of(&effect.step) + 1;
+            let time_left = self.deadline.saturating_sub(self.shared.env.monotonic());
+            flight.start(effect, number, time_left);
+        }
+        // What was ready at the claim has been started: later steps are new to everybody.
+        flight.settle_doubt();
+        Some(None)
+    }
+
+    fn exceeded(&self, flight: &Flight<'_>, kind: StepKind) -> Option<Failure> {
+        let limits = &self.shared.options.limits;
+        let (made, most, code, what) = match kind {
+            StepKind::Model => {
+                (self.past.model_calls, limits.model_calls, Code::TooManyModelCalls, "model calls")
+            }
+            StepKind::Tool => (self.past.tool_calls, limits.tool_calls, Code::TooManyToolCalls, "tool calls"),
+        };
+        let under_way = flight.count(kind);
+        (made + under_way >= most).then(|| {
+            Failure::new(code, Class::Exhausted, format!("the job reached its limit of {most} {what}"))
+        })
+    }
+
+    /// Takes in what came back. Answers the outcome if that ends the attempt.
+    fn absorb(&mut self, entries: Vec<Box<Entry>>) -> Option<Outcome> {
+        let mut outcome = None;
+        for entry in entries {
+            self.machine.apply(&entry);
+            self.past.note(&entry);
+            outcome = outcome.or(self.after(&entry));
+            self.items.push(LogItem::Entry { entry });
+            self.note_tasks();
+        }
+        outcome
+    }
+
+    fn after(&mut self, entry: &Entry) -> Option<Outcome> {
+        let Entry::CallFailed { step, failure, .. } = entry else { return None };
+        let job = &self.claimed.job;
+        let tries = self.past.tries_of(step);
+        let mut rng = self.shared.env.rng(&format!("retry/{}/{step}/{tries}", job.id));
+        match retry::decide(&self.shared.options.retry, failure, tries, job.max_attempts, &mut rng) {
+            Decision::GiveUp(failure) => Some(Outcome::Failed(failure)),
+            Decision::Again(after) => {
+                // Effects that are still under way are awaited and journaled; the longest wait counts.
+                if self.retry.as_ref().is_none_or(|(longest, _)| after > *longest) {
+                    self.retry = Some((after, failure.clone()));
+                }
+                None
+            }
+        }
+    }
+
+    /// Nothing is under way and nothing may be started.
+    fn pause(&mut self) -> Finish {
+        match self.retry.take() {
+            Some((after, failure)) => self.end(Outcome::Retry { after, failure }),
+            None => self.end(Outcome::Release),
+        }
+    }
+
+    fn note_tasks(&mut self) {
+        for event in self.machine.take_events() {
+            match event {
+                TaskEvent::Started { task, agent } => {
+                    if self.past.started.insert(task.clone()) {
+                        self.items.push(LogItem::TaskStarted { task, agent });
+                    }
+                }
+                TaskEvent::Finished { task, agent, raw } => {
+                    if self.past.finished.insert(task.clone()) {
+                        self.items.push(LogItem::TaskFinished { task, agent, raw });
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_record(&mut self) -> Record {
+        Record {
+            job: self.claimed.job.id,
+            fence: self.claimed.lease.fence,
+            items: std::mem::take(&mut self.items),
+            progress: self.machine.progress(),
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome) -> Finish {
+        end(self.claimed, std::mem::take(&mut self.items), self.machine.progress(), outcome)
+    }
+}
+
+/// Writes to the store, again and again while the disk refuses. `None` if the lease is gone or the store is closed:
+/// then there is nothing left to do here.
+async fn write<T, F>(shared: &Shared, attempt: impl Fn() -> F) -> Option<T>
+where
+    F: Future<Output = Result<Result<T, qd_store::Refused>, qd_store::Error>>,
+{
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match attempt().await {
+            Ok(Ok(written)) => return Some(written),
+            Ok(Err(refused)) => {
+                tracing::debug!(?refused, "write of an attempt refused");
+                return None;
+            }
+            Err(qd_store::Error::Closed | qd_store::Error::Broken { .. }) => return None,
+            Err(_) if shared.cut.is_cancelled() => return None,
+            Err(_) => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Effects under way in one attempt. Dropping it drops every call.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use qd_crew::Effect;
+use qd_store::{Claimed, Record};
+use qd_types::{Entry, StepId, StepKind};
+
+use crate::engine::Shared;
+use crate::executor::{self, Order};
+
+/// What came back.
+enum Landed {
+    /// An effect's entry.
+    Entry(Box<Entry>),
+    /// The store heard what nothing waits for.
+    Announced,
+}
+
+impl Landed {
+    fn into_entry(self) -> Option<Box<Entry>> {
+        match self {
+            Self::Entry(entry) => Some(entry),
+            Self::Announced => None,
+        }
+    }
+}
+
+/// See the module.
+pub(super) struct Flight<'a> {
+    shared: &'a Shared,
+    claimed: &'a Claimed,
+    /// Steps under way and which try of them.
+    steps: HashMap<StepId, u32>,
+    futures: FuturesUnordered<BoxFuture<'a, Landed>>,
+    /// Calls that may have been sent by an attempt that died.
+    doubt: u32,
+}
+
+impl<'a> Flight<'a> {
+    pub(super) fn new(shared: &'a Shared, claimed: &'a Claimed) -> Self {
+        let doubt = if claimed.in_doubt { claimed.job.crashes.max(1) } else { 0 };
+        Self { shared, claimed, steps: HashMap::new(), futures: FuturesUnordered::new(), doubt }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.steps.len() >= self.shared.options.limits.parallel_effects
+    }
+
+    pub(super) fn has(&self, step: &StepId) -> bool {
+        self.steps.contains_key(step)
+    }
+
+    pub(super) fn count(&self, kind: StepKind) -> u32 {
+        let of_kind = self.steps.keys().filter(|step| step.kind() == kind).count();
+        u32::try_from(of_kind).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn start(&mut self, effect: Effect, number: u32, time_left: Duration) {
+        let possibly_billed = if effect.step.kind() == StepKind::Model { self.doubt } else { 0 };
+        self.steps.insert(effect.step.clone(), number);
+        let order = Order { effect, number, possibly_billed, time_left };
+        let (shared, job) = (self.shared, &self.claimed.job);
+        self.futures.push(
+            async move { Landed::Entry(Box::new(executor::execute(shared, job, order).await)) }.boxed(),
+        );
+    }
+
+    /// What was ready at the claim has been started.
+    pub(super) fn settle_doubt(&mut self) {
+        self.doubt = 0;
+    }
+
+    /// Sends a record without waiting for it. It keeps its place before later writes of this attempt, because it is
+    /// handed to the store right here.
+    pub(super) fn announce(&mut self, record: Record) {
+        let store = &self.shared.store;
+        let mut sent = async move {
+            // A refusal is met again by the next write, which waits.
+            let _ = store.record(record).await;
+            Landed::Announced
+        }
+        .boxed();
+        if (&mut sent).now_or_never().is_none() {
+            self.futures.push(sent);
+        }
+    }
+
+    /// Waits for the next entry and takes along whatever else has come back by then.
+    pub(super) async fn next(&mut self) -> Vec<Box<Entry>> {
+        let mut entries = Vec::new();
+        while entries.is_empty() {
+            // Nothing under way at all would wait for ever; callers ask `is_empty` first.
+            let Some(first) = self.futures.next().await else { break };
+            entries.extend(first.into_entry());
+        }
+        while let Some(Some(more)) = self.futures.next().now_or_never() {
+            entries.extend(more.into_entry());
+        }
+        for step in entries.iter().filter_map(|entry| entry.step()) {
+            self.steps.remove(step);
+        }
+        entries
+    }
+
+    /// Drops every call and answers the entries that say so.
+    pub(super) fn land_all_dropped(&mut self) -> Vec<Entry> {
+        self.futures.clear();
+        let models = self.steps.drain().filter(|(step, _)| step.kind() == StepKind::Model);
+        models.map(|(step, number)| executor::dropped(step, number)).collect()
+    }
+}

@@ -1,0 +1,85 @@
+//! The engine as the binary holds it: start, count, stop.
+
+use std::sync::Arc;
+
+use qd_env::Env;
+use qd_llm::Models;
+use qd_store::Store;
+use qd_types::WorkerId;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::held::Held;
+use crate::tools::Tools;
+use crate::{Options, Plans, services, worker};
+
+/// What every attempt needs.
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) store: Store,
+    pub(crate) models: Arc<Models>,
+    pub(crate) plans: Plans,
+    pub(crate) tools: Tools,
+    pub(crate) env: Env,
+    pub(crate) worker: WorkerId,
+    pub(crate) held: Held,
+    /// No new claims and no new effects.
+    pub(crate) stopping: CancellationToken,
+    /// Effects in flight are dropped.
+    pub(crate) cut: CancellationToken,
+}
+
+/// A running engine.
+pub struct Engine {
+    shared: Arc<Shared>,
+    worker: JoinHandle<()>,
+    services: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Starts claiming.
+    #[must_use]
+    pub fn start(options: Options, store: Store, models: Arc<Models>, plans: Plans, env: Env) -> Self {
+        let shared = Arc::new(Shared {
+            worker: WorkerId::new(format!("worker-{:08x}", env.draw() as u32)),
+            tools: Tools::built_in(&env),
+            held: Held::default(),
+            stopping: CancellationToken::new(),
+            cut: CancellationToken::new(),
+            options,
+            store,
+            models,
+            plans,
+            env: env.clone(),
+        });
+        let services = services::start(&shared);
+        let worker = env.spawn(worker::run(Arc::clone(&shared)));
+        tracing::debug!(worker = %shared.worker, slots = shared.options.slots, "worker started");
+        Self { shared, worker, services }
+    }
+
+    /// Attempts under way.
+    #[must_use]
+    pub fn jobs_in_flight(&self) -> usize {
+        self.shared.held.count()
+    }
+
+    /// Stops: no new claims, effects in flight are finished and journaled or dropped at the drain timeout, and every
+    /// job goes back to the queue without a try burnt.
+    pub async fn stop(self) {
+        self.shared.stopping.cancel();
+        let mut worker = self.worker;
+        if tokio::time::timeout(self.shared.options.drain_timeout, &mut worker).await.is_err() {
+            tracing::info!(
+                jobs = self.shared.held.count(),
+                "drain timeout reached, dropping calls in flight"
+            );
+            self.shared.cut.cancel();
+            // What is left is writing to the store.
+            let _ = worker.await;
+        }
+        for service in self.services {
+            let _ = service.await;
+        }
+    }
+}

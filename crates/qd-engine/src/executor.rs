@@ -1,0 +1,134 @@
+//! Carries one effect out in the world and says what happened, as a journal entry.
+//!
+//! Nothing else spends money or touches anything. Dropping the future ends the call; the journal is the caller's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use qd_crew::{Effect, EffectKind};
+use qd_llm::{CallError, CallScope, DeltaSink};
+use qd_store::Store;
+use qd_types::{
+    Billed, Call, ChatRequest, Class, Code, Delta, Entry, Failure, Job, JobId, Source, StepId, ToolCall,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Shared;
+
+/// How an effect is to be carried out.
+pub(crate) struct Order {
+    /// What.
+    pub(crate) effect: Effect,
+    /// Which try of the step, from 1.
+    pub(crate) number: u32,
+    /// Calls of this step that were under way when a worker died.
+    pub(crate) possibly_billed: u32,
+    /// What is left of the job's running time.
+    pub(crate) time_left: Duration,
+}
+
+/// Does it.
+pub(crate) async fn execute(shared: &Shared, job: &Job, order: Order) -> Entry {
+    let began = shared.env.monotonic();
+    let mut call = Call {
+        agent: Some(order.effect.agent.clone()),
+        target: String::new(),
+        number: order.number,
+        duration_ms: 0,
+        possibly_billed: order.possibly_billed,
+    };
+    let (step, task) = (order.effect.step.clone(), order.effect.task.clone());
+    let mut entry = match order.effect.kind {
+        EffectKind::Model(ref request) => {
+            call.target.clone_from(&request.model);
+            match ask(shared, job, request, &order).await {
+                Ok(answer) => Entry::Model {
+                    step,
+                    reply: answer.reply,
+                    source: Source::Executed,
+                    usage: answer.usage,
+                    cost: answer.cost,
+                    call,
+                },
+                Err(error) => {
+                    let billed = error.billed;
+                    Entry::CallFailed { step, failure: error.into_failure().in_task(task), billed, call }
+                }
+            }
+        }
+        EffectKind::Tool(ref asked) => {
+            call.target.clone_from(&asked.name);
+            Entry::Tool { step, result: use_tool(shared, asked).await, call }
+        }
+    };
+    if let Entry::Model { call, .. } | Entry::Tool { call, .. } | Entry::CallFailed { call, .. } = &mut entry
+    {
+        let took = shared.env.monotonic().saturating_sub(began);
+        call.duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    }
+    entry
+}
+
+async fn ask(
+    shared: &Shared,
+    job: &Job,
+    request: &ChatRequest,
+    order: &Order,
+) -> Result<qd_llm::Answer, CallError> {
+    let model = shared.models.get(&request.model).map_err(|unknown| CallError {
+        code: Code::ModelNotFound,
+        class: Class::Permanent,
+        message: unknown.to_string(),
+        retry_after: None,
+        billed: Billed::No,
+        status: None,
+        request_id: None,
+    })?;
+    let deltas = Deltas {
+        store: shared.store.clone(),
+        job: job.id,
+        step: order.effect.step.clone(),
+        call: order.number,
+    };
+    let scope = CallScope {
+        tenant: job.tenant.clone(),
+        job: Some(job.id),
+        step: order.effect.step.clone(),
+        number: order.number,
+        timeout: Some(order.time_left),
+        cancel: CancellationToken::new(),
+        deltas: Some(Arc::new(deltas)),
+    };
+    model.call(request, &scope).await
+}
+
+async fn use_tool(shared: &Shared, call: &ToolCall) -> qd_types::ToolResult {
+    // Built-in tools compute and return; one that waits will bring its own time limit.
+    shared.tools.call(call)
+}
+
+/// Passes tokens on while somebody listens.
+struct Deltas {
+    store: Store,
+    job: JobId,
+    step: StepId,
+    call: u32,
+}
+
+impl DeltaSink for Deltas {
+    fn push(&self, offset: u64, text: &str) {
+        if !self.store.is_watched(self.job) {
+            return;
+        }
+        let delta =
+            Delta { job: self.job, step: self.step.clone(), call: self.call, offset, text: text.to_owned() };
+        self.store.emit(delta);
+    }
+}
+
+/// The entry of a call that was dropped because its worker stops.
+pub(crate) fn dropped(step: StepId, number: u32) -> Entry {
+    let failure =
+        Failure::new(Code::Draining, Class::Cancelled, "the call was dropped because its worker stopped");
+    Entry::CallFailed { step, failure, billed: Billed::Possibly, call: Call { number, ..Call::default() } }
+}

@@ -1,0 +1,71 @@
+//! How the engine behaves. Every bound is here, with its default.
+
+use std::time::Duration;
+
+/// Options of the engine.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Jobs at once in this process.
+    pub slots: usize,
+    /// A lease must be renewed within this; renewal happens every third of it.
+    pub lease: Duration,
+    /// How long a stopping engine waits for effects in flight before it drops them.
+    pub drain_timeout: Duration,
+    /// Longest time between two looks at the queue when no hint comes.
+    pub poll: Duration,
+    /// Longest time between two rounds of housekeeping.
+    pub tick: Duration,
+    /// Tries of a step.
+    pub retry: RetryPolicy,
+    /// Bounds of one job.
+    pub limits: Limits,
+    /// Tokens of history that a conversation may bring along, output reserve already taken off.
+    pub history_tokens: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            slots: 16,
+            lease: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(30),
+            poll: Duration::from_secs(1),
+            tick: Duration::from_millis(250),
+            retry: RetryPolicy::default(),
+            limits: Limits::default(),
+            history_tokens: 5_200,
+        }
+    }
+}
+
+/// When a failed step is tried again. How often is the job's own `max_attempts`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Upper bound of the first wait.
+    pub base: Duration,
+    /// Upper bound of every wait, except one that a provider asks for.
+    pub cap: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { base: Duration::from_secs(1), cap: Duration::from_secs(60) }
+    }
+}
+
+/// Bounds of one job over its whole life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Model calls, failed ones included.
+    pub model_calls: u32,
+    /// Tool calls.
+    pub tool_calls: u32,
+    /// Effects at once.
+    pub parallel_effects: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { model_calls: 200, tool_calls: 400, parallel_effects: 16 }
+    }
+}

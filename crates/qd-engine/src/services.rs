@@ -1,0 +1,16 @@
+//! Background services. Each is one file with a `run`; a new one is one line in [`start`].
+
+mod housekeeper;
+mod renewer;
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use crate::engine::Shared;
+
+/// Starts them all.
+pub(crate) fn start(shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
+    let env = &shared.env;
+    vec![env.spawn(housekeeper::run(Arc::clone(shared))), env.spawn(renewer::run(Arc::clone(shared)))]
+}
