@@ -57,8 +57,12 @@ pub(crate) fn check(spec: &CrewSpec, places: &Places, report: &mut Report) {
             report.error(at, format!("task {} is defined twice", quote(task.name.as_str())));
         }
     }
-    if spec.tasks.is_empty() && !report.has_errors() {
-        report.error(places.at("tasks"), "the crew has no tasks");
+    if !report.has_errors() {
+        for (what, is_empty) in [("agents", spec.agents.is_empty()), ("tasks", spec.tasks.is_empty())] {
+            if is_empty {
+                report.error(places.at(what), format!("the crew has no {what}"));
+            }
+        }
     }
     // What is wrong already would only be repeated by these.
     if !report.has_errors() {

@@ -21,6 +21,11 @@ impl<'a> Item<'a> {
     pub(super) fn fields(&self, kind: &str) -> Fields<'a> {
         Fields::layered(format!("{kind} {}", quote(&self.name)), self.at, &self.nodes)
     }
+
+    /// Whether it was reported as no mapping; what it lacks then needs no report of its own.
+    pub(super) fn is_broken(&self) -> bool {
+        self.nodes.iter().any(|node| !matches!(node.value, Value::Map(_)))
+    }
 }
 
 /// Agents of a one-file crew: a map by name, or a list with `name`.
@@ -45,7 +50,8 @@ fn listed_agent<'a>(index: usize, entry: &'a Node, report: &mut Report) -> Optio
         return None;
     }
     let fields = Fields::of(&what, entry);
-    let name = fields.required_text("name", report);
+    let given = fields.required_text("name", report);
+    let name = if given.trim().is_empty() { format!("agent-{}", index + 1) } else { given };
     let at = fields.present("name").map_or(entry.at, |node| node.at);
     Some(item(name, at, entry))
 }
