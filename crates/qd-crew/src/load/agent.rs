@@ -109,7 +109,7 @@ fn date_format(fields: &Fields<'_>, report: &mut Report) -> Option<String> {
 }
 
 /// What is wrong with a date format, if something is.
-pub(crate) fn date_format_mistake(format: &str) -> Option<String> {
+fn date_format_mistake(format: &str) -> Option<String> {
     if format.chars().nth(DATE_FORMAT_CHARS_MAX).is_some() {
         return Some(format!("is longer than {DATE_FORMAT_CHARS_MAX} characters"));
     }

@@ -121,6 +121,15 @@ fn any_text_is_read_or_refused_without_a_crash() {
 }
 
 #[test]
+fn thousands_of_mistakes_are_told_in_part() {
+    let keys = (0..4_900).fold(String::new(), |text, n| text + &format!("roel{n}: 1\n"));
+    let message = refusal(&keys);
+    assert_eq!(message.lines().count(), 101);
+    // The crew also lacks agents and tasks.
+    assert_eq!(message.lines().last(), Some("x.yaml: error: 4802 more findings are not shown"));
+}
+
+#[test]
 fn messages_about_hostile_names_are_harmless() {
     let text = "agents:\n  \"\\e[31mred\\u202e\": {role: \"\\e[2Jr\", goal: G, backstory: B}\ntasks:\n  - {name: \"a/../b\", description: D, expected_output: E, agent: \"\\e]0;x\\a\"}\n\"\\ekey\": 1\n";
     let message = refusal(text);
