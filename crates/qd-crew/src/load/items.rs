@@ -56,7 +56,7 @@ fn listed_agent<'a>(index: usize, entry: &'a Node, report: &mut Report) -> Optio
     Some(item(name, at, entry))
 }
 
-/// Tasks of a one-file crew: a list in the order of execution, or a map in that order.
+/// Tasks of a one-file crew: a list in the order in which they are done, or a map in that order.
 pub(super) fn tasks<'a>(node: &'a Node, report: &mut Report) -> Vec<Item<'a>> {
     let Value::List(entries) = &node.value else { return named("task", node, report) };
     let mut items = Vec::new();
@@ -136,8 +136,10 @@ pub(super) fn overlay_agents<'a>(agents: &mut [Item<'a>], node: &'a Node, report
 /// The tasks that `crew.yaml` lists, in its order; an entry is a name, or a mapping that lies over the task.
 pub(super) fn select_tasks<'a>(tasks: Vec<Item<'a>>, node: &'a Node, report: &mut Report) -> Vec<Item<'a>> {
     let Value::List(entries) = &node.value else {
-        let message =
-            format!("`tasks` must be a list in the order of execution, found {}", node.value.kind());
+        let message = format!(
+            "`tasks` must be a list in the order in which they are done, found {}",
+            node.value.kind()
+        );
         report.error(node.at, message);
         return tasks;
     };

@@ -87,3 +87,39 @@ fn facts_are_needed_where_something_uses_them() {
         assert_eq!(plan.fact_needs(has_conversation), expected);
     }
 }
+
+#[test]
+fn the_examples_compile_and_ask_for_what_their_comments_say() {
+    use qd_types::{Catalog, ToolSpec};
+
+    use crate::{CrewSource, SourceFile, check};
+
+    let tool = |name: &str| {
+        (name.to_owned(), ToolSpec { name: name.into(), description: "d".into(), parameters: json!({}) })
+    };
+    let catalog = Catalog {
+        default_model: Some("main".to_owned()),
+        tools: [tool("calculator"), tool("current_time")].into(),
+        ..Catalog::default()
+    };
+    let file = |path: &str, text: &str| SourceFile::new(path, text);
+    let research = file("research.yaml", include_str!("../../../../examples/crews/research.yaml"));
+    let support = file("support.yaml", include_str!("../../../../examples/crews/support.yaml"));
+    let newsletter = CrewSource::Directory {
+        name: "newsletter".to_owned(),
+        agents: file("agents.yaml", include_str!("../../../../examples/crews/newsletter/agents.yaml")),
+        tasks: file("tasks.yaml", include_str!("../../../../examples/crews/newsletter/tasks.yaml")),
+        crew: None,
+    };
+    for (source, required) in [
+        (CrewSource::Single(research), vec!["topic"]),
+        (CrewSource::Single(support), vec!["message"]),
+        // Without crew.yaml the defaults are missing, but agents and tasks stand alone.
+        (newsletter, vec!["readers", "story_count", "subject"]),
+    ] {
+        let (_, plan, warnings) = check(&source, &catalog).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(warnings, []);
+        assert_eq!(plan.required_variables().into_iter().collect::<Vec<_>>(), required);
+        assert_eq!(plan.fact_needs(true), [FactNeed::Conversation]);
+    }
+}

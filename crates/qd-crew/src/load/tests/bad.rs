@@ -415,7 +415,7 @@ fn folders() {
             ),
             (
                 "crew|tasks: {t: {}}",
-                "crew.yaml:1:8 `tasks` must be a list in the order of execution, found a mapping",
+                "crew.yaml:1:8 `tasks` must be a list in the order in which they are done, found a mapping",
             ),
             (
                 "crew|tasks: [t, t, u, 5, {agent: w}]",
