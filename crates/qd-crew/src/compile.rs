@@ -36,6 +36,10 @@ pub(crate) fn resolve(spec: &CrewSpec, catalog: &Catalog, places: &Places, repor
         .map(|(index, agent)| plan_agent(index, agent, catalog, places, report))
         .collect();
     let mut resolver = Resolver { spec, catalog, places, report };
+    // Those of agents whose tasks all bring their own tools are looked up for the sake of their mistakes.
+    for (index, agent) in spec.agents.iter().enumerate() {
+        resolver.tools(&agent.tools, &format!("agents/{index}"));
+    }
     let tasks = (0..spec.tasks.len()).filter_map(|index| resolver.task(index)).collect();
     let mut plan = Plan {
         name: spec.name.clone(),

@@ -63,6 +63,9 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
+/// Findings that are told; more of them help nobody.
+const FINDINGS_MAX: usize = 100;
+
 /// A place in one of the files of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct At {
@@ -100,7 +103,7 @@ impl Report {
         let path = self.files.get(at.file).cloned().unwrap_or_default();
         let diagnostic = Diagnostic { path, line: at.line, column: at.column, severity, message, hint };
         // An alias shows the same mistake at each of its uses: once is enough.
-        if !self.found.iter().any(|(_, known)| *known == diagnostic) {
+        if !self.found.iter().any(|(place, known)| *place == at && *known == diagnostic) {
             self.found.push((at, diagnostic));
         }
     }
@@ -112,8 +115,18 @@ impl Report {
     /// Everything in the order of the files if something is an error, else the warnings.
     pub(crate) fn finish(mut self) -> Result<Vec<Diagnostic>, Diagnostics> {
         let failed = self.has_errors();
+        if failed && self.found.len() > FINDINGS_MAX {
+            self.found.retain(|(_, diagnostic)| diagnostic.severity == Severity::Error);
+        }
         self.found.sort_by_key(|(at, _)| *at);
-        let found = self.found.into_iter().map(|(_, diagnostic)| diagnostic).collect();
+        let mut found: Vec<Diagnostic> = self.found.into_iter().map(|(_, diagnostic)| diagnostic).collect();
+        if found.len() > FINDINGS_MAX {
+            let message = format!("{} more findings are not shown", found.len() - FINDINGS_MAX);
+            found.truncate(FINDINGS_MAX);
+            let severity = if failed { Severity::Error } else { Severity::Warning };
+            let path = self.files.first().cloned().unwrap_or_default();
+            found.push(Diagnostic { path, line: 0, column: 0, severity, message, hint: None });
+        }
         if failed { Err(Diagnostics(found)) } else { Ok(found) }
     }
 }

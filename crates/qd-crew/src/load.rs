@@ -87,6 +87,11 @@ fn stem(path: &str) -> String {
     file.split('.').next().unwrap_or(file).to_owned()
 }
 
+/// Reads an item; of one that is no mapping only the name counts.
+fn unless_broken<T>(item: &Item<'_>, report: &mut Report, read: impl FnOnce(&mut Report) -> T) -> T {
+    if item.is_broken() { read(&mut Report::new(Vec::new())) } else { read(report) }
+}
+
 /// What both forms come down to.
 struct Parts<'a> {
     crew: Fields<'a>,
@@ -154,26 +159,26 @@ fn lacking<'a>(crew: &Fields<'_>, key: &str, report: &mut Report) -> Vec<Item<'a
 fn assemble(mut parts: Parts<'_>, default_name: &str, report: &mut Report) -> Draft {
     let mut places = Places::new(parts.crew.at);
     keys::check(&parts.crew, keys::CREW, report);
+    for key in ["agents", "tasks"] {
+        places.put(key.to_owned(), parts.crew.present(key).map_or(parts.crew.at, |node| node.at));
+    }
     let name = crew_name(&parts.crew, default_name, &mut places, report);
     let process = process(&parts.crew, report);
     let inputs = inputs(&parts.crew, &mut places, report);
     bound("agents", AGENTS_MAX, &mut parts.agents, report);
     bound("tasks", TASKS_MAX, &mut parts.tasks, report);
 
-    let agents: Vec<_> = parts
-        .agents
-        .iter()
-        .enumerate()
-        .map(|(index, item)| agent::read(index, item, &mut places, report))
-        .collect();
+    let mut agents = Vec::new();
+    for (index, item) in parts.agents.iter().enumerate() {
+        agents.push(unless_broken(item, report, |report| agent::read(index, item, &mut places, report)));
+    }
     let implied = agents.first().filter(|_| parts.agent_may_be_implied && agents.len() == 1);
     let implied = implied.map(|agent| agent.name.clone());
-    let tasks = parts
-        .tasks
-        .iter()
-        .enumerate()
-        .map(|(index, item)| task::read(index, item, implied.as_ref(), &mut places, report))
-        .collect();
+    let mut tasks = Vec::new();
+    for (index, item) in parts.tasks.iter().enumerate() {
+        let read = |report: &mut Report| task::read(index, item, implied.as_ref(), &mut places, report);
+        tasks.push(unless_broken(item, report, read));
+    }
     Draft { spec: CrewSpec { v: SPEC_VERSION, name, process, agents, tasks, inputs }, places }
 }
 
@@ -193,8 +198,9 @@ fn process(crew: &Fields<'_>, report: &mut Report) -> Process {
                 Some("use `sequential` and name the agent of each task".to_owned()),
             ),
             other => {
-                let hint = did_you_mean(other, ["sequential", "hierarchical"]);
-                report.error_hint(at, format!("{} is no process; use `sequential`", quote(other)), hint);
+                let near = did_you_mean(other, ["sequential", "hierarchical"]);
+                let hint = near.unwrap_or_else(|| "use `sequential`".to_owned());
+                report.error_hint(at, format!("{} is no process", quote(other)), Some(hint));
             }
         }
     }

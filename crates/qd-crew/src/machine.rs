@@ -299,4 +299,6 @@ impl Said {
 }
 
 #[cfg(test)]
+pub(crate) mod stage;
+#[cfg(test)]
 mod tests;

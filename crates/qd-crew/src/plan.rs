@@ -120,7 +120,7 @@ impl Plan {
         &self.agents
     }
 
-    /// In the order of execution.
+    /// In the order in which they are done.
     #[must_use]
     pub fn tasks(&self) -> &[PlannedTask] {
         &self.tasks

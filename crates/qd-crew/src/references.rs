@@ -57,8 +57,12 @@ pub(crate) fn check(spec: &CrewSpec, places: &Places, report: &mut Report) {
             report.error(at, format!("task {} is defined twice", quote(task.name.as_str())));
         }
     }
-    if spec.tasks.is_empty() && !report.has_errors() {
-        report.error(places.at("tasks"), "the crew has no tasks");
+    if !report.has_errors() {
+        for (what, is_empty) in [("agents", spec.agents.is_empty()), ("tasks", spec.tasks.is_empty())] {
+            if is_empty {
+                report.error(places.at(what), format!("the crew has no {what}"));
+            }
+        }
     }
     // What is wrong already would only be repeated by these.
     if !report.has_errors() {
@@ -95,8 +99,15 @@ fn check_agents(spec: &CrewSpec, places: &Places, report: &mut Report) {
 
 fn check_agent_of(index: usize, task: &TaskSpec, spec: &CrewSpec, places: &Places, report: &mut Report) {
     let name = task.agent.as_str();
-    // An empty name was reported where it was read.
-    if name.is_empty() || spec.agents.iter().any(|agent| agent.name == task.agent) {
+    let at = places.at(&format!("tasks/{index}/agent"));
+    if name.is_empty() {
+        // Where it was read from a file, that was reported.
+        if !report.has_errors() {
+            report.error(at, format!("task {} lacks `agent`", quote(task.name.as_str())));
+        }
+        return;
+    }
+    if spec.agents.iter().any(|agent| agent.name == task.agent) {
         return;
     }
     let by_role = spec.agents.iter().find(|agent| agent.role.trim() == name.trim());
@@ -104,7 +115,6 @@ fn check_agent_of(index: usize, task: &TaskSpec, spec: &CrewSpec, places: &Place
         Some(agent) => Some(format!("that is the role of agent {0}: write {0}", quote(agent.name.as_str()))),
         None => did_you_mean(name, spec.agents.iter().map(|agent| agent.name.as_str())),
     };
-    let at = places.at(&format!("tasks/{index}/agent"));
     report.error_hint(at, format!("agent {} is not defined", quote(name)), hint);
 }
 

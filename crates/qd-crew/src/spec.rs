@@ -27,7 +27,7 @@ pub struct CrewSpec {
     pub process: Process,
     /// In the order of the file.
     pub agents: Vec<AgentSpec>,
-    /// In the order of execution.
+    /// In the order in which they are done.
     pub tasks: Vec<TaskSpec>,
     /// Values of variables that a job does not give.
     #[serde(default, skip_serializing_if = "Input::is_empty")]

@@ -14,7 +14,10 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     if plain.is_empty() || plain.len() > WORD_CHARS_MAX {
         return None;
     }
-    let budget = (plain.len() / 3).max(1);
+    let budget = match plain.len() {
+        0..=2 => 0,
+        length => length / 3,
+    };
     known
         .into_iter()
         .map(|candidate| (distance(&plain, &fold(candidate)), candidate))
@@ -60,6 +63,7 @@ mod tests {
             ("allow_delagation", Some("allow_delegation")),
             ("maxIter", Some("max_iter")),
             ("colour", None),
+            ("go", None),
             ("", None),
         ] {
             assert_eq!(nearest(word, known), expected, "{word}");

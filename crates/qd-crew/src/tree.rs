@@ -3,10 +3,9 @@
 //! Crew files come from strangers: size, depth, number of nodes and what aliases multiply are bounded here. What the
 //! values mean is the business of `load`.
 
-use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value as Json};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Error as YamlError, Location, MessageFormatter, Options, Spanned, UserMessageFormatter};
@@ -16,7 +15,7 @@ use crate::source::SourceFile;
 
 /// Bytes of one file.
 pub(crate) const SOURCE_BYTES_MAX: usize = 256 << 10;
-/// Lists and mappings inside each other.
+/// Lists and mappings inside each other, through aliases as well: building the tree recurses this deep.
 const DEPTH_MAX: usize = 32;
 /// Values in a file, counted again wherever an alias repeats them.
 const NODES_MAX: usize = 10_000;
@@ -53,11 +52,24 @@ impl Value {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
-            Self::Bool(_) => "a yes/no value",
+            Self::Bool(_) => "a flag",
             Self::Number(_) => "a number",
             Self::Text(_) => "text",
             Self::List(_) => "a list",
             Self::Map(_) => "a mapping",
+        }
+    }
+
+    /// A flag in YAML's spellings, the old ones included.
+    pub(crate) fn as_flag(&self) -> Option<bool> {
+        match self {
+            Self::Bool(flag) => Some(*flag),
+            Self::Text(word) => match word.as_str() {
+                "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+                "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+                _ => None,
+            },
+            Self::Null | Self::Number(_) | Self::List(_) | Self::Map(_) => None,
         }
     }
 
@@ -84,7 +96,6 @@ pub(crate) fn parse(file: usize, source: &SourceFile, report: &mut Report) -> Op
         report.error(top, format!("the file has {bytes} bytes; at most {SOURCE_BYTES_MAX} are read"));
         return None;
     }
-    BUDGET.with(|budget| budget.set(Spent::default()));
     match serde_saphyr::from_str_with_options::<Node>(&source.text, options()) {
         Ok(mut node) => {
             settle(&mut node, file, report);
@@ -120,6 +131,8 @@ fn options() -> Options {
         // Reported by `settle`, all of them and with both places.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         emit_comments: false,
+        // `yes`, `no`, `y` stay text, so that a name may be one of them; `Value::as_flag` reads them where a flag is meant.
+        strict_booleans: true,
         reject_unsupported_tags: true,
         with_snippet: false,
     }
@@ -131,9 +144,9 @@ fn settle(node: &mut Node, file: usize, report: &mut Report) {
     match &mut node.value {
         Value::List(items) => items.iter_mut().for_each(|item| settle(item, file, report)),
         Value::Map(entries) => {
-            for index in 0..entries.len() {
-                entries[index].0.at.file = file;
-                settle(&mut entries[index].1, file, report);
+            for (key, value) in &mut *entries {
+                key.at.file = file;
+                settle(value, file, report);
             }
             report_duplicates(entries, report);
         }
@@ -181,12 +194,34 @@ fn explain(error: &YamlError, file: usize) -> (At, String, Option<String>) {
         }
         YamlError::UnsupportedTag { tag, .. } => format!("the tag {} is not read", quote(tag)),
         YamlError::NonFiniteFloat { value, .. } => format!("{} is no number that can be used", quote(value)),
+        YamlError::InvalidScalar { .. }
+        | YamlError::InvalidBinaryBase64 { .. }
+        | YamlError::BinaryNotUtf8 { .. } => "a value does not fit its tag".to_owned(),
         YamlError::NullIntoString { .. } => "a key is empty".to_owned(),
+        YamlError::Unexpected { expected: "string scalar", .. } => "a key must be text".to_owned(),
         YamlError::Eof { .. } => "the file is empty".to_owned(),
-        other => UserMessageFormatter.format_message(other).chars().map(harmless).collect(),
+        other => {
+            let text = UserMessageFormatter.format_message(other);
+            if text.contains("recursion limit") {
+                too("levels of nesting", DEPTH_MAX)
+            } else {
+                text.chars().map(harmless).collect()
+            }
+        }
     };
-    let tab = matches!(inner(error), YamlError::ExternalMessage { .. }) && message.contains("tab");
-    (at, message, tab.then(|| "indent with spaces".to_owned()))
+    let hint = advice(&message).map(str::to_owned);
+    (at, message, hint)
+}
+
+/// What to do about the two most frequent mistakes in YAML.
+fn advice(message: &str) -> Option<&'static str> {
+    if message.starts_with("tabs disallowed") {
+        Some("indent with spaces")
+    } else if message.starts_with("mapping values are not allowed") {
+        Some("put a text that holds `: ` in quotes")
+    } else {
+        None
+    }
 }
 
 fn one_document() -> String {
@@ -210,32 +245,9 @@ fn place(location: Location, file: usize) -> At {
     At { file, line: number(location.line()), column: number(location.column()) }
 }
 
-/// What the tree under construction has used up. The parser counts what it reads, not what aliases repeat.
-#[derive(Debug, Clone, Copy, Default)]
-struct Spent {
-    depth: usize,
-    nodes: usize,
-}
-
-thread_local! {
-    // Serde gives a `Deserialize` no way to carry state from parent to child; the counters live only during `parse`.
-    static BUDGET: Cell<Spent> = const { Cell::new(Spent { depth: 0, nodes: 0 }) };
-}
-
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut spent = BUDGET.get();
-        spent.depth += 1;
-        spent.nodes += 1;
-        if spent.depth > DEPTH_MAX + 1 {
-            return Err(D::Error::custom(format!("aliases nest more than {DEPTH_MAX} levels")));
-        }
-        if spent.nodes > NODES_MAX {
-            return Err(D::Error::custom(format!("aliases repeat more than {NODES_MAX} values")));
-        }
-        BUDGET.set(spent);
         let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        BUDGET.set(Spent { depth: spent.depth - 1, ..BUDGET.get() });
         Ok(Self { value: spanned.value, at: place(spanned.defined, 0) })
     }
 }
@@ -307,6 +319,3 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Map(map))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -72,13 +72,13 @@ pub(super) fn tools(
     places: &mut Places,
     report: &mut Report,
 ) -> Vec<String> {
-    if let Some(Node { value: Value::List(items), .. }) = fields.present("tools") {
-        if let Some(object) = items.iter().find(|item| matches!(item.value, Value::Map(_))) {
-            let message =
-                format!("a tool written as a mapping in `tools` of {} is not supported yet", fields.what);
-            report.error_hint(object.at, message, Some("name a tool of the configuration".to_owned()));
-            return Vec::new();
-        }
+    if let Some(Node { value: Value::List(items), .. }) = fields.present("tools")
+        && let Some(object) = items.iter().find(|item| matches!(item.value, Value::Map(_)))
+    {
+        let message =
+            format!("a tool written as a mapping in `tools` of {} is not supported yet", fields.what);
+        report.error_hint(object.at, message, Some("name a tool of the configuration".to_owned()));
+        return Vec::new();
     }
     let mut names: Vec<String> = Vec::new();
     for (name, at) in fields.texts("tools", report).unwrap_or_default() {
@@ -99,17 +99,17 @@ pub(super) fn tools(
 /// The format of the date, if one is asked for. A bad format is reported even where it is not used.
 fn date_format(fields: &Fields<'_>, report: &mut Report) -> Option<String> {
     let given = fields.text("date_format", report);
-    if let Some((format, at)) = given {
-        if let Some(reason) = date_format_mistake(format) {
-            report.error(at, format!("`date_format` of {} {reason}", fields.what));
-        }
+    if let Some((format, at)) = given
+        && let Some(reason) = date_format_mistake(format)
+    {
+        report.error(at, format!("`date_format` of {} {reason}", fields.what));
     }
     let wanted = fields.bool("inject_date", report).unwrap_or(false);
     wanted.then(|| given.map_or(DATE_FORMAT_DEFAULT, |(format, _)| format).to_owned())
 }
 
 /// What is wrong with a date format, if something is.
-pub(crate) fn date_format_mistake(format: &str) -> Option<String> {
+fn date_format_mistake(format: &str) -> Option<String> {
     if format.chars().nth(DATE_FORMAT_CHARS_MAX).is_some() {
         return Some(format!("is longer than {DATE_FORMAT_CHARS_MAX} characters"));
     }

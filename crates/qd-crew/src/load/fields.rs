@@ -83,13 +83,11 @@ impl<'a> Fields<'a> {
 
     pub(super) fn bool(&self, key: &str, report: &mut Report) -> Option<bool> {
         let node = self.present(key)?;
-        match &node.value {
-            Value::Bool(value) => Some(*value),
-            other => {
-                report.error(node.at, self.wrong(key, "`true` or `false`", other));
-                None
-            }
+        let flag = node.value.as_flag();
+        if flag.is_none() {
+            report.error(node.at, self.wrong(key, "`true` or `false`", &node.value));
         }
+        flag
     }
 
     pub(super) fn whole(&self, key: &str, range: RangeInclusive<i64>, report: &mut Report) -> Option<i64> {
@@ -156,7 +154,8 @@ impl<'a> Fields<'a> {
         let found = match found {
             Value::Text(text) => quote(text),
             Value::Number(number) => format!("`{number}`"),
-            Value::Bool(_) | Value::Null | Value::List(_) | Value::Map(_) => found.kind().to_owned(),
+            Value::Bool(flag) => format!("`{flag}`"),
+            Value::Null | Value::List(_) | Value::Map(_) => found.kind().to_owned(),
         };
         format!("`{key}` of {} must be {expected}, found {found}", self.what)
     }

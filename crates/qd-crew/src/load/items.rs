@@ -21,6 +21,11 @@ impl<'a> Item<'a> {
     pub(super) fn fields(&self, kind: &str) -> Fields<'a> {
         Fields::layered(format!("{kind} {}", quote(&self.name)), self.at, &self.nodes)
     }
+
+    /// Whether it was reported as no mapping; what it lacks then needs no report of its own.
+    pub(super) fn is_broken(&self) -> bool {
+        self.nodes.iter().any(|node| !matches!(node.value, Value::Map(_)))
+    }
 }
 
 /// Agents of a one-file crew: a map by name, or a list with `name`.
@@ -45,12 +50,13 @@ fn listed_agent<'a>(index: usize, entry: &'a Node, report: &mut Report) -> Optio
         return None;
     }
     let fields = Fields::of(&what, entry);
-    let name = fields.required_text("name", report);
+    let given = fields.required_text("name", report);
+    let name = if given.trim().is_empty() { format!("agent-{}", index + 1) } else { given };
     let at = fields.present("name").map_or(entry.at, |node| node.at);
     Some(item(name, at, entry))
 }
 
-/// Tasks of a one-file crew: a list in the order of execution, or a map in that order.
+/// Tasks of a one-file crew: a list in the order in which they are done, or a map in that order.
 pub(super) fn tasks<'a>(node: &'a Node, report: &mut Report) -> Vec<Item<'a>> {
     let Value::List(entries) = &node.value else { return named("task", node, report) };
     let mut items = Vec::new();
@@ -130,8 +136,10 @@ pub(super) fn overlay_agents<'a>(agents: &mut [Item<'a>], node: &'a Node, report
 /// The tasks that `crew.yaml` lists, in its order; an entry is a name, or a mapping that lies over the task.
 pub(super) fn select_tasks<'a>(tasks: Vec<Item<'a>>, node: &'a Node, report: &mut Report) -> Vec<Item<'a>> {
     let Value::List(entries) = &node.value else {
-        let message =
-            format!("`tasks` must be a list in the order of execution, found {}", node.value.kind());
+        let message = format!(
+            "`tasks` must be a list in the order in which they are done, found {}",
+            node.value.kind()
+        );
         report.error(node.at, message);
         return tasks;
     };

@@ -242,7 +242,7 @@ fn is_nothing(value: &Value) -> bool {
 impl Inert {
     fn is(&self, value: &Value) -> bool {
         match (self, value) {
-            (Flag(flag), Value::Bool(value)) => flag == value,
+            (Flag(flag), value) => value.as_flag() == Some(*flag),
             (Number(number), Value::Number(value)) => value.as_f64() == Some(*number as f64),
             (Word(word), Value::Text(value)) => word == value,
             _ => false,

@@ -1,1 +1,5 @@
-//! Tests.
+//! The machine as a table of entries and what is ready, and as properties over every order and every prefix.
+
+mod looping;
+mod order;
+mod requests;
