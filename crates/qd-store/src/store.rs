@@ -26,6 +26,12 @@ impl Store {
         Self { backend, live }
     }
 
+    /// The same store with something around its backend, e.g. one that injects faults in a test.
+    #[must_use]
+    pub fn wrapped(self, wrap: impl FnOnce(Arc<dyn Backend>) -> Arc<dyn Backend>) -> Self {
+        Self { backend: wrap(self.backend), live: self.live }
+    }
+
     /// Accepts one job. It is durable when this returns.
     ///
     /// # Errors

@@ -1,0 +1,185 @@
+//! A backend that dies at its n-th write: the write is lost or it is done and nobody hears of it, and from then on no
+//! operation returns. What a kill -9 does to a worker, at a place of the test's choosing.
+
+use std::future::{Future, pending};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use qd_store::{
+    Backend, Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, JobQuery, Jobs,
+    NewJob, Page, Published, Record, Refused, Revocation, Stats, StoredCrew, Tick, Turn,
+};
+use qd_types::{
+    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
+};
+use tokio_util::sync::CancellationToken;
+
+/// On which side of the write the process dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// The write is lost.
+    Before,
+    /// The write is durable, its answer is lost.
+    After,
+}
+
+/// Where the process dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CrashPoint {
+    /// Counted from 0, over claims that hand something out, records and finishes.
+    pub write: usize,
+    /// On which side of it.
+    pub when: When,
+}
+
+/// The dying backend.
+pub struct Crash {
+    inner: Arc<dyn Backend>,
+    point: Option<CrashPoint>,
+    writes: AtomicUsize,
+    dead: CancellationToken,
+}
+
+impl Crash {
+    /// Around a backend; without a point it only counts.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Backend>, point: Option<CrashPoint>) -> Arc<Self> {
+        Arc::new(Self { inner, point, writes: AtomicUsize::new(0), dead: CancellationToken::new() })
+    }
+
+    /// Writes so far.
+    #[must_use]
+    pub fn writes(&self) -> usize {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    /// Waits for the death.
+    pub async fn died(&self) {
+        self.dead.cancelled().await;
+    }
+
+    async fn write<T>(&self, write: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        self.check().await;
+        let number = self.writes.fetch_add(1, Ordering::SeqCst);
+        let here = self.point.filter(|point| point.write == number).map(|point| point.when);
+        if here == Some(When::Before) {
+            self.die().await;
+        }
+        let answer = write.await;
+        if here == Some(When::After) {
+            self.die().await;
+        }
+        self.check().await;
+        answer
+    }
+
+    async fn check(&self) {
+        if self.dead.is_cancelled() {
+            pending::<()>().await;
+        }
+    }
+
+    async fn die(&self) {
+        self.dead.cancel();
+        pending::<()>().await;
+    }
+}
+
+#[async_trait]
+impl Jobs for Crash {
+    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, Error> {
+        self.inner.enqueue(jobs).await
+    }
+
+    async fn claim(&self, worker: &WorkerId, max: usize) -> Result<Vec<Claimed>, Error> {
+        self.check().await;
+        // An empty claim writes nothing and happens as often as somebody looks.
+        if self.inner.stats().await?.queued == 0 {
+            return Ok(Vec::new());
+        }
+        self.write(self.inner.claim(worker, max)).await
+    }
+
+    async fn renew(&self, worker: &WorkerId, held: Vec<(JobId, Fence)>) -> Result<Vec<Revocation>, Error> {
+        self.check().await;
+        self.inner.renew(worker, held).await
+    }
+
+    async fn record(&self, records: Vec<Record>) -> Result<Vec<Result<Seq, Refused>>, Error> {
+        self.write(self.inner.record(records)).await
+    }
+
+    async fn finish(&self, finishes: Vec<Finish>) -> Result<Vec<Result<JobStatus, Refused>>, Error> {
+        self.write(self.inner.finish(finishes)).await
+    }
+
+    async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancelled, Error> {
+        self.inner.cancel(tenant, job).await
+    }
+
+    async fn tick(&self, limit: usize) -> Result<Tick, Error> {
+        self.check().await;
+        self.inner.tick(limit).await
+    }
+
+    async fn job(&self, tenant: &TenantId, job: JobId) -> Result<Option<Job>, Error> {
+        self.inner.job(tenant, job).await
+    }
+
+    async fn jobs(&self, tenant: &TenantId, query: JobQuery) -> Result<Page, Error> {
+        self.inner.jobs(tenant, query).await
+    }
+
+    async fn log(
+        &self,
+        tenant: &TenantId,
+        job: JobId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Option<Vec<Logged>>, Error> {
+        self.inner.log(tenant, job, after, limit).await
+    }
+
+    async fn stats(&self) -> Result<Stats, Error> {
+        self.inner.stats().await
+    }
+}
+
+#[async_trait]
+impl Crews for Crash {
+    async fn publish(
+        &self,
+        tenant: &TenantId,
+        name: &CrewName,
+        hash: &str,
+        spec: &str,
+    ) -> Result<Published, Error> {
+        self.inner.publish(tenant, name, hash, spec).await
+    }
+
+    async fn crew(
+        &self,
+        tenant: &TenantId,
+        name: &CrewName,
+        version: Option<CrewVersion>,
+    ) -> Result<Option<StoredCrew>, Error> {
+        self.inner.crew(tenant, name, version).await
+    }
+
+    async fn crews(&self, tenant: &TenantId) -> Result<Vec<StoredCrew>, Error> {
+        self.inner.crews(tenant).await
+    }
+}
+
+#[async_trait]
+impl Conversations for Crash {
+    async fn history(
+        &self,
+        tenant: &TenantId,
+        conversation: &ConversationId,
+        limit: usize,
+    ) -> Result<Vec<Turn>, Error> {
+        self.inner.history(tenant, conversation, limit).await
+    }
+}
