@@ -48,45 +48,40 @@ impl Bounds {
         if self.stream { self.first_token } else { self.unary }
     }
 
-    pub(crate) fn no_first_token(&self, provider: &str) -> CallError {
+    pub(crate) fn no_first_token(&self) -> CallError {
         let wait = self.first().as_secs_f64();
-        CallError::new(Kind::Timeout, format!("provider `{provider}` sent nothing within {wait} s"))
+        CallError::new(Kind::Timeout, format!("sent nothing of an answer within {wait} s"))
     }
 }
 
 /// Runs a call until it is done, its time is over, or somebody cancels it. Whatever ends it, nothing of it runs on.
 pub(crate) async fn within<T>(
-    provider: &str,
     whole: Duration,
     scope: &CallScope,
     work: impl Future<Output = Result<T, CallError>>,
 ) -> Result<T, CallError> {
     let outer = scope.timeout.unwrap_or(Duration::MAX);
     if outer.is_zero() {
-        return Err(out_of_time(provider, outer).billed(Billed::No));
+        return Err(out_of_time(outer).billed(Billed::No));
     }
     tokio::select! {
         // A call that is done counts as done even if its time ends in the same moment: it is paid for.
         biased;
         result = work => result,
-        () = scope.cancel.cancelled() => {
-            Err(CallError::new(Kind::Cancelled, format!("the call to provider `{provider}` was cancelled")))
-        }
+        () = scope.cancel.cancelled() => Err(CallError::new(Kind::Cancelled, "the call was cancelled")),
         () = tokio::time::sleep(whole.min(outer)) => Err(if outer < whole {
-            out_of_time(provider, outer)
+            out_of_time(outer)
         } else {
             let seconds = whole.as_secs_f64();
-            CallError::new(Kind::Timeout, format!("provider `{provider}` did not finish its answer within {seconds} s"))
+            CallError::new(Kind::Timeout, format!("the answer was not complete within {seconds} s"))
         }),
     }
 }
 
-fn out_of_time(provider: &str, left: Duration) -> CallError {
+fn out_of_time(left: Duration) -> CallError {
     let seconds = left.as_secs_f64();
     CallError::new(
         Kind::OutOfTime,
-        format!(
-            "provider `{provider}` did not answer within the {seconds} s that were left of the job's time"
-        ),
+        format!("no answer within the {seconds} s that were left of the job's time"),
     )
 }

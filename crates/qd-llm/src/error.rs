@@ -85,7 +85,6 @@ pub(crate) enum Kind {
     HopelessOutput,
     StreamInterrupted,
     Cancelled,
-    Bug,
 }
 
 impl Kind {
@@ -107,7 +106,6 @@ impl Kind {
             Self::BadOutput | Self::HopelessOutput => Code::ModelBadOutput,
             Self::StreamInterrupted => Code::ModelStreamInterrupted,
             Self::Cancelled => Code::JobCancelled,
-            Self::Bug => Code::Internal,
         }
     }
 
@@ -132,7 +130,6 @@ impl Kind {
             | Self::InvalidRequest
             | Self::HopelessOutput => Class::Permanent,
             Self::Cancelled => Class::Cancelled,
-            Self::Bug => Class::Bug,
         }
     }
 
@@ -148,8 +145,7 @@ impl Kind {
             | Self::ModelNotFound
             | Self::ContextLength
             | Self::PromptRefused
-            | Self::InvalidRequest
-            | Self::Bug => Billed::No,
+            | Self::InvalidRequest => Billed::No,
             Self::Timeout
             | Self::OutOfTime
             | Self::GatewayError

@@ -6,6 +6,7 @@
 
 mod bounds;
 mod error;
+mod http_model;
 mod model;
 mod models;
 mod options;
@@ -13,6 +14,7 @@ mod presets;
 mod prices;
 mod secret;
 pub mod sim;
+mod transport;
 mod wires;
 
 pub use error::CallError;
@@ -22,3 +24,4 @@ pub use options::{ModelOptions, Options, PriceOptions, Problem, ProviderKind, Pr
 pub use presets::{Preset, known_provider, presets};
 pub use secret::Secret;
 pub use sim::SimModel;
+pub use transport::install_crypto_provider;

@@ -6,13 +6,28 @@ use std::sync::Arc;
 
 use qd_env::Env;
 
+use crate::bounds::Bounds;
+use crate::http_model::HttpModel;
+use crate::presets::known_provider;
+use crate::prices::Pricing;
 use crate::sim::{Ledger, Sim};
+use crate::transport::Transport;
+use crate::wires::{Anthropic, Endpoint, OpenAi, Wire};
 use crate::{ChatModel, ModelOptions, Options, Problem, ProviderKind, ProviderOptions, SimModel};
 
 /// The models of one configuration.
 pub struct Models {
     options: Options,
-    sims: BTreeMap<String, Sim>,
+    env: Env,
+    providers: BTreeMap<String, Provider>,
+}
+
+/// What the models of one provider share.
+enum Provider {
+    /// A simulator in this process.
+    Sim(Sim),
+    /// A server and the connections to it.
+    Http { wire: &'static dyn Wire, base_url: String, transport: Transport },
 }
 
 /// Why models cannot be built.
@@ -21,6 +36,14 @@ pub enum BuildError {
     /// The options have mistakes.
     #[error("the options of models have mistakes: {}", list(.0))]
     Invalid(Vec<Problem>),
+    /// The system offers no TLS roots, or something as basic is missing.
+    #[error("cannot make an http client for provider `{provider}`")]
+    Client {
+        /// For which provider.
+        provider: String,
+        /// Why.
+        source: reqwest::Error,
+    },
 }
 
 fn list(problems: &[Problem]) -> String {
@@ -49,11 +72,15 @@ impl Models {
     ///
     /// # Errors
     /// If the options have mistakes or a client cannot be made.
-    pub fn build(options: Options, _env: Env) -> Result<Self, BuildError> {
+    pub fn build(options: Options, env: Env) -> Result<Self, BuildError> {
         options.validate().map_err(BuildError::Invalid)?;
-        let sims = options.providers.iter().filter(|(_, p)| is_in_process_sim(p));
-        let sims = sims.map(|(name, p)| (name.clone(), Sim::new(p.sim.clone()))).collect();
-        Ok(Self { options, sims })
+        let mut providers = BTreeMap::new();
+        for (name, provider) in &options.providers {
+            let built = Provider::build(name, provider)
+                .map_err(|source| BuildError::Client { provider: name.clone(), source })?;
+            providers.insert(name.clone(), built);
+        }
+        Ok(Self { options, env, providers })
     }
 
     /// The model of a name: an alias, or `provider/model`. Cheap.
@@ -67,9 +94,31 @@ impl Models {
     }
 
     fn connect(&self, model: &ModelOptions) -> Option<Arc<dyn ChatModel>> {
-        let provider = self.options.providers.get(&model.provider)?;
-        let sim = self.sims.get(&model.provider)?;
-        Some(Arc::new(SimModel::configured(sim.clone(), provider, model)))
+        let options = self.options.providers.get(&model.provider)?;
+        let (wire, base_url, transport) = match self.providers.get(&model.provider)? {
+            Provider::Sim(sim) => return Some(Arc::new(SimModel::configured(sim.clone(), options, model))),
+            Provider::Http { wire, base_url, transport } => (*wire, base_url, transport),
+        };
+        let is_sim = options.kind == ProviderKind::Sim;
+        let pricing = Pricing::new(&self.options.prices, &model.provider, &model.model, base_url);
+        Some(Arc::new(HttpModel {
+            env: self.env.clone(),
+            provider: model.provider.clone(),
+            wire,
+            transport: transport.clone(),
+            endpoint: Endpoint {
+                base_url: base_url.clone(),
+                api_key: options.api_key.clone(),
+                model: model.model.clone(),
+                stream: options.stream,
+                max_tokens: model.max_tokens,
+                temperature: model.temperature,
+                top_p: model.top_p,
+            },
+            bounds: Bounds::of(options, model),
+            pricing: (!is_sim).then_some(pricing),
+            trace_header: options.trace_header || is_sim,
+        }))
     }
 
     /// What an agent without `llm` uses.
@@ -91,7 +140,10 @@ impl Models {
     /// The ledger of a simulated provider inside this process.
     #[must_use]
     pub fn ledger(&self, provider: &str) -> Option<&Ledger> {
-        self.sims.get(provider).map(Sim::ledger)
+        match self.providers.get(provider)? {
+            Provider::Sim(sim) => Some(sim.ledger()),
+            Provider::Http { .. } => None,
+        }
     }
 
     fn names(&self) -> Vec<String> {
@@ -99,6 +151,16 @@ impl Models {
     }
 }
 
-fn is_in_process_sim(provider: &ProviderOptions) -> bool {
-    provider.kind == ProviderKind::Sim && provider.base_url.is_none()
+impl Provider {
+    fn build(name: &str, options: &ProviderOptions) -> Result<Self, reqwest::Error> {
+        let (wire, own_url): (&'static dyn Wire, &str) = match (options.kind, &options.base_url) {
+            (ProviderKind::Sim, None) => return Ok(Self::Sim(Sim::new(options.sim.clone()))),
+            (ProviderKind::Anthropic, _) => (&Anthropic, "https://api.anthropic.com"),
+            (ProviderKind::Openai | ProviderKind::Sim, _) => (&OpenAi, "https://api.openai.com/v1"),
+        };
+        // `[providers.groq]` with a key alone means Groq's own address.
+        let known = known_provider(name).filter(|(kind, _)| *kind == options.kind).and_then(|(_, url)| url);
+        let base_url = options.base_url.as_deref().unwrap_or_else(|| known.unwrap_or(own_url)).to_owned();
+        Ok(Self::Http { wire, base_url, transport: Transport::new(options)? })
+    }
 }

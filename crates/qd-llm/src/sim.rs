@@ -22,12 +22,14 @@ mod options;
 mod prose;
 mod schema;
 mod script;
+mod server;
 
 use std::sync::Arc;
 
 pub use ledger::{Counts, Ledger, LedgerPage};
 pub use model::SimModel;
 pub use options::{Distribution, FaultKind, FaultRule, LatencyOptions, SimOptions};
+pub use server::serve;
 
 pub(crate) use script::{Asked, Decision, Fault, pieces};
 

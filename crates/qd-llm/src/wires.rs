@@ -1,5 +1,23 @@
 //! The protocols of providers as pure functions of bytes and headers. Nothing outside this folder knows their JSON.
+//!
+//! Each wire has two sides: [`Wire`] for the client, [`ServeWire`] for the simulator's server.
 
+mod answer;
+mod anthropic;
+mod error_body;
+mod headers;
+mod moment;
+mod openai;
+mod serve;
+mod sse;
 mod status;
+mod wait;
+mod wire;
 
+pub(crate) use anthropic::Anthropic;
+pub(crate) use headers::kept_headers;
+pub(crate) use openai::OpenAi;
+pub(crate) use serve::{ServeWire, Served, simulated};
+pub(crate) use sse::{SseParser, TooLong};
 pub(crate) use status::status_kind;
+pub(crate) use wire::{Decoded, Endpoint, HttpParts, Progress, StreamDecoder, Wire};

@@ -45,7 +45,7 @@ impl SimModel {
         let first = tokio::time::timeout(self.bounds.first(), self.first_token(&decision)).await;
         match first {
             Ok(result) => result?,
-            Err(_) => return Err(self.bounds.no_first_token(&self.provider)),
+            Err(_) => return Err(self.bounds.no_first_token()),
         }
         let Decision { fault, mut pace, reply, usage, .. } = decision;
         let breaks_off = fault.is_some();
@@ -56,7 +56,7 @@ impl SimModel {
             speak(shown, sink, || pace.next()).await;
         }
         if breaks_off {
-            return Err(self.error(Kind::StreamInterrupted, "the answer broke off before its end"));
+            return Err(CallError::new(Kind::StreamInterrupted, "the answer broke off before its end"));
         }
         let cost = prices::of_sim(&usage);
         Ok(Answer { reply, usage, cost, kept_headers: Vec::new() })
@@ -72,21 +72,26 @@ impl SimModel {
             FaultKind::Status(status) => CallError {
                 status: Some(status),
                 retry_after,
-                ..self.error(status_kind(status), &format!("simulated status {status}"))
+                ..CallError::new(status_kind(status), format!("simulated status {status}"))
             },
             FaultKind::Hang => pending().await,
             FaultKind::Reset => {
-                self.error(Kind::StreamInterrupted, "the connection was closed without an answer")
+                CallError::new(Kind::StreamInterrupted, "the connection was closed without an answer")
             }
             FaultKind::Cut | FaultKind::Truncated => return Ok(()),
-            FaultKind::Html => self.error(Kind::BadOutput, "answered a web page"),
-            FaultKind::Garbage => self.error(Kind::BadOutput, "answered broken json"),
-            FaultKind::Empty => self.error(Kind::BadOutput, "the answer is empty"),
+            FaultKind::Html => {
+                CallError::new(Kind::BadOutput, "answered a web page").billed(Billed::Possibly)
+            }
+            FaultKind::Garbage => {
+                CallError::new(Kind::BadOutput, "answered no valid json").billed(Billed::Possibly)
+            }
+            FaultKind::Empty => CallError::new(Kind::BadOutput, "the answer is empty"),
         })
     }
 
-    fn error(&self, kind: Kind, what: &str) -> CallError {
-        CallError::new(kind, format!("provider `{}`, model `{}`: {what}", self.provider, self.model))
+    fn named(&self, mut error: CallError) -> CallError {
+        error.message = format!("provider `{}`, model `{}`: {}", self.provider, self.model, error.message);
+        error
     }
 }
 
@@ -94,7 +99,9 @@ impl SimModel {
 impl ChatModel for SimModel {
     async fn call(&self, request: &ChatRequest, scope: &CallScope) -> Result<Answer, CallError> {
         if scope.cancel.is_cancelled() {
-            return Err(self.error(Kind::Cancelled, "the call was cancelled").billed(Billed::No));
+            return Err(
+                self.named(CallError::new(Kind::Cancelled, "the call was cancelled").billed(Billed::No))
+            );
         }
         let open = self.sim.ledger().start(Some(&scope.call_id()));
         let decision = self.sim.decide(&Asked {
@@ -107,7 +114,9 @@ impl ChatModel for SimModel {
         if decision.fault.is_some() {
             open.faulted();
         }
-        let answer = within(&self.provider, self.bounds.whole(), scope, self.play(decision, scope)).await?;
+        let answer = within(self.bounds.whole(), scope, self.play(decision, scope))
+            .await
+            .map_err(|error| self.named(error))?;
         open.answered();
         Ok(answer)
     }

@@ -65,8 +65,8 @@ impl SimOptions {
             ("max_body_bytes", self.max_body_bytes),
             ("max_connections", self.max_connections),
         ] {
-            if bound == 0 {
-                problems.push(Problem::new(format!("{path}.{name}"), "must be at least 1"));
+            if !(1..=100_000_000).contains(&bound) {
+                problems.push(Problem::new(format!("{path}.{name}"), "must be from 1 to 100000000"));
             }
         }
     }

@@ -95,8 +95,8 @@ async fn each_fault_is_the_failure_that_a_provider_would_cause() {
         ("reset", Code::ModelStreamInterrupted, Class::Transient, Billed::Possibly),
         ("cut", Code::ModelStreamInterrupted, Class::Transient, Billed::Possibly),
         ("truncated", Code::ModelStreamInterrupted, Class::Transient, Billed::Possibly),
-        ("html", Code::ModelBadOutput, Class::Transient, Billed::Yes),
-        ("garbage", Code::ModelBadOutput, Class::Transient, Billed::Yes),
+        ("html", Code::ModelBadOutput, Class::Transient, Billed::Possibly),
+        ("garbage", Code::ModelBadOutput, Class::Transient, Billed::Possibly),
         ("empty", Code::ModelBadOutput, Class::Transient, Billed::Yes),
     ] {
         let error = fail(&format!("Go [[sim: fault={fault}]]"), &scope()).await;
@@ -177,5 +177,5 @@ async fn cancellation_and_the_outer_deadline_end_a_call() {
     assert_eq!((error.code, error.class), (Code::JobTimeout, Class::Exhausted));
 
     let error = fail("Go [[sim: latency=40s]]", &scope()).await;
-    assert_eq!(error.message, "provider `sim` sent nothing within 30 s");
+    assert_eq!(error.message, "provider `sim`, model `demo`: sent nothing of an answer within 30 s");
 }

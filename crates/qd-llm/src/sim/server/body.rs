@@ -1,0 +1,102 @@
+//! Bodies of answers: whole, or in pieces with pauses between them, and how each of them ends.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::Sleep;
+
+use crate::sim::ledger::OpenCall;
+use crate::sim::script::Pace;
+
+/// The end of a body that breaks off.
+#[derive(Debug, thiserror::Error)]
+#[error("simulated break of the connection")]
+pub(super) struct Broken;
+
+/// Text on the wire, piece by piece.
+pub(super) struct SimBody {
+    pieces: std::vec::IntoIter<Bytes>,
+    /// Exact length, for bodies in one piece.
+    length: Option<u64>,
+    pause: Option<(Pace, Pin<Box<Sleep>>)>,
+    breaks: bool,
+    /// Told when the last piece is taken.
+    call: Option<OpenCall>,
+}
+
+impl SimBody {
+    /// A body in one piece; `call` counts as answered once it is taken.
+    pub(super) fn whole(text: impl Into<Bytes>, call: Option<OpenCall>) -> Self {
+        let text = text.into();
+        let length = Some(text.len() as u64);
+        Self { pieces: vec![text].into_iter(), length, pause: None, breaks: false, call }
+    }
+
+    /// A body in pieces with pauses after each but the last.
+    pub(super) fn paced(pieces: Vec<Bytes>, pace: Pace, call: Option<OpenCall>) -> Self {
+        let pieces = if pace.is_instant() { vec![Bytes::from(pieces.concat())] } else { pieces };
+        let sleep = Box::pin(tokio::time::sleep(std::time::Duration::ZERO));
+        Self { pieces: pieces.into_iter(), length: None, pause: Some((pace, sleep)), breaks: false, call }
+    }
+
+    /// The same, with the connection broken at its end.
+    pub(super) fn breaking(mut self) -> Self {
+        self.breaks = true;
+        self.length = None;
+        self
+    }
+
+    fn end(&mut self) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if std::mem::take(&mut self.breaks) {
+            return Poll::Ready(Some(Err(Broken)));
+        }
+        if let Some(call) = self.call.take() {
+            call.answered();
+        }
+        Poll::Ready(None)
+    }
+}
+
+impl Body for SimBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let this = &mut *self;
+        if let Some((_, sleep)) = &mut this.pause
+            && sleep.as_mut().poll(context).is_pending()
+        {
+            return Poll::Pending;
+        }
+        let Some(piece) = this.pieces.next() else { return this.end() };
+        if let Some((pace, sleep)) = &mut this.pause
+            && this.pieces.len() > 0
+        {
+            let wait = pace.next();
+            if !wait.is_zero() {
+                sleep.as_mut().reset(tokio::time::Instant::now() + wait);
+            }
+        }
+        // hyper never polls again after the last byte of a body of known length.
+        if this.length.is_some()
+            && let Some(call) = this.call.take()
+        {
+            call.answered();
+        }
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.length == Some(0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}

@@ -1,0 +1,229 @@
+//! One HTTP call: sends what a wire encoded, reads the answer within its bounds, and says at which point it failed.
+//!
+//! No retries and no redirects: one call is one request to the configured address. Dropping the future closes it.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, header};
+use qd_types::Billed;
+use reqwest::Response;
+
+use crate::bounds::Bounds;
+use crate::error::Kind;
+use crate::wires::{Decoded, HttpParts, Progress, SseParser, StreamDecoder, TooLong, Wire, kept_headers};
+use crate::{CallError, DeltaSink, ProviderOptions};
+
+const USER_AGENT: &str = concat!("quarterdeck/", env!("CARGO_PKG_VERSION"));
+/// Carries `job/step/try`.
+pub(crate) const CALL_HEADER: HeaderName = HeaderName::from_static("x-quarterdeck-call");
+/// Idle connections kept for each address.
+const MAX_IDLE_CONNECTIONS: usize = 256;
+/// How long an answer that is complete may take to close, so that its connection can be used again.
+const CLOSE_WAIT: Duration = Duration::from_millis(50);
+
+/// Sets the process's TLS provider to `ring`. Building models does so too; whoever makes other clients first calls it.
+pub fn install_crypto_provider() {
+    // Fails if one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Connections to one provider. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Transport {
+    client: reqwest::Client,
+}
+
+/// An answer with its headers.
+pub(crate) struct Received {
+    pub(crate) decoded: Decoded,
+    pub(crate) kept_headers: Vec<(String, String)>,
+}
+
+impl Transport {
+    pub(crate) fn new(provider: &ProviderOptions) -> Result<Self, reqwest::Error> {
+        install_crypto_provider();
+        let client = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(provider.connect_timeout)
+            .tcp_nodelay(true)
+            .tcp_keepalive(Duration::from_secs(30))
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .http2_keep_alive_timeout(Duration::from_secs(10))
+            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
+            .build()?;
+        Ok(Self { client })
+    }
+
+    /// Makes the call. The caller bounds the whole of it; the bounds of its parts are kept here.
+    pub(crate) async fn call(
+        &self,
+        parts: HttpParts,
+        call_id: Option<&str>,
+        wire: &dyn Wire,
+        bounds: &Bounds,
+        sink: Option<&dyn DeltaSink>,
+    ) -> Result<Received, CallError> {
+        let first = tokio::time::sleep(bounds.first());
+        tokio::pin!(first);
+        let response = tokio::select! {
+            biased;
+            response = self.send(parts, call_id) => response?,
+            () = &mut first => return Err(bounds.no_first_token()),
+        };
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let result = if status == 200 && bounds.streams() && is_event_stream(&headers) {
+            let stream = Stream { response, decoder: wire.stream(), bounds, sink, offset: 0 };
+            stream.read(first).await
+        } else {
+            read_whole(response, bounds).await.and_then(|body| wire.decode(status, &headers, &body))
+        };
+        let kept_headers = kept_headers(&headers);
+        match result {
+            Ok(decoded) => Ok(Received { decoded, kept_headers }),
+            Err(mut error) => {
+                error.status = error.status.or(Some(status));
+                Err(error)
+            }
+        }
+    }
+
+    async fn send(&self, parts: HttpParts, call_id: Option<&str>) -> Result<Response, CallError> {
+        let mut request = self.client.post(&parts.url).headers(parts.headers).body(parts.body);
+        if let Some(id) = call_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+            request = request.header(CALL_HEADER, id);
+        }
+        request.send().await.map_err(|error| not_sent(&error))
+    }
+}
+
+/// Why there is no response at all.
+fn not_sent(error: &reqwest::Error) -> CallError {
+    let cause = root_cause(error);
+    if error.is_connect() {
+        return CallError::new(Kind::Unreachable, format!("cannot be reached: {cause}"));
+    }
+    if error.is_builder() {
+        return CallError::new(Kind::InvalidRequest, format!("the request cannot be made: {cause}"));
+    }
+    CallError::new(Kind::StreamInterrupted, format!("the connection was closed without an answer: {cause}"))
+}
+
+/// The innermost cause: the outer ones repeat the address, which may hold what must not be logged.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause = error.source();
+    while let Some(inner) = cause.and_then(std::error::Error::source) {
+        cause = Some(inner);
+    }
+    cause.map_or_else(|| "no cause was given".to_owned(), ToString::to_string)
+}
+
+/// Some servers leave the type out; whoever was asked for a stream then gets the benefit of the doubt.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_none_or(|kind| kind.to_str().is_ok_and(|kind| kind.trim_start().starts_with("text/event-stream")))
+}
+
+async fn read_whole(mut response: Response, bounds: &Bounds) -> Result<Vec<u8>, CallError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = next_chunk(&mut response, bounds.idle).await? {
+        if body.len() + chunk.len() > bounds.body_bytes {
+            return Err(too_large(bounds));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+async fn next_chunk(response: &mut Response, idle: Duration) -> Result<Option<bytes::Bytes>, CallError> {
+    match tokio::time::timeout(idle, response.chunk()).await {
+        Ok(Ok(chunk)) => Ok(chunk),
+        Ok(Err(error)) => {
+            let message = format!("the answer broke off: {}", root_cause(&error));
+            Err(CallError::new(Kind::StreamInterrupted, message))
+        }
+        Err(_) => {
+            let message = format!("the answer stood still for {} s", idle.as_secs_f64());
+            Err(CallError::new(Kind::Timeout, message))
+        }
+    }
+}
+
+fn too_large(bounds: &Bounds) -> CallError {
+    let message = format!("the answer is larger than {} bytes (max_body_bytes)", bounds.body_bytes);
+    CallError::new(Kind::HopelessOutput, message)
+}
+
+/// A streamed answer while it is read.
+struct Stream<'a> {
+    response: Response,
+    decoder: Box<dyn StreamDecoder>,
+    bounds: &'a Bounds,
+    sink: Option<&'a dyn DeltaSink>,
+    offset: u64,
+}
+
+impl Stream<'_> {
+    async fn read(mut self, first: std::pin::Pin<&mut tokio::time::Sleep>) -> Result<Decoded, CallError> {
+        tokio::pin!(first);
+        let (mut parser, mut events, mut said) = (SseParser::default(), Vec::new(), String::new());
+        let (mut bytes, mut has_begun) = (0, false);
+        loop {
+            let chunk = tokio::select! {
+                biased;
+                chunk = next_chunk(&mut self.response, self.bounds.idle) => chunk,
+                // Pings and comments are no tokens: they do not extend the wait for the first one.
+                () = &mut first, if !has_begun => Err(self.bounds.no_first_token()),
+            };
+            let chunk = match chunk {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return self.decoder.finish(),
+                // Nothing of the reply is missing: only its usage or its end marker may be.
+                Err(_) if self.decoder.is_complete() => return self.decoder.finish(),
+                Err(error) => return Err(error),
+            };
+            bytes += chunk.len();
+            if bytes > self.bounds.body_bytes {
+                return Err(too_large(self.bounds));
+            }
+            parser.push(&chunk, &mut events).map_err(|TooLong| line_too_long())?;
+            for event in events.drain(..) {
+                let progress = self.decoder.event(&event, &mut said)?;
+                has_begun |= progress == Progress::Content;
+                if progress == Progress::Done {
+                    self.say(&mut said);
+                    self.close().await;
+                    return self.decoder.finish();
+                }
+            }
+            self.say(&mut said);
+        }
+    }
+
+    fn say(&mut self, said: &mut String) {
+        if let Some(sink) = self.sink
+            && !said.is_empty()
+        {
+            sink.push(self.offset, said);
+        }
+        self.offset += said.len() as u64;
+        said.clear();
+    }
+
+    /// Reads the rest, which should be nothing, so that the connection goes back to the pool.
+    async fn close(&mut self) {
+        let _ = tokio::time::timeout(CLOSE_WAIT, async {
+            while let Ok(Some(_)) = self.response.chunk().await {}
+        })
+        .await;
+    }
+}
+
+fn line_too_long() -> CallError {
+    CallError::new(Kind::HopelessOutput, "the answer holds a line of more than 1 MiB").billed(Billed::Yes)
+}
