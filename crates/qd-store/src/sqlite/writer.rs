@@ -197,8 +197,9 @@ impl Run {
     fn after(&mut self, committed: &Result<(), Error>) {
         match committed {
             Ok(()) => {
-                tell(&*self.live, &self.core.take_notices());
+                // Counts first: whoever is woken may look at them.
                 self.publish.send_replace(self.core.stats());
+                tell(&*self.live, &self.core.take_notices());
             }
             Err(error) if self.broken.is_none() => {
                 tracing::error!(%error, "the store could not commit");
