@@ -1,0 +1,145 @@
+//! The one configuration: `quarterdeck.toml`, its profile, variables and flags, merged, checked, typed.
+//!
+//! `layers.rs` merges the sources into one tree that knows where each value came from; `decode.rs` turns the tree into
+//! [`Config`] and finds every mistake at once; `read.rs` is the only place that reads the environment and files.
+
+mod decode;
+mod defaults;
+mod layers;
+mod position;
+mod providers;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+pub(crate) use decode::{Problem, Problems};
+pub(crate) use layers::{Flag, Origin, Sources, Tree};
+pub(crate) use read::{read, variable};
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Folder that relative paths are relative to.
+    pub(crate) base: PathBuf,
+    /// The profile.
+    pub(crate) profile: String,
+    /// The settings outside of models.
+    pub(crate) settings: Settings,
+    /// Providers, models and prices.
+    pub(crate) models: qd_llm::Options,
+    /// The merged tree, for showing.
+    pub(crate) tree: Tree,
+}
+
+/// The typed settings. Defaults stand in `defaults.toml`, where they are documented.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    pub(crate) default_crew: String,
+    pub(crate) crews: Vec<String>,
+    pub(crate) server: Server,
+    pub(crate) store: Store,
+    pub(crate) queue: Queue,
+    pub(crate) worker: Worker,
+    pub(crate) retry: Retry,
+    pub(crate) limits: Limits,
+    pub(crate) conversations: Conversations,
+    pub(crate) retention: Retention,
+    pub(crate) log: Log,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Server {
+    pub(crate) listen: String,
+    pub(crate) admin_listen: String,
+    pub(crate) insecure_public: bool,
+    pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: usize,
+    pub(crate) max_body_bytes: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Store {
+    pub(crate) url: String,
+    pub(crate) durability: Durability,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Durability {
+    Strict,
+    Relaxed,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Queue {
+    pub(crate) max_depth: usize,
+    pub(crate) sharing: Sharing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Sharing {
+    Weighted,
+    Strict,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Worker {
+    pub(crate) slots: usize,
+    pub(crate) lease_seconds: u64,
+    pub(crate) drain_timeout_seconds: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retry {
+    pub(crate) max_attempts: u32,
+    pub(crate) base_ms: u64,
+    pub(crate) cap_ms: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    pub(crate) model_calls: u32,
+    pub(crate) tool_calls: u32,
+    pub(crate) parallel_effects: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Conversations {
+    pub(crate) ttl_seconds: u64,
+    pub(crate) token_budget: usize,
+    pub(crate) reserve_tokens: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retention {
+    pub(crate) jobs_days: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) level: String,
+    pub(crate) format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    Auto,
+    Text,
+    Json,
+}

@@ -1,0 +1,80 @@
+//! Providers: those that the usual variables name, what known names imply, and secrets by reference.
+
+use std::collections::BTreeMap;
+
+use qd_llm::ProviderKind;
+use serde_json::{Value, json};
+
+use super::decode::{Problem, Problems};
+use super::layers::{Origin, Tree};
+
+/// Without providers in the file, they appear from the usual variables; the first gives the default model.
+pub(super) fn from_variables(tree: &mut Tree, variables: &BTreeMap<String, String>) {
+    let presets = qd_llm::presets(&|name| variables.get(name).cloned());
+    for preset in presets {
+        let origin = Origin::Variable(format!("of provider {}", preset.name));
+        let path = format!("providers.{}", preset.name);
+        let provider = json!({"kind": kind_word(preset.kind), "base_url": preset.base_url});
+        tree.set(&path, provider, &origin);
+        if let Some(model) = &preset.default_model
+            && tree.get("default_model").is_none()
+        {
+            tree.set("default_model", Value::String(format!("{}/{model}", preset.name)), &origin);
+        }
+    }
+}
+
+/// Keys of those providers. They never enter the tree, which is shown to people.
+pub(super) fn keys_from_variables(
+    models: &mut qd_llm::Options,
+    tree: &Tree,
+    variables: &BTreeMap<String, String>,
+) {
+    for preset in qd_llm::presets(&|name| variables.get(name).cloned()) {
+        let from_variable = matches!(tree.origin(&format!("providers.{}", preset.name)), Origin::Variable(_));
+        if let Some(provider) = models.providers.get_mut(&preset.name).filter(|_| from_variable) {
+            provider.api_key = provider.api_key.take().or(preset.api_key);
+        }
+    }
+}
+
+/// Fills in what a known provider's name implies, and resolves `{ env = … }` and `{ file = … }`.
+pub(super) fn complete(
+    tree: &mut Tree,
+    read: &dyn Fn(&Value) -> Result<String, String>,
+    problems: &mut Problems,
+) {
+    let Some(Value::Object(providers)) = tree.values.get_mut("providers") else { return };
+    let mut found = Vec::new();
+    for (name, provider) in providers.iter_mut() {
+        let Some(provider) = provider.as_object_mut() else { continue };
+        if let Some((kind, base_url)) = qd_llm::known_provider(name) {
+            provider.entry("kind").or_insert_with(|| kind_word(kind).into());
+            if let Some(url) = base_url {
+                provider.entry("base_url").or_insert_with(|| url.into());
+            }
+        }
+        if let Some(reference) = provider.get("api_key").filter(|key| key.is_object()).cloned() {
+            match read(&reference) {
+                Ok(secret) => {
+                    provider.insert("api_key".into(), Value::String(secret));
+                }
+                Err(message) => {
+                    provider.remove("api_key");
+                    found.push((format!("providers.{name}.api_key"), message));
+                }
+            }
+        }
+    }
+    for (path, message) in found {
+        problems.add(Problem { at: tree.origin(&path), path, message });
+    }
+}
+
+fn kind_word(kind: ProviderKind) -> &'static str {
+    match kind {
+        ProviderKind::Anthropic => "anthropic",
+        ProviderKind::Openai => "openai",
+        ProviderKind::Sim => "sim",
+    }
+}

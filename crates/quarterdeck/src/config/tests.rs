@@ -1,0 +1,166 @@
+//! Sources in, settings or precise problems out.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::decode::build;
+use super::{Config, Flag, Origin, Problems, Sources};
+
+fn sources(file: &str, variables: &[(&str, &str)]) -> Sources {
+    Sources {
+        file: (!file.is_empty()).then(|| ("quarterdeck.toml".to_owned(), file.to_owned())),
+        profile: None,
+        variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        flags: Vec::new(),
+    }
+}
+
+fn from(sources: &Sources) -> Result<Config, Problems> {
+    let secrets: BTreeMap<&str, &str> = [("SET", "s3cret")].into();
+    build(sources, Path::new("."), &|reference| match reference.get("env").and_then(Value::as_str) {
+        Some(name) => secrets
+            .get(name)
+            .map(|s| (*s).to_owned())
+            .ok_or_else(|| format!("the variable {name} is not set")),
+        None => Err("no file in this test".to_owned()),
+    })
+}
+
+#[test]
+fn defaults_are_complete_and_valid() {
+    let config = from(&sources("", &[])).unwrap();
+    assert_eq!((config.profile.as_str(), config.settings.worker.slots), ("development", 5));
+    assert_eq!(config.settings.store.url, "sqlite:data/quarterdeck.db");
+    assert!(config.models.providers.is_empty() && config.models.default_model.is_none());
+}
+
+#[test]
+fn later_sources_win_and_origins_are_kept() {
+    let file = "[queue]\nmax_depth = 1\n[worker]\nslots = 2\n[env.staging.worker]\nslots = 3\n";
+    let mut all = sources(file, &[("QUARTERDECK_ENV", "staging"), ("QUARTERDECK_RETRY__MAX_ATTEMPTS", "7")]);
+    all.flags.push(Flag { name: "--listen", path: "server.listen", value: json!("127.0.0.1:1") });
+    let config = from(&all).unwrap();
+    let s = &config.settings;
+    assert_eq!(
+        (s.queue.max_depth, s.worker.slots, s.retry.max_attempts, s.log.level.as_str()),
+        (1, 3, 7, "info")
+    );
+    for (path, origin) in [
+        ("queue.max_depth", "quarterdeck.toml:2:1"),
+        ("worker.slots", "quarterdeck.toml:6:1"),
+        ("retry.max_attempts", "variable QUARTERDECK_RETRY__MAX_ATTEMPTS"),
+        ("server.listen", "flag --listen"),
+        ("log.level", "profile staging"),
+        ("store.url", "default"),
+    ] {
+        assert_eq!(config.tree.origin(path).to_string(), origin, "{path}");
+    }
+}
+
+#[test]
+fn variable_that_looks_like_a_number_may_be_a_text() {
+    let config =
+        from(&sources("", &[("QUARTERDECK_DEFAULT_CREW", "42"), ("QUARTERDECK_QUEUE__MAX_DEPTH", "9")]))
+            .unwrap();
+    assert_eq!((config.settings.default_crew.as_str(), config.settings.queue.max_depth), ("42", 9));
+}
+
+#[test]
+fn usual_variables_give_providers_unless_the_file_has_some() {
+    let variables = [("ANTHROPIC_API_KEY", "sk-ant-x")];
+    let config = from(&sources("", &variables)).unwrap();
+    assert!(config.models.providers["anthropic"].api_key.is_some());
+    assert!(config.models.default_model.unwrap().starts_with("anthropic/"));
+    assert!(
+        !serde_json::to_string(&config.tree.values).unwrap().contains("sk-ant-x"),
+        "keys stay out of the tree"
+    );
+    let config = from(&sources("[providers.sim]\n", &variables)).unwrap();
+    assert_eq!(config.models.providers.keys().collect::<Vec<_>>(), ["sim"]);
+}
+
+#[test]
+fn every_mistake_is_reported_at_once_with_its_place() {
+    let file = r#"
+defualt_crew = "x"
+[server]
+listen = "localhost"
+prot = 1
+[store]
+durability = "sometimes"
+[worker]
+slots = "many"
+[queue]
+max_depth = -1
+[providers.anthropic]
+api_key = { env = "NOT_SET" }
+[providers.local]
+kind = "openia"
+[env.staging]
+x = 1
+"#;
+    let problems = from(&sources(file, &[("QUARTERDECK_RETENTION__JOBS_DAYS", "soon")])).unwrap_err();
+    let text = problems.to_string();
+    for expected in [
+        "quarterdeck.toml:2:1: defualt_crew: there is no setting `defualt_crew` at the top; did you mean `default_crew`?",
+        "quarterdeck.toml:5:1: server.prot: there is no setting `prot` in [server]",
+        "quarterdeck.toml:7:1: store.durability: unknown variant `sometimes`",
+        "quarterdeck.toml:9:1: worker.slots: invalid type: string \"many\"",
+        "quarterdeck.toml:11:1: queue.max_depth: invalid value",
+        "quarterdeck.toml:13:1: providers.anthropic.api_key: the variable NOT_SET is not set",
+        "quarterdeck.toml:15:1: providers.local.kind: unknown variant `openia`",
+        "variable QUARTERDECK_RETENTION__JOBS_DAYS: retention.jobs_days: invalid type",
+    ] {
+        assert!(text.contains(expected), "missing `{expected}` in:\n{text}");
+    }
+}
+
+#[test]
+fn values_out_of_range_are_explained() {
+    let file = "[server]\nlisten = \"localhost\"\n[worker]\nslots = 0\n[retry]\nbase_ms = 10\ncap_ms = 5\n\
+                [conversations]\nreserve_tokens = 9000\n";
+    let text = from(&sources(file, &[])).unwrap_err().to_string();
+    for expected in [
+        "server.listen: is an address",
+        "worker.slots: must be",
+        "retry.cap_ms: must be",
+        "conversations.reserve_tokens: must be",
+    ] {
+        assert!(text.contains(expected), "missing `{expected}` in:\n{text}");
+    }
+}
+
+#[test]
+fn broken_toml_is_located() {
+    let problems = from(&sources("[server\nlisten = 1", &[])).unwrap_err();
+    assert!(problems.to_string().starts_with("quarterdeck.toml:1:"), "{problems}");
+}
+
+#[test]
+fn unknown_profile_is_refused_unless_the_file_has_its_table() {
+    let variables = [("QUARTERDECK_ENV", "prod")];
+    let problems = from(&sources("", &variables)).unwrap_err();
+    assert!(problems.to_string().contains("there is no profile `prod`"), "{problems}");
+    assert!(matches!(problems.0[0].at, Origin::Variable(_)));
+    assert_eq!(
+        from(&sources("[env.prod.worker]\nslots = 1\n", &variables)).unwrap().settings.worker.slots,
+        1
+    );
+}
+
+#[test]
+fn production_refuses_literal_secrets_and_the_simulator() {
+    let file = "[providers.anthropic]\napi_key = \"sk-x\"\n[providers.groq]\napi_key = { env = \"SET\" }\n[providers.sim]\n";
+    let mut production = sources(file, &[]);
+    production.profile = Some("production".into());
+    let text = from(&production).unwrap_err().to_string();
+    assert!(
+        text.contains("quarterdeck.toml:2:1: providers.anthropic.api_key: production takes no secret"),
+        "{text}"
+    );
+    assert!(text.contains("providers.sim: production does not run on the simulator"), "{text}");
+    assert!(!text.contains("groq") && !text.contains("sk-x"), "{text}");
+    assert!(from(&sources(file, &[])).is_ok(), "development takes both");
+}
