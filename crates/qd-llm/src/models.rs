@@ -9,7 +9,7 @@ use qd_env::Env;
 use crate::bounds::Bounds;
 use crate::http_model::HttpModel;
 use crate::presets::known_provider;
-use crate::prices::Pricing;
+use crate::prices::{Address, Pricing};
 use crate::sim::{Ledger, Sim};
 use crate::transport::Transport;
 use crate::wires::{Anthropic, Endpoint, OpenAi, Wire};
@@ -27,7 +27,7 @@ enum Provider {
     /// A simulator in this process.
     Sim(Sim),
     /// A server and the connections to it.
-    Http { wire: &'static dyn Wire, base_url: String, transport: Transport },
+    Http { wire: &'static dyn Wire, base_url: String, address: Arc<Address>, transport: Transport },
 }
 
 /// Why models cannot be built.
@@ -95,12 +95,12 @@ impl Models {
 
     fn connect(&self, model: &ModelOptions) -> Option<Arc<dyn ChatModel>> {
         let options = self.options.providers.get(&model.provider)?;
-        let (wire, base_url, transport) = match self.providers.get(&model.provider)? {
+        let (wire, base_url, address, transport) = match self.providers.get(&model.provider)? {
             Provider::Sim(sim) => return Some(Arc::new(SimModel::configured(sim.clone(), options, model))),
-            Provider::Http { wire, base_url, transport } => (*wire, base_url, transport),
+            Provider::Http { wire, base_url, address, transport } => (*wire, base_url, address, transport),
         };
         let is_sim = options.kind == ProviderKind::Sim;
-        let pricing = Pricing::new(&self.options.prices, &model.provider, &model.model, base_url);
+        let pricing = Pricing::new(&self.options.prices, &model.provider, &model.model, address.clone());
         Some(Arc::new(HttpModel {
             env: self.env.clone(),
             provider: model.provider.clone(),
@@ -161,6 +161,8 @@ impl Provider {
         // `[providers.groq]` with a key alone means Groq's own address.
         let known = known_provider(name).filter(|(kind, _)| *kind == options.kind).and_then(|(_, url)| url);
         let base_url = options.base_url.as_deref().unwrap_or_else(|| known.unwrap_or(own_url)).to_owned();
-        Ok(Self::Http { wire, base_url, transport: Transport::new(options)? })
+        let address = Arc::new(Address::new(&base_url));
+        let transport = Transport::new(options, &base_url)?;
+        Ok(Self::Http { wire, base_url, address, transport })
     }
 }

@@ -21,7 +21,7 @@ pub struct Options {
     pub models: BTreeMap<String, ModelOptions>,
     /// What an agent without `llm` uses: an alias or `provider/model`.
     pub default_model: Option<String>,
-    /// Prices that replace the built-in list, by `provider/model` or by model.
+    /// Prices that replace the built-in list, by `provider/model` or by model; the simulator keeps its own.
     pub prices: BTreeMap<String, PriceOptions>,
 }
 

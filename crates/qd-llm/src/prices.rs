@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use genai_prices::{Calculator, PriceRequest, UsageKey};
@@ -22,7 +23,31 @@ static DECODED: AtomicBool = AtomicBool::new(false);
 pub(crate) struct Pricing {
     own: Option<PriceOptions>,
     model: String,
+    address: Arc<Address>,
+}
+
+/// Where a provider is, and who that is to the list.
+#[derive(Debug)]
+pub(crate) struct Address {
     base_url: String,
+    /// The list's id of whoever is there; looked up once, for it means many regular expressions.
+    listed_as: OnceLock<Option<String>>,
+}
+
+impl Address {
+    pub(crate) fn new(base_url: &str) -> Self {
+        Self { base_url: base_url.to_owned(), listed_as: OnceLock::new() }
+    }
+
+    /// Blocks for tens of milliseconds if the list was not decoded before.
+    fn listed_as(&self) -> Option<&str> {
+        let found = self.listed_as.get_or_init(|| {
+            // By address, never by name alone: a self-hosted model must not get the price of its famous namesake.
+            let provider = Calculator::bundled().find_provider(None, Some(&self.base_url)).ok()??;
+            Some(provider.id().to_owned())
+        });
+        found.as_deref()
+    }
 }
 
 impl Pricing {
@@ -31,10 +56,10 @@ impl Pricing {
         overrides: &BTreeMap<String, PriceOptions>,
         provider: &str,
         model: &str,
-        base_url: &str,
+        address: Arc<Address>,
     ) -> Self {
         let own = overrides.get(&format!("{provider}/{model}")).or_else(|| overrides.get(model)).copied();
-        Self { own, model: model.to_owned(), base_url: base_url.to_owned() }
+        Self { own, model: model.to_owned(), address }
     }
 
     /// The price of one call, if it is known. `answered` is the model as the answer names it.
@@ -47,24 +72,23 @@ impl Pricing {
             tokio::task::spawn_blocking(Calculator::bundled).await.ok()?;
             DECODED.store(true, Ordering::Release);
         }
+        let provider = self.address.listed_as()?;
         // Aliases like `-latest` are priced under the name that answered, self-made names under the one asked for.
-        self.listed(answered, usage, at).or_else(|| self.listed(&self.model, usage, at))
+        listed(provider, answered, usage, at).or_else(|| listed(provider, &self.model, usage, at))
     }
+}
 
-    fn listed(&self, model: &str, usage: &Usage, at: Timestamp) -> Option<NanoDollars> {
-        let usage = genai_prices::Usage::from([
-            (UsageKey::INPUT_TOKENS, float(usage.prompt_tokens())),
-            (UsageKey::CACHE_READ_TOKENS, float(usage.cache_read_tokens)),
-            (UsageKey::CACHE_WRITE_TOKENS, float(usage.cache_write_tokens)),
-            (UsageKey::OUTPUT_TOKENS, float(usage.output_tokens)),
-        ]);
-        let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(at.0).unwrap_or(0));
-        // By address, never by name alone: a self-hosted model must not get the price of its famous namesake.
-        let request =
-            PriceRequest::new(model, &usage).with_provider_api_url(&self.base_url).with_timestamp(moment);
-        let price = genai_prices::calculate(&request).ok()?;
-        Some(NanoDollars::from_dollars(price.total_price))
-    }
+fn listed(provider: &str, model: &str, usage: &Usage, at: Timestamp) -> Option<NanoDollars> {
+    let usage = genai_prices::Usage::from([
+        (UsageKey::INPUT_TOKENS, float(usage.prompt_tokens())),
+        (UsageKey::CACHE_READ_TOKENS, float(usage.cache_read_tokens)),
+        (UsageKey::CACHE_WRITE_TOKENS, float(usage.cache_write_tokens)),
+        (UsageKey::OUTPUT_TOKENS, float(usage.output_tokens)),
+    ]);
+    let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(at.0).unwrap_or(0));
+    let request = PriceRequest::new(model, &usage).with_provider_id(provider).with_timestamp(moment);
+    let price = genai_prices::calculate(&request).ok()?;
+    Some(NanoDollars::from_dollars(price.total_price))
 }
 
 /// What a simulated call costs.
@@ -89,10 +113,11 @@ fn float(tokens: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     use qd_types::{NanoDollars, Timestamp, Usage};
 
-    use super::{PriceOptions, Pricing, of_sim};
+    use super::{Address, PriceOptions, Pricing, of_sim};
 
     const NOON: Timestamp = Timestamp(1_793_448_000_000); // 2026-10-31
     const MILLION: Usage = Usage {
@@ -106,22 +131,26 @@ mod tests {
         unpriced_calls: 0,
     };
 
-    fn listed(model: &str, base_url: &str) -> Pricing {
-        Pricing::new(&BTreeMap::new(), "any", model, base_url)
+    fn at_address(model: &str, base_url: &str) -> Pricing {
+        Pricing::new(&BTreeMap::new(), "any", model, Arc::new(Address::new(base_url)))
+    }
+
+    fn nowhere() -> Arc<Address> {
+        Arc::new(Address::new("http://x"))
     }
 
     #[tokio::test]
     async fn the_list_prices_known_models_at_their_own_address_only() {
-        let here = listed("claude-sonnet-4-5", "https://api.anthropic.com");
+        let here = at_address("claude-sonnet-4-5", "https://api.anthropic.com");
         assert_eq!(
             here.cost(&MILLION, "claude-sonnet-4-5", NOON).await.map(|c| c.to_string()).as_deref(),
             Some("6.00")
         );
         let small = Usage { input_tokens: 1000, output_tokens: 100, cache_read_tokens: 1000, ..MILLION };
         assert_eq!(here.cost(&small, "claude-sonnet-4-5-20250929", NOON).await, Some(NanoDollars(4_800_000)));
-        let local = listed("gpt-4o", "http://localhost:8000/v1");
+        let local = at_address("gpt-4o", "http://localhost:8000/v1");
         assert_eq!(local.cost(&MILLION, "gpt-4o", NOON).await, None);
-        let unheard = listed("no-such-model", "https://api.openai.com/v1");
+        let unheard = at_address("no-such-model", "https://api.openai.com/v1");
         assert_eq!(unheard.cost(&MILLION, "no-such-model", NOON).await, None);
     }
 
@@ -130,9 +159,9 @@ mod tests {
         let price = |input| PriceOptions { input, output: 0.0, cache_read: Some(0.5), cache_write: None };
         let own = BTreeMap::from([("m".to_owned(), price(1.0)), ("p/m".to_owned(), price(2.0))]);
         let usage = Usage { cache_read_tokens: 1_000_000, ..MILLION };
-        let cost = Pricing::new(&own, "p", "m", "http://x").cost(&usage, "m", NOON).await;
+        let cost = Pricing::new(&own, "p", "m", nowhere()).cost(&usage, "m", NOON).await;
         assert_eq!(cost, Some(NanoDollars(2_500_000_000)));
-        let cost = Pricing::new(&own, "other", "m", "http://x").cost(&usage, "m", NOON).await;
+        let cost = Pricing::new(&own, "other", "m", nowhere()).cost(&usage, "m", NOON).await;
         assert_eq!(cost, Some(NanoDollars(1_500_000_000)));
     }
 

@@ -42,9 +42,14 @@ pub(crate) struct Received {
 }
 
 impl Transport {
-    pub(crate) fn new(provider: &ProviderOptions) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(provider: &ProviderOptions, base_url: &str) -> Result<Self, reqwest::Error> {
         install_crypto_provider();
-        let client = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder();
+        if is_loopback(base_url) {
+            // Proxies of the environment are for the world outside; they cannot reach this machine's own servers.
+            client = client.no_proxy();
+        }
+        let client = client
             .user_agent(USER_AGENT)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -99,6 +104,12 @@ impl Transport {
         }
         request.send().await.map_err(|error| not_sent(&error))
     }
+}
+
+fn is_loopback(base_url: &str) -> bool {
+    let uri = base_url.parse::<http::Uri>().ok();
+    let host = uri.as_ref().and_then(http::Uri::host).unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Why there is no response at all.

@@ -103,9 +103,12 @@ fn quoted(task: &str) -> Option<&str> {
 
 fn phrase(text: &str) -> String {
     let end = text.find(['.', ',', ';', ':', '\n', '?', '!', '(']).unwrap_or(text.len());
-    let mut words: Vec<&str> = text[..end].split_whitespace().take(MAX_SUBJECT_WORDS).collect();
-    if words.first().is_some_and(|w| ["a", "an", "the", "this", "that"].contains(&w.to_lowercase().as_str()))
-    {
+    let words = text[..end].split_whitespace().take(MAX_SUBJECT_WORDS).enumerate();
+    // What follows these words says how to write, no longer what about.
+    const TURNS: &[&str] = &["based", "using", "for", "with", "that", "which", "so", "because", "and"];
+    let words = words.take_while(|(index, word)| *index < 2 || !TURNS.contains(word));
+    let mut words: Vec<&str> = words.map(|(_, word)| word).collect();
+    if words.first().is_some_and(|word| ["this", "that", "these", "those"].contains(word)) {
         words.remove(0);
     }
     // A phrase cut at seven words should not end in a word that asks for more.
@@ -171,7 +174,8 @@ mod tests {
     #[test]
     fn subjects_are_found_in_plain_prompts() {
         for (prompt, subject) in [
-            ("Write a post about the history of tea, please", "history of tea"),
+            ("Write a post about the history of tea, please", "the history of tea"),
+            ("Write an article about tidal energy in Europe based on the notes", "tidal energy in Europe"),
             ("Explain \"event sourcing\" to a child", "event sourcing"),
             ("Translate this", "the question"),
             ("Hello", "Hello"),

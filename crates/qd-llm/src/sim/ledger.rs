@@ -71,24 +71,22 @@ impl Ledger {
     /// Everything in it.
     #[must_use]
     pub fn page(&self) -> LedgerPage {
-        let inner = self.lock();
+        // Under the lock only what must be: calls go on while a large page is put in order.
+        let (calls, mut page) = {
+            let inner = self.lock();
+            let calls: Vec<(Arc<str>, Counts)> =
+                inner.calls.iter().map(|(k, c)| (Arc::clone(k), *c)).collect();
+            (calls, inner.totals_page())
+        };
         let mut answers: BTreeMap<&str, u64> = BTreeMap::new();
-        for (call, counts) in &inner.calls {
-            *answers.entry(call.rsplit_once('/').map_or(&**call, |(step, _)| step)).or_default() +=
-                counts.answered;
+        for (call, counts) in &calls {
+            let step = call.rsplit_once('/').map_or(&**call, |(step, _)| step);
+            *answers.entry(step).or_default() += counts.answered;
         }
-        LedgerPage {
-            totals: inner.totals,
-            in_flight: inner.in_flight,
-            max_in_flight: inner.max_in_flight,
-            forgotten: inner.forgotten,
-            answered_twice: answers
-                .into_iter()
-                .filter(|(_, n)| *n > 1)
-                .map(|(step, _)| step.to_owned())
-                .collect(),
-            calls: inner.calls.iter().map(|(call, counts)| (call.to_string(), *counts)).collect(),
-        }
+        page.answered_twice =
+            answers.into_iter().filter(|(_, n)| *n > 1).map(|(step, _)| step.to_owned()).collect();
+        page.calls = calls.iter().map(|(call, counts)| (call.to_string(), *counts)).collect();
+        page
     }
 
     /// Forgets everything but the calls under way.
@@ -120,6 +118,17 @@ impl Ledger {
 }
 
 impl Inner {
+    fn totals_page(&self) -> LedgerPage {
+        LedgerPage {
+            totals: self.totals,
+            in_flight: self.in_flight,
+            max_in_flight: self.max_in_flight,
+            forgotten: self.forgotten,
+            answered_twice: Vec::new(),
+            calls: BTreeMap::new(),
+        }
+    }
+
     fn open(&mut self, call: &str) -> Arc<str> {
         if let Some((key, counts)) = self.calls.get_key_value(call).map(|(k, c)| (Arc::clone(k), *c)) {
             self.calls.insert(Arc::clone(&key), Counts { started: counts.started + 1, ..counts });

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use qd_types::{ChatReply, ChatRequest, Usage};
+use serde_json::json;
 
 /// A protocol as its server speaks it. Pure.
 pub(crate) trait ServeWire: Send + Sync {
@@ -37,6 +38,16 @@ pub(crate) struct Speech {
     pub(crate) opening: String,
     pub(crate) pieces: Vec<String>,
     pub(crate) closing: String,
+}
+
+/// Where the text of a piece goes in a pattern; nobody's model is called so.
+pub(super) const PLACE: &str = "\u{e000}piece\u{e000}";
+
+/// The pattern once for each piece.
+pub(super) fn fill_pieces(pattern: &str, pieces: &[&str]) -> Vec<String> {
+    let place = json!(PLACE).to_string();
+    let (before, after) = pattern.split_once(&place).unwrap_or((pattern, ""));
+    pieces.iter().map(|piece| format!("{before}{}{after}", json!(piece))).collect()
 }
 
 /// Names of what wires call the parts of a request, for errors.

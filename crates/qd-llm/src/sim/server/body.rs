@@ -21,7 +21,8 @@ pub(super) struct SimBody {
     pieces: std::vec::IntoIter<Bytes>,
     /// Exact length, for bodies in one piece.
     length: Option<u64>,
-    pause: Option<(Pace, Pin<Box<Sleep>>)>,
+    pace: Option<Pace>,
+    pause: Option<Pin<Box<Sleep>>>,
     breaks: bool,
     /// Told when the last piece is taken.
     call: Option<OpenCall>,
@@ -32,14 +33,15 @@ impl SimBody {
     pub(super) fn whole(text: impl Into<Bytes>, call: Option<OpenCall>) -> Self {
         let text = text.into();
         let length = Some(text.len() as u64);
-        Self { pieces: vec![text].into_iter(), length, pause: None, breaks: false, call }
+        Self { pieces: vec![text].into_iter(), length, pace: None, pause: None, breaks: false, call }
     }
 
     /// A body in pieces with pauses after each but the last.
     pub(super) fn paced(pieces: Vec<Bytes>, pace: Pace, call: Option<OpenCall>) -> Self {
-        let pieces = if pace.is_instant() { vec![Bytes::from(pieces.concat())] } else { pieces };
-        let sleep = Box::pin(tokio::time::sleep(std::time::Duration::ZERO));
-        Self { pieces: pieces.into_iter(), length: None, pause: Some((pace, sleep)), breaks: false, call }
+        // Without pauses one write is cheaper than many, and looks the same to the reader.
+        let (pieces, pace) =
+            if pace.is_instant() { (vec![Bytes::from(pieces.concat())], None) } else { (pieces, Some(pace)) };
+        Self { pieces: pieces.into_iter(), length: None, pace, pause: None, breaks: false, call }
     }
 
     /// The same, with the connection broken at its end.
@@ -69,19 +71,16 @@ impl Body for SimBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
-        if let Some((_, sleep)) = &mut this.pause
-            && sleep.as_mut().poll(context).is_pending()
-        {
-            return Poll::Pending;
+        if let Some(pause) = &mut this.pause {
+            std::task::ready!(pause.as_mut().poll(context));
+            this.pause = None;
         }
         let Some(piece) = this.pieces.next() else { return this.end() };
-        if let Some((pace, sleep)) = &mut this.pause
+        if let Some(pace) = &mut this.pace
             && this.pieces.len() > 0
         {
             let wait = pace.next();
-            if !wait.is_zero() {
-                sleep.as_mut().reset(tokio::time::Instant::now() + wait);
-            }
+            this.pause = (!wait.is_zero()).then(|| Box::pin(tokio::time::sleep(wait)));
         }
         // hyper never polls again after the last byte of a body of known length.
         if this.length.is_some()

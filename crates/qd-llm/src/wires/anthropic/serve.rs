@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Anthropic;
 use super::decode::kind;
-use crate::wires::serve::{ServeWire, Served, ServedError, Speech, missing};
+use crate::wires::serve::{PLACE, ServeWire, Served, ServedError, Speech, fill_pieces, missing};
 
 impl ServeWire for Anthropic {
     fn decode(&self, body: &[u8]) -> Result<Served, ServedError> {
@@ -56,9 +56,10 @@ impl ServeWire for Anthropic {
             );
         }
         opening += &event(&json!({ "type": "ping" }));
-        let pieces = pieces.iter().map(|piece| {
-            event(&json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": piece } }))
-        });
+        // All pieces look alike but for their text, and there are many of them.
+        let delta = json!({ "type": "text_delta", "text": PLACE });
+        let pattern = event(&json!({ "type": "content_block_delta", "index": 0, "delta": delta }));
+        let pieces = fill_pieces(&pattern, pieces);
         let mut closing = String::new();
         if has_text {
             closing += &event(&json!({ "type": "content_block_stop", "index": 0 }));
@@ -72,7 +73,7 @@ impl ServeWire for Anthropic {
             "usage": { "output_tokens": usage.output_tokens }
         }));
         closing += &event(&json!({ "type": "message_stop" }));
-        Speech { opening, pieces: pieces.collect(), closing }
+        Speech { opening, pieces, closing }
     }
 
     fn error(&self, status: u16, message: &str) -> String {

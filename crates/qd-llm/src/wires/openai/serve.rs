@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::OpenAi;
 use super::decode::{arguments, text};
-use crate::wires::serve::{ServeWire, Served, ServedError, Speech, missing};
+use crate::wires::serve::{PLACE, ServeWire, Served, ServedError, Speech, fill_pieces, missing};
 
 /// A fixed date of creation: answers are reproducible.
 const CREATED: u64 = 1_767_225_600;
@@ -62,7 +62,9 @@ impl ServeWire for OpenAi {
         };
         let opening =
             chunk(json!({ "role": "assistant", "content": content(reply).as_str().map(|_| "") }), None);
-        let pieces = pieces.iter().map(|piece| chunk(json!({ "content": piece }), None)).collect();
+        // All pieces look alike but for their text, and there are many of them.
+        let pattern = chunk(json!({ "content": PLACE }), None);
+        let pieces = fill_pieces(&pattern, pieces);
         let mut closing = String::new();
         for (index, call) in reply.tool_calls.iter().enumerate() {
             for delta in call_deltas(index, call) {

@@ -7,7 +7,7 @@ use qd_types::{Message, StopReason, ToolChoice, ToolResult};
 
 use super::{Bench, WAYS, ask, model_of, request, tool, until};
 use crate::sim::{Distribution, LatencyOptions, SimOptions};
-use crate::{CallScope, ChatModel, DeltaSink, ProviderKind, ProviderOptions};
+use crate::{CallScope, DeltaSink, ProviderKind, ProviderOptions};
 
 #[derive(Default)]
 struct Heard(Mutex<Vec<(u64, String)>>);
