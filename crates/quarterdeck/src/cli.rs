@@ -6,7 +6,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Runs LLM agent crews in production: an HTTP API, a durable queue, workers, resilient model calls.
 #[derive(Debug, Parser)]
-#[command(name = "quarterdeck", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "quarterdeck",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -117,7 +123,9 @@ pub(crate) struct Target {
 }
 
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:\n  quarterdeck run research -i topic=\"heat pumps\"\n  quarterdeck run examples/crews/research.yaml -i topic=tides --sim\n  quarterdeck run research -i topic=tides --url http://127.0.0.1:8000")]
+#[command(
+    after_help = "Examples:\n  quarterdeck run research -i topic=\"heat pumps\"\n  quarterdeck run examples/crews/research.yaml -i topic=tides --sim\n  quarterdeck run research -i topic=tides --url http://127.0.0.1:8000"
+)]
 pub(crate) struct Run {
     /// Name of a crew, a crew file, or a folder with agents.yaml and tasks.yaml
     pub(crate) crew: String,
@@ -214,7 +222,9 @@ pub(crate) enum SimCommand {
 }
 
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:\n  quarterdeck sim serve --latency-ms 200\n  quarterdeck sim serve --fault 503:0.1 --fault hang:0.01\n  OPENAI_BASE_URL=http://127.0.0.1:9900/v1 OPENAI_MODEL=standard quarterdeck serve")]
+#[command(
+    after_help = "Examples:\n  quarterdeck sim serve --latency-ms 200\n  quarterdeck sim serve --fault 503:0.1 --fault hang:0.01\n  OPENAI_BASE_URL=http://127.0.0.1:9900/v1 OPENAI_MODEL=standard quarterdeck serve"
+)]
 pub(crate) struct SimServe {
     /// Address to listen on; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9900")]

@@ -25,10 +25,16 @@ pub(crate) struct Client {
 impl Client {
     /// For the server of `--url`, `QUARTERDECK_URL`, or this machine's.
     pub(crate) fn new(url: Option<&str>) -> anyhow::Result<Self> {
-        let base = url.map(str::to_owned).or_else(|| variable("QUARTERDECK_URL")).unwrap_or_else(|| DEFAULT_URL.to_owned());
+        let base = url
+            .map(str::to_owned)
+            .or_else(|| variable("QUARTERDECK_URL"))
+            .unwrap_or_else(|| DEFAULT_URL.to_owned());
         let base = base.trim_end_matches('/').to_owned();
         if !base.starts_with("http://") && !base.starts_with("https://") {
-            return Err(ended(Exit::Usage, format!("`{base}` is no URL of a server; it looks like {DEFAULT_URL}")));
+            return Err(ended(
+                Exit::Usage,
+                format!("`{base}` is no URL of a server; it looks like {DEFAULT_URL}"),
+            ));
         }
         let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).no_proxy().build()?;
         Ok(Self { base, http })
@@ -55,12 +61,17 @@ impl Client {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let refused = || ended(Exit::Unreachable, format!("the server at {} did not become ready", self.base));
+        let refused =
+            || ended(Exit::Unreachable, format!("the server at {} did not become ready", self.base));
         tokio::time::timeout(patience, ask).await.map_err(|_| refused())
     }
 
     /// A job's events after a place, until the connection or the job ends.
-    pub(crate) async fn events(&self, job: &str, after: Option<u64>) -> anyhow::Result<impl Stream<Item = Event> + use<>> {
+    pub(crate) async fn events(
+        &self,
+        job: &str,
+        after: Option<u64>,
+    ) -> anyhow::Result<impl Stream<Item = Event> + use<>> {
         let id = after.map(|id| id.to_string());
         let last = id.as_deref().map(|id| ("last-event-id", id));
         let response = self.send(Method::GET, &format!("/v1/jobs/{job}/events"), None, last).await?;
@@ -98,13 +109,17 @@ impl Client {
             request = request.json(body);
         }
         if let Some((name, value)) = header {
-            let value = HeaderValue::from_str(value)
-                .map_err(|_| ended(Exit::Usage, format!("`{value}` has characters that no header can carry")))?;
+            let value = HeaderValue::from_str(value).map_err(|_| {
+                ended(Exit::Usage, format!("`{value}` has characters that no header can carry"))
+            })?;
             request = request.header(HeaderName::from_static(name), value);
         }
         request.send().await.map_err(|error| {
             let hint = "start one with `quarterdeck serve`, or name it with --url";
-            ended(Exit::Unreachable, format!("cannot reach the server at {}: {}; {hint}", self.base, cause(&error)))
+            ended(
+                Exit::Unreachable,
+                format!("cannot reach the server at {}: {}; {hint}", self.base, cause(&error)),
+            )
         })
     }
 }
@@ -142,7 +157,8 @@ fn explained(status: StatusCode, problem: &Value) -> String {
         None => format!("the server answered {status}: {detail}"),
     };
     for error in problem["errors"].as_array().into_iter().flatten() {
-        let (path, message) = (error["path"].as_str().unwrap_or_default(), error["message"].as_str().unwrap_or_default());
+        let (path, message) =
+            (error["path"].as_str().unwrap_or_default(), error["message"].as_str().unwrap_or_default());
         text.push_str(&format!("\n  {path}: {message}"));
     }
     text

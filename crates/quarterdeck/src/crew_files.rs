@@ -23,7 +23,8 @@ pub(crate) fn of_patterns(base: &Path, patterns: &[String]) -> anyhow::Result<Ve
     for pattern in patterns {
         let full = base.join(pattern);
         let wrong = |why: String| ended(Exit::Configuration, format!("crews: `{pattern}` {why}"));
-        let matches = glob::glob(&full.to_string_lossy()).map_err(|e| wrong(format!("is no pattern: {e}")))?;
+        let matches =
+            glob::glob(&full.to_string_lossy()).map_err(|e| wrong(format!("is no pattern: {e}")))?;
         let mut paths: Vec<PathBuf> = matches.filter_map(Result::ok).filter(|path| is_crew(path)).collect();
         paths.sort();
         if paths.is_empty() && !pattern.contains(['*', '?', '[']) {
@@ -47,7 +48,8 @@ pub(crate) fn source(path: &Path) -> anyhow::Result<CrewSource> {
         return Ok(CrewSource::Single(read(path)?));
     }
     let needed = |name: &str| {
-        let missing = || ended(Exit::Configuration, format!("{}: the folder has no {name}.yaml", path.display()));
+        let missing =
+            || ended(Exit::Configuration, format!("{}: the folder has no {name}.yaml", path.display()));
         in_folder(path, name).ok_or_else(missing).and_then(|path| read(&path))
     };
     Ok(CrewSource::Directory {

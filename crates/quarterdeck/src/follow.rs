@@ -15,7 +15,11 @@ use crate::sse::Event;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Follows until the job is over; `hear` gets every event once, live pieces as they come. Answers the job.
-pub(crate) async fn to_the_end(client: &Client, job: &str, mut hear: impl FnMut(&Event)) -> anyhow::Result<Value> {
+pub(crate) async fn to_the_end(
+    client: &Client,
+    job: &str,
+    mut hear: impl FnMut(&Event),
+) -> anyhow::Result<Value> {
     let mut last = None;
     let mut away = Duration::ZERO;
     loop {
@@ -111,7 +115,9 @@ impl Teller {
             "task.started" => format!("{} {} ({})", self.mark("▸", 36), text("task"), text("agent")),
             "task.finished" => format!("{} {} done", self.mark("✓", 32), text("task")),
             "step.finished" => self.step(data),
-            "step.failed" | "job.retrying" => format!("{} {}", self.mark("!", 33), harmless(data["error"]["message"].as_str()?)),
+            "step.failed" | "job.retrying" => {
+                format!("{} {}", self.mark("!", 33), harmless(data["error"]["message"].as_str()?))
+            }
             _ => return None,
         };
         Some(line)
@@ -120,7 +126,8 @@ impl Teller {
     fn step(&self, data: &Value) -> String {
         let ms = &data["duration_ms"];
         if data["kind"] == "tool" {
-            let (tool, result) = (data["tool"].as_str().unwrap_or_default(), data["text"].as_str().unwrap_or_default());
+            let (tool, result) =
+                (data["tool"].as_str().unwrap_or_default(), data["text"].as_str().unwrap_or_default());
             return format!("  {tool} → {}", excerpt(result, 80));
         }
         let model = data["model"].as_str().unwrap_or_default();

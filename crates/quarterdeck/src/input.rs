@@ -80,7 +80,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("in.json");
         std::fs::write(&path, r#"{"a": 1, "b": 2}"#).unwrap();
-        let args = |input: &[&str], file| InputArgs { input: input.iter().map(|s| (*s).to_owned()).collect(), input_file: file };
+        let args = |input: &[&str], file| InputArgs {
+            input: input.iter().map(|s| (*s).to_owned()).collect(),
+            input_file: file,
+        };
         let merged = read(&args(&["b=3", "c=x=y"], Some(path.clone()))).unwrap();
         assert_eq!(serde_json::Value::Object(merged), json!({"a": 1, "b": 3, "c": "x=y"}));
         assert!(read(&args(&["b"], None)).unwrap_err().to_string().contains("`b` is no NAME=VALUE"));

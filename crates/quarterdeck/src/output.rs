@@ -32,7 +32,11 @@ pub(crate) fn print(line: &str) -> anyhow::Result<()> {
 }
 
 /// A value in the wished form; `table` says it for people.
-pub(crate) fn show(format: Format, value: &Value, table: impl FnOnce(&Value) -> String) -> anyhow::Result<()> {
+pub(crate) fn show(
+    format: Format,
+    value: &Value,
+    table: impl FnOnce(&Value) -> String,
+) -> anyhow::Result<()> {
     match format {
         Format::Table => print(table(value).trim_end()),
         Format::Json => print(&serde_json::to_string_pretty(value)?),
@@ -84,7 +88,8 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_they_must_be() {
-        let rows = vec![vec!["a".to_owned(), "long cell".to_owned()], vec!["bbbb".to_owned(), "c".to_owned()]];
+        let rows =
+            vec![vec!["a".to_owned(), "long cell".to_owned()], vec!["bbbb".to_owned(), "c".to_owned()]];
         assert_eq!(table(&["id", "what"], &rows), "ID    WHAT\na     long cell\nbbbb  c");
     }
 

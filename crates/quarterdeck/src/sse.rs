@@ -60,9 +60,13 @@ mod tests {
         let text = ": hello\n\nid: 3\nevent: task.started\ndata: {\"task\":\"ü\"}\n\nevent: delta\ndata: {\"text\":\"a\"}\n\nretry: 1\n\n";
         for size in 1..text.len() {
             let mut decoder = Decoder::default();
-            let events: Vec<_> = text.as_bytes().chunks(size).flat_map(|piece| decoder.push(piece).unwrap()).collect();
+            let events: Vec<_> =
+                text.as_bytes().chunks(size).flat_map(|piece| decoder.push(piece).unwrap()).collect();
             assert_eq!(events.len(), 2);
-            assert_eq!((events[0].name.as_str(), events[0].id, &events[0].data), ("task.started", Some(3), &json!({"task": "ü"})));
+            assert_eq!(
+                (events[0].name.as_str(), events[0].id, &events[0].data),
+                ("task.started", Some(3), &json!({"task": "ü"}))
+            );
             assert_eq!((events[1].name.as_str(), events[1].id), ("delta", None));
         }
     }

@@ -61,7 +61,10 @@ pub(crate) fn catalog(models: &qd_llm::Options, env: &Env) -> Catalog {
 }
 
 /// Checks crews against a catalog; all mistakes of all crews at once.
-pub(crate) fn check_all(sources: &[CrewSource], catalog: &Catalog) -> anyhow::Result<(Vec<qd_crew::CrewSpec>, Vec<Diagnostic>)> {
+pub(crate) fn check_all(
+    sources: &[CrewSource],
+    catalog: &Catalog,
+) -> anyhow::Result<(Vec<qd_crew::CrewSpec>, Vec<Diagnostic>)> {
     let (mut specs, mut warnings, mut mistakes) = (Vec::new(), Vec::new(), Vec::new());
     for source in sources {
         match qd_crew::check(source, catalog) {
@@ -75,9 +78,16 @@ pub(crate) fn check_all(sources: &[CrewSource], catalog: &Catalog) -> anyhow::Re
     let mut names: Vec<&CrewName> = specs.iter().map(|spec: &qd_crew::CrewSpec| &spec.name).collect();
     names.sort();
     if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(ended(Exit::Configuration, format!("two crew files are named `{}`; rename one", twice[0])));
+        return Err(ended(
+            Exit::Configuration,
+            format!("two crew files are named `{}`; rename one", twice[0]),
+        ));
     }
-    if mistakes.is_empty() { Ok((specs, warnings)) } else { Err(crew_files::refused(&qd_crew::Diagnostics(mistakes))) }
+    if mistakes.is_empty() {
+        Ok((specs, warnings))
+    } else {
+        Err(crew_files::refused(&qd_crew::Diagnostics(mistakes)))
+    }
 }
 
 /// Starts everything. `extra` crews come on top of those that the configuration names.
@@ -94,10 +104,17 @@ pub(crate) async fn start(config: &Config, extra: Vec<CrewSource>) -> anyhow::Re
     }
     if !specs.iter().any(|spec| spec.name.as_str() == config.settings.default_crew) {
         let known: Vec<_> = specs.iter().map(|spec| spec.name.to_string()).collect();
-        let message = format!("default_crew `{}` is not among the crews: {}", config.settings.default_crew, known.join(", "));
+        let message = format!(
+            "default_crew `{}` is not among the crews: {}",
+            config.settings.default_crew,
+            known.join(", ")
+        );
         return Err(ended(Exit::Configuration, message));
     }
-    let models = Arc::new(Models::build(config.models.clone(), env.clone()).map_err(|e| ended(Exit::Configuration, e.to_string()))?);
+    let models = Arc::new(
+        Models::build(config.models.clone(), env.clone())
+            .map_err(|e| ended(Exit::Configuration, e.to_string()))?,
+    );
     let store = open_store(config, &env)?;
     for spec in &specs {
         let json = serde_json::to_string(spec).context("a crew cannot be written as JSON")?;
@@ -106,7 +123,9 @@ pub(crate) async fn start(config: &Config, extra: Vec<CrewSource>) -> anyhow::Re
     let health = Arc::new(Counts::default());
     let book = Arc::new(CrewBook::new(store.clone(), Arc::clone(&catalog), env.clone()));
     let for_gateway: Arc<dyn Health> = Arc::clone(&health) as Arc<dyn Health>;
-    let gateway = Gateway::bind(options, store.clone(), book, for_gateway, env.clone()).await.map_err(|e| ended(Exit::Conflict, e.to_string()))?;
+    let gateway = Gateway::bind(options, store.clone(), book, for_gateway, env.clone())
+        .await
+        .map_err(|e| ended(Exit::Conflict, e.to_string()))?;
     let (address, admin) = (gateway.local_addr(), gateway.admin_addr());
     let plans = Plans::new(store.clone(), catalog);
     let engine = Engine::start(engine_options(config), store, models, plans, env);
@@ -165,7 +184,11 @@ fn gateway_options(config: &Config) -> anyhow::Result<qd_gateway::Options> {
     let address = |text: &str| text.parse().with_context(|| format!("`{text}` is no address"));
     Ok(qd_gateway::Options {
         listen: address(&server.listen)?,
-        admin_listen: if server.admin_listen.is_empty() { None } else { Some(address(&server.admin_listen)?) },
+        admin_listen: if server.admin_listen.is_empty() {
+            None
+        } else {
+            Some(address(&server.admin_listen)?)
+        },
         insecure_public: server.insecure_public,
         default_crew: CrewName::new(&config.settings.default_crew),
         max_connections: server.max_connections,

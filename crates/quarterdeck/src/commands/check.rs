@@ -22,7 +22,12 @@ pub(super) fn run(global: &Global, args: &Check) -> anyhow::Result<Exit> {
     }
     if !global.quiet {
         for spec in &specs {
-            output::print(&format!("ok: crew {} ({} agents, {} tasks)", spec.name, spec.agents.len(), spec.tasks.len()))?;
+            output::print(&format!(
+                "ok: crew {} ({} agents, {} tasks)",
+                spec.name,
+                spec.agents.len(),
+                spec.tasks.len()
+            ))?;
         }
         if specs.is_empty() {
             output::print("ok: the configuration; it names no crews")?;

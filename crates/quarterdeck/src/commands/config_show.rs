@@ -12,15 +12,19 @@ pub(super) fn run(global: &Global, origin: bool) -> anyhow::Result<Exit> {
     let mut values = Value::Object(config.tree.values.clone());
     mask(&mut values);
     if !origin {
-        let shown = output::show(global.output, &values, |values| toml::to_string(values).unwrap_or_default());
+        let shown =
+            output::show(global.output, &values, |values| toml::to_string(values).unwrap_or_default());
         return shown.map(|()| Exit::Ok);
     }
     let mut rows = Vec::new();
-    leaves("", &values, &mut |path, value| rows.push(vec![path.to_owned(), value.to_string(), config.tree.origin(path).to_string()]));
+    leaves("", &values, &mut |path, value| {
+        rows.push(vec![path.to_owned(), value.to_string(), config.tree.origin(path).to_string()])
+    });
     if global.output == Format::Table {
         output::print(&output::table(&["setting", "value", "origin"], &rows))?;
     } else {
-        let items = rows.iter().map(|row| serde_json::json!({"setting": row[0], "value": row[1], "origin": row[2]}));
+        let items =
+            rows.iter().map(|row| serde_json::json!({"setting": row[0], "value": row[1], "origin": row[2]}));
         output::show(global.output, &items.collect(), |_| String::new())?;
     }
     Ok(Exit::Ok)

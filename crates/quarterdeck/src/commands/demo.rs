@@ -58,7 +58,10 @@ async fn start_provider(env: &Env) -> anyhow::Result<(Sim, String)> {
         per_token: Distribution::Fixed { ms: 4.0 },
     };
     // A provider that is never in trouble would not be believable.
-    let faults = vec![FaultRule::at_rate(FaultKind::Status(429), 0.03), FaultRule::at_rate(FaultKind::Status(503), 0.02)];
+    let faults = vec![
+        FaultRule::at_rate(FaultKind::Status(429), 0.03),
+        FaultRule::at_rate(FaultKind::Status(503), 0.02),
+    ];
     let sim = Sim::new(SimOptions { latency, faults, ..SimOptions::default() });
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/v1", listener.local_addr()?);
@@ -138,7 +141,8 @@ impl Stage {
 
 /// One of the example crews with a topic, so that a newcomer sees different things.
 fn request(number: usize) -> Value {
-    const TOPICS: [&str; 4] = ["heat pumps in old houses", "tidal power", "night trains in Europe", "growing mushrooms indoors"];
+    const TOPICS: [&str; 4] =
+        ["heat pumps in old houses", "tidal power", "night trains in Europe", "growing mushrooms indoors"];
     const QUESTIONS: [&str; 3] = [
         "My order arrived without its power cable. What now?",
         "How do I change the delivery address?",
@@ -146,8 +150,10 @@ fn request(number: usize) -> Value {
     ];
     match number % 3 {
         0 => json!({"crew": "research", "input": {"topic": TOPICS[number / 3 % TOPICS.len()]}}),
-        1 => json!({"crew": "support", "conversation_id": "demo-customer", "input": {"message": QUESTIONS[number / 3 % QUESTIONS.len()]}}),
-        _ => json!({"crew": "newsletter", "input": {"topic": TOPICS[number / 3 % TOPICS.len()]}}),
+        1 => {
+            json!({"crew": "support", "conversation_id": "demo-customer", "input": {"message": QUESTIONS[number / 3 % QUESTIONS.len()]}})
+        }
+        _ => json!({"crew": "newsletter", "input": {"subject": TOPICS[number / 3 % TOPICS.len()]}}),
     }
 }
 
@@ -158,7 +164,9 @@ async fn one_job(client: Client, show: Show, number: usize) -> Result<Value, Str
     let accepted = loop {
         match client.submit(&body, Some(&key)).await {
             Ok(accepted) => break accepted,
-            Err(error) if crate::exit::of(&error) == Exit::Unreachable => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(error) if crate::exit::of(&error) == Exit::Unreachable => {
+                tokio::time::sleep(Duration::from_millis(100)).await
+            }
             Err(error) => return Err(error.to_string()),
         }
     };

@@ -55,7 +55,8 @@ async fn get(global: &Global, args: JobsGet) -> anyhow::Result<Exit> {
     let job = client.get(&format!("/v1/jobs/{}", encoded(&args.job))).await?;
     output::show(global.output, &job, |job| {
         let mut text = String::new();
-        for key in ["id", "crew", "status", "created_at", "started_at", "finished_at", "retry_at", "cost_usd"] {
+        for key in ["id", "crew", "status", "created_at", "started_at", "finished_at", "retry_at", "cost_usd"]
+        {
             if let Some(value) = job[key].as_str() {
                 let _ = writeln!(text, "{key:<12} {value}");
             }
@@ -64,7 +65,13 @@ async fn get(global: &Global, args: JobsGet) -> anyhow::Result<Exit> {
             let _ = writeln!(text, "{key:<12} {}", harmless(&job[key].to_string()));
         }
         if let Some(message) = job["error"]["message"].as_str() {
-            let _ = writeln!(text, "{:<12} {} ({})", "error", harmless(message), job["error"]["code"].as_str().unwrap_or_default());
+            let _ = writeln!(
+                text,
+                "{:<12} {} ({})",
+                "error",
+                harmless(message),
+                job["error"]["code"].as_str().unwrap_or_default()
+            );
         }
         if let Some(raw) = job["output"]["raw"].as_str() {
             let _ = writeln!(text, "\n{}", harmless(raw));

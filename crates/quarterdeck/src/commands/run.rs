@@ -34,7 +34,11 @@ pub(super) async fn run(global: &Global, args: Run) -> anyhow::Result<Exit> {
     for warning in &server.warnings {
         output::say(&warning.to_string());
     }
-    let crew = if path.exists() { server.crews.first().map_or_else(|| args.crew.clone(), ToString::to_string) } else { args.crew };
+    let crew = if path.exists() {
+        server.crews.first().map_or_else(|| args.crew.clone(), ToString::to_string)
+    } else {
+        args.crew
+    };
     let client = Client::new(Some(&server.url()))?;
     let outcome = follow_one(global, &client, &json!({"crew": crew, "input": input})).await;
     server.stop().await;

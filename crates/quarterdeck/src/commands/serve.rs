@@ -27,7 +27,8 @@ pub(super) async fn run(global: &Global, args: Serve) -> anyhow::Result<Exit> {
         LogFormat::Text => qd_telemetry::LogFormat::Text,
         LogFormat::Json => qd_telemetry::LogFormat::Json,
     };
-    qd_telemetry::start_logs(&config.settings.log.level, format).map_err(|e| ended(Exit::Configuration, e.to_string()))?;
+    qd_telemetry::start_logs(&config.settings.log.level, format)
+        .map_err(|e| ended(Exit::Configuration, e.to_string()))?;
     // Asked for before anything starts: a stop that comes early must not be missed.
     let mut stop = stop_signals()?;
     let server = wire::start(&config, Vec::new()).await?;

@@ -13,13 +13,20 @@ use crate::output::say;
 pub(super) async fn run(args: SimServe) -> anyhow::Result<Exit> {
     let options = options(&args)?;
     let mut stop = stop_signals()?;
-    let refused = |e| ended(Exit::Conflict, format!("cannot listen on {}: {e}; choose another address with --listen", args.listen));
+    let refused = |e| {
+        ended(
+            Exit::Conflict,
+            format!("cannot listen on {}: {e}; choose another address with --listen", args.listen),
+        )
+    };
     let listener = TcpListener::bind(&args.listen).await.map_err(refused)?;
     let address = listener.local_addr()?;
     if !address.ip().is_loopback() {
         say("warning: other machines can reach this simulator");
     }
-    say(&format!("Simulated models at http://{address} (Anthropic wire) and http://{address}/v1 (OpenAI wire)"));
+    say(&format!(
+        "Simulated models at http://{address} (Anthropic wire) and http://{address}/v1 (OpenAI wire)"
+    ));
     say(&format!("  try   OPENAI_BASE_URL=http://{address}/v1 OPENAI_MODEL=standard quarterdeck serve"));
     say(&format!("  paid  http://{address}/ledger"));
     let shutdown = CancellationToken::new();
@@ -44,7 +51,8 @@ fn options(args: &SimServe) -> anyhow::Result<SimOptions> {
 }
 
 fn fault(text: &str) -> anyhow::Result<FaultRule> {
-    let wrong = |why: &str| ended(Exit::Usage, format!("--fault {text}: {why}; it looks like 503:0.1 or hang:0.01"));
+    let wrong =
+        |why: &str| ended(Exit::Usage, format!("--fault {text}: {why}; it looks like 503:0.1 or hang:0.01"));
     let (kind, rate) = text.split_once(':').unwrap_or((text, "1"));
     let kind: FaultKind = kind.parse().map_err(|why: String| wrong(&why))?;
     let rate: f64 = rate.parse().map_err(|_| wrong("the rate is no number"))?;

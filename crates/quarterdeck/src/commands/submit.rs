@@ -27,7 +27,12 @@ pub(super) async fn run(global: &Global, args: Submit) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     let mut teller = Teller::new();
-    let job = follow::to_the_end(&client, &id, |event| if !global.quiet { teller.hear(event) }).await?;
+    let job = follow::to_the_end(&client, &id, |event| {
+        if !global.quiet {
+            teller.hear(event)
+        }
+    })
+    .await?;
     super::run::print_result(global, &job)?;
     follow::outcome(&job)
 }

@@ -26,7 +26,10 @@ impl Show {
     }
 
     pub(super) fn welcome(&self, url: &str, folder: &Path, keys: bool) {
-        self.line(&format!("Quarterdeck {} demo: the real server, a simulated model; nothing leaves this machine", env!("CARGO_PKG_VERSION")));
+        self.line(&format!(
+            "Quarterdeck {} demo: the real server, a simulated model; nothing leaves this machine",
+            env!("CARGO_PKG_VERSION")
+        ));
         self.line(&format!("  API   {url}    data {}", folder.display()));
         self.line(&format!("  Try   curl {url}/v1/jobs    curl {url}/chat -d '{{\"user_id\":\"me\",\"message\":\"hello\"}}' -H 'content-type: application/json'"));
         if keys {
@@ -43,31 +46,67 @@ impl Show {
 
     pub(super) fn accepted(&self, job: &Value) {
         let (id, crew) = (text(job, "id"), text(job, "crew"));
-        let input: Vec<&str> = job["input"].as_object().into_iter().flat_map(|map| map.values()).filter_map(Value::as_str).collect();
+        let input: Vec<&str> = job["input"]
+            .as_object()
+            .into_iter()
+            .flat_map(|map| map.values())
+            .filter_map(Value::as_str)
+            .collect();
         self.job(id, crew, &format!("accepted: {}", excerpt(&input.join(", "), 60)));
     }
 
     pub(super) fn event(&self, id: &str, crew: &str, event: &Event) {
         let data = &event.data;
         match event.name.as_str() {
-            "task.started" => self.job(id, crew, &format!("{} {} ({})", self.colour("▸", 36), text(data, "task"), text(data, "agent"))),
+            "task.started" => self.job(
+                id,
+                crew,
+                &format!("{} {} ({})", self.colour("▸", 36), text(data, "task"), text(data, "agent")),
+            ),
             "task.finished" => {
-                self.job(id, crew, &format!("{} {}: {}", self.colour("✓", 32), text(data, "task"), excerpt(text(data, "output"), 70)));
+                self.job(
+                    id,
+                    crew,
+                    &format!(
+                        "{} {}: {}",
+                        self.colour("✓", 32),
+                        text(data, "task"),
+                        excerpt(text(data, "output"), 70)
+                    ),
+                );
             }
             "step.finished" => {
                 let mut calls = self.finished_calls.lock().unwrap_or_else(PoisonError::into_inner);
                 *calls.entry(id.to_owned()).or_default() += 1;
                 drop(calls);
                 if data["kind"] == "tool" {
-                    self.job(id, crew, &format!("  {} → {}", text(data, "tool"), excerpt(text(data, "text"), 60)));
+                    self.job(
+                        id,
+                        crew,
+                        &format!("  {} → {}", text(data, "tool"), excerpt(text(data, "text"), 60)),
+                    );
                 }
             }
             "step.failed" => {
-                self.job(id, crew, &format!("{} {}", self.colour("!", 33), excerpt(text(&data["error"], "message"), 90)));
+                self.job(
+                    id,
+                    crew,
+                    &format!("{} {}", self.colour("!", 33), excerpt(text(&data["error"], "message"), 90)),
+                );
             }
             "job.started" if data["attempt"].as_u64() > Some(1) => {
-                let kept = self.finished_calls.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied().unwrap_or(0);
-                let line = format!("{} attempt {} goes on; {kept} finished calls are kept, not made again", self.colour("↻", 35), data["attempt"]);
+                let kept = self
+                    .finished_calls
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get(id)
+                    .copied()
+                    .unwrap_or(0);
+                let line = format!(
+                    "{} attempt {} goes on; {kept} finished calls are kept, not made again",
+                    self.colour("↻", 35),
+                    data["attempt"]
+                );
                 self.job(id, crew, &line);
             }
             _ => {}
@@ -78,7 +117,13 @@ impl Show {
         match job {
             Ok(job) => {
                 let (sign, colour) = if job["status"] == "succeeded" { ("■", 32) } else { ("■", 31) };
-                let line = format!("{} {}: ${}, {} ms", self.colour(sign, colour), text(&job, "status"), text(&job, "cost_usd"), job["duration_ms"]);
+                let line = format!(
+                    "{} {}: ${}, {} ms",
+                    self.colour(sign, colour),
+                    text(&job, "status"),
+                    text(&job, "cost_usd"),
+                    job["duration_ms"]
+                );
                 self.job(text(&job, "id"), text(&job, "crew"), &line);
             }
             Err(error) => self.line(&format!("{} {error}", self.colour("error:", 31))),
@@ -98,10 +143,19 @@ impl Show {
         let sums = Sums::of(jobs, steps, ledger);
         self.line("");
         for line in [
-            format!("  jobs      {} accepted, {} succeeded, {} failed, {} still open", sums.jobs, sums.succeeded, sums.failed, sums.open),
+            format!(
+                "  jobs      {} accepted, {} succeeded, {} failed, {} still open",
+                sums.jobs, sums.succeeded, sums.failed, sums.open
+            ),
             format!("  kills     {kills}"),
-            format!("  calls     {} made, {} finished and journaled; the provider failed {} of them", ledger.totals.started, sums.journaled, ledger.totals.faulted),
-            format!("  replayed  {} finished calls were kept over a kill: ${} not paid again", sums.replayed, sums.saved),
+            format!(
+                "  calls     {} made, {} finished and journaled; the provider failed {} of them",
+                ledger.totals.started, sums.journaled, ledger.totals.faulted
+            ),
+            format!(
+                "  replayed  {} finished calls were kept over a kill: ${} not paid again",
+                sums.replayed, sums.saved
+            ),
             format!("  in doubt  {} calls were in flight at a kill and made again", sums.doubtful),
             format!("  journaled calls made again: {}", sums.repeated),
         ] {
@@ -155,10 +209,16 @@ impl Sums {
         }
         let mut answers: HashMap<&str, u64> = HashMap::new();
         for (call, counts) in &ledger.calls {
-            *answers.entry(call.rsplit_once('/').map_or(call.as_str(), |(step, _)| step)).or_default() += counts.answered;
+            *answers.entry(call.rsplit_once('/').map_or(call.as_str(), |(step, _)| step)).or_default() +=
+                counts.answered;
         }
         for (id, steps) in steps {
-            for step in steps.as_array().into_iter().flatten().filter(|step| step["kind"] == "model" && step["status"] == "finished") {
+            for step in steps
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|step| step["kind"] == "model" && step["status"] == "finished")
+            {
                 sums.journaled += 1;
                 let doubt = step["possibly_billed"].as_u64().unwrap_or(0);
                 sums.doubtful += doubt;
