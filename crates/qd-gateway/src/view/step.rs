@@ -121,7 +121,7 @@ fn of_call<'a>(view: &mut StepView<'a>, logged: &Logged, call: &'a Call) {
     view.attempt = logged.attempt;
     view.number = call.number;
     view.duration_ms = call.duration_ms;
-    view.possibly_billed = view.possibly_billed.max(call.possibly_billed);
+    view.possibly_billed += call.possibly_billed;
     // Until an answer tells the model's own name, the crew's name for it is what is known.
     match view.kind {
         "model" if view.model.is_none() => view.model = Some(&call.target),
