@@ -61,8 +61,7 @@ impl Client {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let refused =
-            || ended(Exit::Unreachable, format!("the server at {} did not become ready", self.base));
+        let refused = || ended(Exit::TimedOut, format!("the server at {} did not become ready", self.base));
         tokio::time::timeout(patience, ask).await.map_err(|_| refused())
     }
 

@@ -8,6 +8,8 @@ use anyhow::Context as _;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use crate::exit::{Exit, ended};
+
 const CREWS: [(&str, &str); 5] = [
     ("crews/research.yaml", include_str!("../../../../../examples/crews/research.yaml")),
     ("crews/support.yaml", include_str!("../../../../../examples/crews/support.yaml")),
@@ -33,9 +35,10 @@ impl ServerProcess {
             std::fs::write(path, text)?;
         }
         std::fs::write(folder.path().join("quarterdeck.toml"), configuration(provider))?;
+        // The same address serves every life of the server, so that a free port is chosen once, here.
         let listen = match listen {
-            Some(address) => address.to_owned(),
-            None => free_address().await?,
+            Some(address) => free_address(&[address]).await?,
+            None => free_address(&["127.0.0.1:8000", "127.0.0.1:0"]).await?,
         };
         let child = spawn(folder.path(), &listen)?;
         Ok(Self { folder, url: format!("http://{listen}"), listen, child })
@@ -108,12 +111,15 @@ fn configuration(provider: &str) -> String {
     )
 }
 
-/// The usual port if it is free, for commands are easier to type then.
-async fn free_address() -> anyhow::Result<String> {
-    for address in ["127.0.0.1:8000", "127.0.0.1:0"] {
+/// The first of the addresses that is free.
+async fn free_address(wished: &[&str]) -> anyhow::Result<String> {
+    for address in wished {
         if let Ok(listener) = tokio::net::TcpListener::bind(address).await {
             return Ok(listener.local_addr()?.to_string());
         }
     }
-    anyhow::bail!("no port is free on 127.0.0.1")
+    Err(ended(
+        Exit::Conflict,
+        format!("cannot listen on {}; choose another address with --listen", wished.join(" or ")),
+    ))
 }
