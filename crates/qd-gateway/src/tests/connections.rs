@@ -163,7 +163,7 @@ async fn connections_beyond_the_bounds_are_refused_and_probes_still_answer() {
         let refused = until_cut(server.address, &[]).await.0;
         let refused = parse(&refused);
         assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
-        assert_eq!(refused.json()["code"], "queue_full");
+        assert_eq!(refused.json()["code"], "overloaded");
         assert_eq!(request(server.admin, "GET", "/readyz", &[], b"").await.status, 200);
         held.pop();
         served_again(server.address).await;
@@ -215,4 +215,33 @@ async fn http2_is_spoken_on_the_same_port() {
     })
     .await;
     assert_eq!(server.store.stats().await.unwrap().queued, 1);
+}
+
+#[tokio::test]
+async fn large_bodies_share_bounded_memory_and_small_ones_always_pass() {
+    let set = |options: &mut crate::Options| {
+        options.body_bytes_max = 64 * 1024;
+        options.body_bytes_in_flight_max = 64 * 1024;
+    };
+    let server = Server::with(set, |_| {}).await;
+    let mut slow = TcpStream::connect(server.address).await.unwrap();
+    let head =
+        b"POST /tasks HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\ncontent-length: 50000\r\n\
+        expect: 100-continue\r\n\r\n";
+    slow.write_all(head).await.unwrap();
+    let mut first = [0; 12];
+    soon("leave to go on", slow.read_exact(&mut first)).await.unwrap();
+
+    let large = json!({ "task": "x".repeat(40_000) });
+    let refused = server.post("/tasks", &large).await;
+    refused.problem(503, "overloaded");
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(server.post("/tasks", &json!({ "task": "small" })).await.status, 202);
+    drop(slow);
+    soon("room", async {
+        while server.post("/tasks", &large).await.status != 202 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }

@@ -297,3 +297,53 @@ async fn streams_end_with_a_hint_when_the_server_stops() {
     let (reply, ()) = soon("the stop", async { tokio::join!(listener.rest(), stopping) }).await;
     assert!(reply.text().ends_with("retry: 2000\n\n"), "{}", reply.text());
 }
+
+#[tokio::test]
+async fn a_reader_that_lags_loses_pieces_but_no_event_and_holds_no_memory() {
+    let server = Server::start().await;
+    let id = accepted(&server).await;
+    let listener = Listener::open(server.address, id, None).await;
+    soon("the listener", async {
+        while !server.store.is_watched(id) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let claimed = server.claim().await;
+    let kilobyte = "x".repeat(1024);
+    for n in 0..40_u32 {
+        server.record(&claimed, vec![failed(1, n + 1)]).await;
+        // Far more than sockets hold, and nobody reads.
+        for piece_of in 0..1_000_u64 {
+            server.store.emit(piece(id, 1, piece_of, &kilobyte));
+            tokio::task::yield_now().await;
+        }
+    }
+    server.finish(&claimed, Outcome::Succeeded(output())).await;
+    let heard = events(&listener.rest().await.text());
+    let pieces = heard.iter().filter(|event| event.name == "delta").count();
+    assert!(pieces < 39_000, "{pieces} pieces were kept for a reader that did not read");
+    let ids: Vec<u64> = heard.iter().filter_map(|event| event.id).collect();
+    assert_eq!(ids, (0..=42).collect::<Vec<u64>>());
+}
+
+#[tokio::test]
+async fn watchers_are_bounded_and_their_places_come_back() {
+    let server = Server::with(|options| options.watchers_max = 1, |_| {}).await;
+    let id = accepted(&server).await;
+    let mut first = Listener::open(server.address, id, None).await;
+    first.until("job.queued").await;
+    let refused = replay(&server, id, None).await;
+    refused.problem(503, "overloaded");
+    // Whoever prefers to wait is answered at once instead.
+    let made = server.post_with("/v1/jobs", &[("prefer", "wait=60")], &json!({ "crew": "fixed" })).await;
+    assert_eq!(made.status, 202);
+    drop(first);
+    server.succeed().await;
+    soon("a free place", async {
+        while replay(&server, id, None).await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}

@@ -56,7 +56,8 @@ async fn a_public_address_is_refused_unless_it_is_meant() {
 #[test]
 fn options_without_sense_are_refused_by_name() {
     assert_eq!(Options::default().validate(), Ok(()));
-    let cases: [(&str, fn(&mut Options)); 9] = [
+    type Spoil = fn(&mut Options);
+    let cases: [(&str, Spoil); 9] = [
         ("max_connections", |o| o.max_connections = 0),
         ("max_connections_per_address", |o| o.max_connections_per_address = 0),
         ("body_bytes_max", |o| o.body_bytes_max = 0),
