@@ -8,23 +8,31 @@ mod canonical;
 mod fields;
 mod json;
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use qd_types::Code;
 use serde_json::Value;
+use tokio::sync::SemaphorePermit;
 
 pub(crate) use canonical::hash as canonical_hash;
 pub(crate) use fields::{Fields, kind, pointer};
 
-use crate::options::Options;
+use crate::context::Context;
 use crate::problem::{Problem, shown};
 
+/// Bodies up to this size are read without asking for room: connections already have buffers of that order.
+const SMALL: usize = 16 * 1024;
+
 /// The JSON of a request.
-pub(crate) async fn json(request: Request<axum::body::Body>, options: &Options) -> Result<Value, Problem> {
+pub(crate) async fn json(request: Request<axum::body::Body>, context: &Context) -> Result<Value, Problem> {
+    let options = &context.options;
     check_content_type(request.headers())?;
-    check_length(request.headers(), options.body_bytes_max)?;
+    let length = check_length(request.headers(), options.body_bytes_max)?;
+    let _reserved = reserve(length, context)?;
     let collected = tokio::time::timeout(options.body_read, collect(request, options.body_bytes_max)).await;
     let bytes = collected.map_err(|_| {
         let detail = format!("the body did not arrive within {} s", options.body_read.as_secs_f32());
@@ -80,13 +88,27 @@ fn is_utf8_charset(parameter: &str) -> bool {
         && (value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8"))
 }
 
-fn check_length(headers: &HeaderMap, most: usize) -> Result<(), Problem> {
+/// How long the body will be at most.
+fn check_length(headers: &HeaderMap, most: usize) -> Result<usize, Problem> {
     let declared =
         headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     match declared {
-        Some(length) if length > most as u64 => Err(too_large(most)),
-        Some(_) | None => Ok(()),
+        Some(length) => usize::try_from(length).ok().filter(|n| *n <= most).ok_or_else(|| too_large(most)),
+        None => Ok(most),
     }
+}
+
+/// Room for a large body until it is read. Thousands of clients may each send one slowly: their number is bounded by
+/// the connections, which is too many for memory.
+fn reserve(length: usize, context: &Context) -> Result<Option<SemaphorePermit<'_>>, Problem> {
+    if length <= SMALL {
+        return Ok(None);
+    }
+    let permits = u32::try_from(length).unwrap_or(u32::MAX);
+    context.body_bytes.try_acquire_many(permits).map(Some).map_err(|_| {
+        let detail = "too many large bodies are being read at once; repeat the request in a moment";
+        Problem::new(Code::Overloaded, detail).retry_after(Duration::from_secs(1))
+    })
 }
 
 fn too_large(most: usize) -> Problem {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use qd_env::Env;
 use qd_store::Store;
 use qd_types::TenantId;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::crews::CrewBook;
@@ -27,6 +28,10 @@ pub(crate) struct Context {
     pub(crate) options: Options,
     /// The one tenant, until keys say whose a request is.
     pub(crate) tenant: TenantId,
+    /// Bytes that large bodies may take together.
+    pub(crate) body_bytes: Semaphore,
+    /// Places for those who watch a job.
+    pub(crate) watchers: Arc<Semaphore>,
     /// The server stops: long answers end soon.
     pub(crate) closing: CancellationToken,
 }

@@ -79,6 +79,12 @@ struct Entry {
     compiled: Compiled,
 }
 
+impl Entry {
+    fn is_fresh(&self, now: Duration) -> bool {
+        now.saturating_sub(self.checked_at) < FRESH
+    }
+}
+
 /// The newest version of each crew. Bounded by the crews that are published: names that are none are not remembered.
 pub struct CrewBook {
     store: Store,
@@ -128,9 +134,21 @@ impl CrewBook {
     }
 
     fn fresh(&self, tenant: &TenantId, name: &CrewName, now: Duration) -> Option<Compiled> {
-        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.get(tenant)?.get(name)?;
-        (now.saturating_sub(entry.checked_at) < FRESH).then(|| entry.compiled.clone())
+        {
+            let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+            let entry = entries.get(tenant)?.get(name)?;
+            if entry.is_fresh(now) {
+                return Some(entry.compiled.clone());
+            }
+        }
+        // One caller asks the store; those who come meanwhile still take what is known.
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        let entry = entries.get_mut(tenant)?.get_mut(name)?;
+        if entry.is_fresh(now) {
+            return Some(entry.compiled.clone());
+        }
+        entry.checked_at = now;
+        None
     }
 
     fn forget(&self, tenant: &TenantId, name: &CrewName) {
@@ -145,7 +163,8 @@ impl CrewBook {
         {
             let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
             if let Some(entry) = entries.get_mut(tenant).and_then(|crews| crews.get_mut(&stored.name))
-                && entry.version == stored.version
+                // Versions only grow: an answer that lost a race is not newer for coming later.
+                && entry.version >= stored.version
             {
                 entry.checked_at = now;
                 return entry.compiled.clone();
@@ -165,9 +184,8 @@ impl CrewBook {
         };
         let spec: CrewSpec = serde_json::from_str(&stored.spec)
             .map_err(|error| unusable(vec![format!("the stored crew cannot be read: {error}")]))?;
-        let plan = qd_crew::compile(&spec, &self.catalog).map_err(|Diagnostics(found)| {
-            unusable(found.iter().map(|diagnostic| reason(diagnostic)).collect())
-        })?;
+        let plan = qd_crew::compile(&spec, &self.catalog)
+            .map_err(|Diagnostics(found)| unusable(found.iter().map(reason).collect()))?;
         let text_variables = text_variables(&plan);
         Ok(Arc::new(Published { version: stored.version, plan, stored, text_variables }))
     }

@@ -8,6 +8,7 @@ use qd_env::Env;
 use qd_store::Store;
 use qd_types::TenantId;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::context::{Context, Health};
@@ -57,6 +58,8 @@ impl Gateway {
         let (handler, max_connections) = (options.handler, options.max_connections);
         let max_connections_per_address = options.max_connections_per_address;
         let context = Arc::new(Context {
+            body_bytes: Semaphore::new(options.body_bytes_in_flight_max.min(Semaphore::MAX_PERMITS)),
+            watchers: Arc::new(Semaphore::new(options.watchers_max.min(Semaphore::MAX_PERMITS))),
             store,
             crews,
             health,

@@ -21,7 +21,7 @@ mod tests;
 mod view;
 
 pub use context::Health;
-pub use crews::{CrewBook, CrewBookError, Published};
+pub use crews::{CrewBook, CrewBookError, Published, Unusable};
 pub use error::{Error, InvalidOptions};
 pub use gateway::{Gateway, Running};
 pub use options::Options;

@@ -27,6 +27,10 @@ pub struct Options {
     pub max_connections_per_address: usize,
     /// Largest body of a request.
     pub body_bytes_max: usize,
+    /// Memory for large bodies that are being read at the same time. Small ones are read in any case.
+    pub body_bytes_in_flight_max: usize,
+    /// Event streams and waiting requests at once.
+    pub watchers_max: usize,
     /// Deepest nesting of arrays and objects in a body.
     pub json_depth_max: usize,
     /// Largest head (request line and headers) of a request.
@@ -59,6 +63,8 @@ impl Default for Options {
             max_connections: 20_000,
             max_connections_per_address: 2_000,
             body_bytes_max: 1024 * 1024,
+            body_bytes_in_flight_max: 256 * 1024 * 1024,
+            watchers_max: 10_000,
             json_depth_max: 64,
             head_bytes_max: 16 * 1024,
             header_read: Duration::from_secs(10),
@@ -86,6 +92,9 @@ impl Options {
             ("max_connections", self.max_connections, 1),
             ("max_connections_per_address", self.max_connections_per_address, 1),
             ("body_bytes_max", self.body_bytes_max, 1),
+            // Else the largest body would never be read.
+            ("body_bytes_in_flight_max", self.body_bytes_in_flight_max, self.body_bytes_max),
+            ("watchers_max", self.watchers_max, 1),
             ("json_depth_max", self.json_depth_max, 1),
             // Below this hyper cannot work.
             ("head_bytes_max", self.head_bytes_max, 8 * 1024),

@@ -183,6 +183,7 @@ pub(crate) fn status_and_title(code: Code) -> (StatusCode, &'static str) {
         Code::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "Request arrived too slowly"),
         Code::EventsPruned => (StatusCode::GONE, "Events no longer kept"),
         Code::QueueFull => (StatusCode::SERVICE_UNAVAILABLE, "Queue full"),
+        Code::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "Server overloaded"),
         Code::JobOver => (StatusCode::CONFLICT, "Job is over"),
         Code::Draining => (StatusCode::SERVICE_UNAVAILABLE, "Server stopping"),
         Code::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "Store unavailable"),

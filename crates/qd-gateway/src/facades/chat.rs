@@ -43,7 +43,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     submit::refuse_while_draining(&context)?;
     let key = submit::header_key(request.headers())?.map(str::to_owned);
-    let body = body::json(request, &context.options).await?;
+    let body = body::json(request, &context).await?;
     let idempotency = key
         .map(|key| submit::idempotency("POST /chat", &key, body::canonical_hash(&body), OtherBody::Refuse));
 

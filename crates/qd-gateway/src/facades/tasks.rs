@@ -41,7 +41,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     submit::refuse_while_draining(&context)?;
     let header_key = submit::header_key(request.headers())?.map(str::to_owned);
-    let body = body::json(request, &context.options).await?;
+    let body = body::json(request, &context).await?;
     let keyed = header_key.is_some() || body.get("idempotency_key").is_some_and(Value::is_string);
     let hash = keyed.then(|| body::canonical_hash(&body));
 

@@ -6,6 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use qd_store::{LiveEvent, Watch};
 use qd_types::{Code, Entry, JobId, LogItem, Logged, Seq, StepId};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::PathJob;
 use crate::context::{Context, Shared};
@@ -37,6 +39,7 @@ pub(crate) async fn events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let last_seen = last_event_id(&headers)?;
+    let place = Arc::clone(&context.watchers).try_acquire_owned().map_err(|_| too_many())?;
     // Watch first, then read: what is committed in between is heard.
     let watch = context.store.watch(id);
     let job = context.job(id).await?;
@@ -44,7 +47,7 @@ pub(crate) async fn events(
         Some(seq) => still_there(&context, id, seq).await?,
         None => 0,
     };
-    let mut stream = Stream::new(context, watch, id, after);
+    let mut stream = Stream::new(context, watch, place, id, after);
     if last_seen.is_none() {
         stream.ready.push_back(event::accepted(&job));
     }
@@ -56,6 +59,12 @@ pub(crate) async fn events(
     // A job without a terminal event in its log cannot be over, unless the reader has seen that event.
     stream.over |= stream.drained && job.status.is_terminal();
     Ok(answer(stream))
+}
+
+fn too_many() -> Problem {
+    let detail =
+        "as many event streams are open as the server keeps; read the job instead, or come back later";
+    Problem::new(Code::Overloaded, detail).retry_after(Duration::from_secs(5))
 }
 
 fn no_content() -> Response {
@@ -116,6 +125,7 @@ async fn still_there(context: &Context, id: JobId, seq: Seq) -> Result<Seq, Prob
 struct Stream {
     context: Shared,
     watch: Watch,
+    _place: OwnedSemaphorePermit,
     id: JobId,
     after: Seq,
     ready: VecDeque<Bytes>,
@@ -128,10 +138,11 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(context: Shared, watch: Watch, id: JobId, after: Seq) -> Self {
+    fn new(context: Shared, watch: Watch, place: OwnedSemaphorePermit, id: JobId, after: Seq) -> Self {
         Self {
             context,
             watch,
+            _place: place,
             id,
             after,
             ready: VecDeque::new(),

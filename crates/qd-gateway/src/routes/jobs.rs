@@ -23,7 +23,7 @@ pub(crate) async fn create(
     submit::refuse_while_draining(&context)?;
     let key = submit::header_key(request.headers())?.map(str::to_owned);
     let wait = prefer::wait(request.headers());
-    let body = body::json(request, &context.options).await?;
+    let body = body::json(request, &context).await?;
     let body_hash = key.is_some().then(|| body::canonical_hash(&body));
     let mut submission = new_job::read(body, &context).await?;
     submission.idempotency = key

@@ -19,9 +19,9 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 
 /// Sent to connections beyond the bound, as far as it fits into the socket's buffer.
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
-    content-type: application/problem+json\r\ncontent-length: 162\r\n\r\n\
-    {\"type\":\"urn:quarterdeck:error:queue_full\",\"title\":\"Too many connections\",\"status\":503,\"detail\":\
-    \"too many connections; try again in a moment\",\"code\":\"queue_full\"}";
+    content-type: application/problem+json\r\ncontent-length: 159\r\n\r\n\
+    {\"type\":\"urn:quarterdeck:error:overloaded\",\"title\":\"Server overloaded\",\"status\":503,\"detail\":\
+    \"too many connections; try again in a moment\",\"code\":\"overloaded\"}";
 
 /// How a port is told to stop.
 #[derive(Clone, Default)]
