@@ -28,7 +28,7 @@ async fn job_is_accepted_done_and_explained() {
         .iter()
         .map(|step| step["kind"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(kinds.iter().filter(|kind| *kind == "tool").count(), 4, "{kinds:?}");
+    assert_eq!(kinds.iter().filter(|kind| *kind == "tool").count(), 3, "{kinds:?}");
     let crews = get(&server.url("/v1/crews")).await;
     assert!(crews.to_string().contains("\"assistant\"") && crews.to_string().contains("\"sums\""), "{crews}");
     assert_eq!(get(&server.url("/health")).await["status"], "ok");
