@@ -78,8 +78,9 @@ async fn tokens_reach_whoever_listens_while_they_come() {
     while let Some(Ok(piece)) = events.next().await {
         text.push_str(&String::from_utf8_lossy(&piece));
     }
+    // The last of each: an agent with tools finishes other steps before it speaks.
     let place =
-        |word: &str| text.find(&format!("event: {word}\n")).unwrap_or_else(|| panic!("no {word} in {text}"));
+        |word: &str| text.rfind(&format!("event: {word}\n")).unwrap_or_else(|| panic!("no {word} in {text}"));
     let order = [
         "job.queued",
         "job.started",
