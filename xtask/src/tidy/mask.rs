@@ -128,7 +128,7 @@ mod tests {
             ("a /* b /* c */ d */ e", "a                   e"),
             (r#"f("todo!() \" x") g"#, "f(              ) g"),
             (r###"f(r#"a " b"#) g"###, "f(          ) g"),
-            (r#"b"x" + br"y\" + c"z""#, "b    +       + c   "),
+            (r#"b"x" + br"y\" + c"z""#, "b    +        + c   "),
             (r"'x' + '\'' + '\u{1F}' + 'ü'", "    +      +          +     "),
             ("fn f<'a>(x: &'a str)", "fn f<'a>(x: &'a str)"),
             ("r#type = 1; bar\"x\"", "r#type = 1; bar   "),
