@@ -3,9 +3,11 @@
 pub(super) mod adr;
 pub(super) mod codes;
 pub(super) mod imports;
+pub(super) mod links;
 pub(super) mod lock;
 pub(super) mod names;
 pub(super) mod paths;
+pub(super) mod proofs;
 pub(super) mod shape;
 pub(super) mod sleeps;
 pub(super) mod words;
