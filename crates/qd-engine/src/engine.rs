@@ -29,6 +29,20 @@ pub(crate) struct Shared {
     pub(crate) cut: CancellationToken,
 }
 
+/// Counts the jobs under way in an engine.
+#[derive(Clone)]
+pub struct InFlight {
+    shared: Arc<Shared>,
+}
+
+impl InFlight {
+    /// How many.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.shared.held.count()
+    }
+}
+
 /// A running engine.
 pub struct Engine {
     shared: Arc<Shared>,
@@ -58,10 +72,10 @@ impl Engine {
         Self { shared, worker, services }
     }
 
-    /// Attempts under way.
+    /// Counts the jobs under way, also for those who outlive this handle.
     #[must_use]
-    pub fn jobs_in_flight(&self) -> usize {
-        self.shared.held.count()
+    pub fn in_flight(&self) -> InFlight {
+        InFlight { shared: Arc::clone(&self.shared) }
     }
 
     /// Stops: no new claims, effects in flight are finished and journaled or dropped at the drain timeout, and every

@@ -20,7 +20,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use engine::Engine;
+pub use engine::{Engine, InFlight};
 pub use options::{Limits, Options, RetryPolicy};
 pub use plans::Plans;
 pub use tools::tool_specs;

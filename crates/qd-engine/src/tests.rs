@@ -15,7 +15,7 @@ use qd_types::{Catalog, CrewName, Input, Job, JobId, LogItem, Priority, TenantId
 
 use crate::{Engine, Options, Plans, RetryPolicy, tool_specs};
 
-/// Two tasks; in each, two tools at once and then an answer.
+/// Two tasks: in the first, two tools at once and then an answer.
 const CREW: &str = r#"
 name: sums
 agents:

@@ -1,1 +1,27 @@
-//! Placeholder.
+//! HTTP in: the native API, the facades, health, and the accept loop that serves them.
+//!
+//! Everything that happens here ends in the store: a request becomes a job, an answer renders one. What a job does is
+//! the engine's business, which this crate never calls. Start at [`Gateway`] (ports and life), then `router.rs` (which
+//! route is where), `submit.rs` (how a request becomes a job) and `problem.rs` (how errors are told).
+
+mod body;
+mod context;
+mod crews;
+mod error;
+mod facades;
+mod gateway;
+mod options;
+mod problem;
+mod router;
+mod routes;
+mod serve;
+mod submit;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use context::Health;
+pub use crews::{CrewBook, CrewBookError, Published, Unusable};
+pub use error::{Error, InvalidOptions};
+pub use gateway::{Gateway, Running};
+pub use options::Options;

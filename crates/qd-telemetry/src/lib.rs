@@ -23,7 +23,9 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The level is no filter.
-    #[error("log level `{level}` is not understood; use error, warn, info, debug, trace or a filter such as info,qd_store=debug")]
+    #[error(
+        "log level `{level}` is not understood; use error, warn, info, debug, trace or a filter such as info,qd_store=debug"
+    )]
     Level {
         /// As given.
         level: String,
@@ -37,7 +39,8 @@ pub enum Error {
 /// # Errors
 /// If the level is not understood.
 pub fn start_logs(level: &str, format: LogFormat) -> Result<(), Error> {
-    let filter = EnvFilter::try_new(quieted(level)).map_err(|source| Error::Level { level: level.to_owned(), source })?;
+    let filter = EnvFilter::try_new(quieted(level))
+        .map_err(|source| Error::Level { level: level.to_owned(), source })?;
     let terminal = std::io::stderr().is_terminal();
     let json = match format {
         LogFormat::Auto => !terminal,
@@ -71,7 +74,9 @@ mod tests {
 
     #[test]
     fn libraries_are_quieter_than_the_product() {
-        for (level, part) in [("debug", "hyper=warn"), ("error", "hyper=error"), ("info,hyper=debug", "info,hyper=debug")] {
+        for (level, part) in
+            [("debug", "hyper=warn"), ("error", "hyper=error"), ("info,hyper=debug", "info,hyper=debug")]
+        {
             let filter = quieted(level);
             assert!(filter.contains(part), "{filter}");
             assert!(EnvFilter::try_new(filter).is_ok());

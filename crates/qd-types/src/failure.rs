@@ -206,6 +206,10 @@ codes! {
     EventsPruned = "events_pruned",
     /// The queue is full.
     QueueFull = "queue_full",
+    /// The server has too much to do at once.
+    Overloaded = "overloaded",
+    /// The job is over, so that it cannot be changed any more.
+    JobOver = "job_over",
     /// The server is stopping.
     Draining = "draining",
     /// The store cannot answer.

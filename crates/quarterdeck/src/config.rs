@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub(crate) use decode::{Problem, Problems};
+pub(crate) use decode::Problems;
 pub(crate) use layers::{Flag, Origin, Sources, Tree};
 pub(crate) use read::{read, variable};
 

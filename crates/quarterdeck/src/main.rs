@@ -1,6 +1,46 @@
-//! Placeholder.
+//! Quarterdeck: runs LLM agent crews in production.
+//!
+//! `main` parses, starts a runtime, runs one command and turns its outcome into the exit code. Commands are one file
+//! each in `commands/`; `wire.rs` builds the server, once; `config.rs` is the one configuration.
+
+mod cli;
+mod client;
+mod commands;
 mod config;
-fn main() {
-    let _ = config::read(None, None, Vec::new());
-    let _ = config::variable("X");
+mod crew_files;
+mod exit;
+mod follow;
+mod input;
+mod output;
+mod sse;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // clap prints help and usage errors itself; its exit code for the latter is ours, too (2).
+    let cli = cli::Cli::parse();
+    qd_llm::install_crypto_provider();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::complain(&anyhow::anyhow!("cannot start: {error}"));
+            return exit::Exit::Failed.into();
+        }
+    };
+    let outcome = runtime.block_on(commands::run(cli));
+    // What still runs is a blocking read of the terminal at most.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output::complain(&error);
+            exit::of(&error).into()
+        }
+    }
 }

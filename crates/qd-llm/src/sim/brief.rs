@@ -19,8 +19,11 @@ pub(crate) struct Brief {
     pub(crate) expression: String,
 }
 
-const TASK: &str = "Current Task:";
-const EXPECTED: &str = "This is the expected criteria for your final answer:";
+/// How a crew's prompt begins its task and what it expects: ours, then the original framework's.
+const LAYOUTS: [(&str, &str); 2] = [
+    ("Your task:", "The answer has to be:"),
+    ("Current Task:", "This is the expected criteria for your final answer:"),
+];
 /// Words looked at; a prompt may be megabytes of context.
 const MAX_TASK_CHARS: usize = 2000;
 const MAX_SUBJECT_WORDS: usize = 7;
@@ -28,10 +31,12 @@ const MAX_SUBJECT_WORDS: usize = 7;
 impl Brief {
     pub(crate) fn of(request: &ChatRequest) -> Self {
         let prompt = task_message(request);
-        let task = between(prompt, TASK, "\n\n").unwrap_or(prompt);
-        let task = task.split(EXPECTED).next().unwrap_or(task);
+        let layout = LAYOUTS.iter().find(|(task, _)| prompt.contains(task));
+        let (task, expected) = layout.map_or((prompt, ""), |(start, expected)| {
+            let task = between(prompt, start, expected).unwrap_or(prompt);
+            (task, between(prompt, expected, "\n").unwrap_or_default())
+        });
         let task: String = without_markers(task).chars().take(MAX_TASK_CHARS).collect();
-        let expected = between(prompt, EXPECTED, "\n").unwrap_or_default();
         Self {
             role: role(request.system.as_deref().unwrap_or_default()),
             subject: subject(&task),
@@ -46,7 +51,7 @@ fn task_message(request: &ChatRequest) -> &str {
     let mut last = None;
     for message in request.messages.iter().rev() {
         let Message::User { text } = message else { continue };
-        if text.contains(TASK) {
+        if LAYOUTS.iter().any(|(task, _)| text.contains(task)) {
             return text;
         }
         last = last.or(Some(text.as_str()));

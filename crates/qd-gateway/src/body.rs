@@ -1,0 +1,173 @@
+//! Reading a request's body: is it JSON by its own word, does it fit, is it well-formed. What its fields mean is
+//! `fields.rs` and the routes.
+//!
+//! The checks come in one fixed order, so that the first answer names the outermost mistake: content type, size, UTF-8,
+//! syntax, depth, duplicate keys.
+
+mod canonical;
+mod fields;
+mod json;
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, Request};
+use http_body_util::BodyExt;
+use qd_types::Code;
+use serde_json::Value;
+use tokio::sync::SemaphorePermit;
+
+pub(crate) use canonical::hash as canonical_hash;
+pub(crate) use fields::{Fields, kind, pointer};
+
+use crate::context::Context;
+use crate::problem::{Problem, shown};
+
+/// Bodies up to this size are read without asking for room: connections already have buffers of that order.
+const SMALL: usize = 16 * 1024;
+
+/// The JSON of a request.
+pub(crate) async fn json(request: Request<axum::body::Body>, context: &Context) -> Result<Value, Problem> {
+    let options = &context.options;
+    check_content_type(request.headers())?;
+    let length = check_length(request.headers(), options.body_bytes_max)?;
+    let _reserved = reserve(length, context)?;
+    let collected = tokio::time::timeout(options.body_read, collect(request, options.body_bytes_max)).await;
+    let bytes = collected.map_err(|_| {
+        let detail = format!("the body did not arrive within {} s", options.body_read.as_secs_f32());
+        Problem::new(Code::RequestTimeout, detail)
+    })??;
+    json::parse(&bytes, options.json_depth_max)
+}
+
+fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let refuse = |why: String| {
+        let detail = format!("{why}; send the body as JSON with `Content-Type: application/json`");
+        Err(Problem::new(Code::UnsupportedMediaType, detail))
+    };
+    if let Some(encoding) = headers.get(CONTENT_ENCODING)
+        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        return refuse(format!("bodies in `Content-Encoding: {}` are not read", shown_header(encoding)));
+    }
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let Some(first) = types.next() else { return refuse("the request has no `Content-Type`".to_owned()) };
+    if types.next().is_some() {
+        return refuse("the request has more than one `Content-Type`".to_owned());
+    }
+    if is_json(first.as_bytes()) {
+        Ok(())
+    } else {
+        refuse(format!("the `Content-Type` `{}` is not JSON in UTF-8", shown_header(first)))
+    }
+}
+
+fn shown_header(value: &http::HeaderValue) -> String {
+    shown(&String::from_utf8_lossy(value.as_bytes()))
+}
+
+/// `application/json` or `application/…+json`, with no parameter but `charset=utf-8`.
+fn is_json(value: &[u8]) -> bool {
+    // What nearly everybody sends.
+    if value == b"application/json" {
+        return true;
+    }
+    let Ok(text) = std::str::from_utf8(value) else { return false };
+    let mut parts = text.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let subtype = essence.strip_prefix("application/").unwrap_or_default();
+    let is_json = subtype == "json" || subtype.strip_suffix("+json").is_some_and(|s| !s.is_empty());
+    is_json && parts.all(|parameter| is_utf8_charset(parameter) || parameter.is_empty())
+}
+
+fn is_utf8_charset(parameter: &str) -> bool {
+    let Some((name, value)) = parameter.split_once('=') else { return false };
+    let value = value.trim().trim_matches('"');
+    name.trim().eq_ignore_ascii_case("charset")
+        && (value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8"))
+}
+
+/// How long the body will be at most.
+fn check_length(headers: &HeaderMap, most: usize) -> Result<usize, Problem> {
+    let declared =
+        headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    match declared {
+        Some(length) => usize::try_from(length).ok().filter(|n| *n <= most).ok_or_else(|| too_large(most)),
+        None => Ok(most),
+    }
+}
+
+/// Room for a large body until it is read. Thousands of clients may each send one slowly: their number is bounded by
+/// the connections, which is too many for memory.
+fn reserve(length: usize, context: &Context) -> Result<Option<SemaphorePermit<'_>>, Problem> {
+    if length <= SMALL {
+        return Ok(None);
+    }
+    let permits = u32::try_from(length).unwrap_or(u32::MAX);
+    context.body_bytes.try_acquire_many(permits).map(Some).map_err(|_| {
+        let detail = "too many large bodies are being read at once; repeat the request in a moment";
+        Problem::new(Code::Overloaded, detail).retry_after(Duration::from_secs(1))
+    })
+}
+
+fn too_large(most: usize) -> Problem {
+    let detail = format!("the body is larger than {most} bytes; send less, or have the limit raised");
+    Problem::new(Code::PayloadTooLarge, detail)
+}
+
+/// The whole body; the usual body of one frame is not copied.
+async fn collect(request: Request<axum::body::Body>, most: usize) -> Result<Bytes, Problem> {
+    let mut body = request.into_body();
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            tracing::debug!(%error, "a request's body broke off");
+            Problem::new(Code::InvalidRequest, "the body broke off or its framing is broken")
+        })?;
+        let Ok(piece) = frame.into_data() else { continue };
+        if first.len().max(rest.len()) + piece.len() > most {
+            return Err(too_large(most));
+        }
+        if first.is_empty() && rest.is_empty() {
+            first = piece;
+        } else {
+            if rest.is_empty() {
+                rest.extend_from_slice(&first);
+            }
+            rest.extend_from_slice(&piece);
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_json;
+
+    #[test]
+    fn json_is_told_by_its_content_type() {
+        for good in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"",
+            "application/json;",
+            "application/vnd.api+json",
+        ] {
+            assert!(is_json(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "text/json",
+            "application/jsonx",
+            "application/+json",
+            "application/json; charset=latin1",
+            "application/json; profile=x",
+            "json",
+            "",
+            "application/x-www-form-urlencoded",
+        ] {
+            assert!(!is_json(bad.as_bytes()), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Other APIs' shapes over the same job. A facade never invents state: it renders the job.
+
+pub(crate) mod chat;
+pub(crate) mod tasks;
+
+use std::sync::Arc;
+
+use qd_types::{Code, Input, Job, JobStatus};
+
+use crate::context::Context;
+use crate::crews::{CrewBookError, Published};
+use crate::problem::Problem;
+
+/// The crew that facades without a crew's name execute.
+async fn default_crew(context: &Context) -> Result<Arc<Published>, Problem> {
+    let name = &context.options.default_crew;
+    let unavailable = |detail: String| Problem::new(Code::CrewUnavailable, detail);
+    match context.crews.newest(&context.tenant, name).await {
+        Ok(Some(crew)) => Ok(crew),
+        Ok(None) => Err(unavailable(format!(
+            "the default crew `{name}` is not published; publish it, or set `default_crew` to one that is"
+        ))),
+        Err(CrewBookError::Unusable(why)) => Err(unavailable(why.to_string())),
+        Err(CrewBookError::Store(error)) => Err(CrewBookError::Store(error).into()),
+    }
+}
+
+/// An input that carries a text, checked.
+fn text_input(crew: &Published, field: &'static str, text: String) -> Result<Input, Problem> {
+    let name = crew.plan.name();
+    let Some((last, others)) = crew.text_variables.split_last() else {
+        let detail = format!(
+            "the default crew `{name}` has no place for a text: give it the variable `message`, or exactly one \
+             variable that needs a value"
+        );
+        return Err(Problem::new(Code::CrewUnavailable, detail));
+    };
+    let mut input = Input::new();
+    for other in others {
+        input.insert(other.clone(), text.clone().into());
+    }
+    input.insert(last.clone(), text.into());
+    let Err(problems) = crew.plan.check_input(&input) else { return Ok(input) };
+    let (of_text, of_crew): (Vec<_>, Vec<_>) =
+        problems.into_iter().partition(|problem| crew.text_variables.contains(&problem.variable));
+    if let Some(problem) = of_crew.first() {
+        let detail = format!(
+            "the default crew `{name}` needs more than a text: variable `{}`: {}; give it a default in the crew",
+            problem.variable, problem.message
+        );
+        return Err(Problem::new(Code::CrewUnavailable, detail));
+    }
+    let of_field = |problem: qd_crew::InputProblem| crate::problem::FieldError {
+        path: format!("/{field}"),
+        code: Code::ValidationFailed,
+        message: problem.message,
+    };
+    Err(Problem::of_fields(of_text.into_iter().map(of_field).collect()))
+}
+
+/// Why a job did not succeed; nothing while it may still.
+fn error_text(job: &Job) -> Option<&str> {
+    match job.status {
+        JobStatus::Failed => {
+            Some(job.error.as_ref().map_or("the job failed", |failure| failure.message.as_str()))
+        }
+        JobStatus::Cancelled => Some("the job was cancelled"),
+        JobStatus::Scheduled
+        | JobStatus::Queued
+        | JobStatus::Running
+        | JobStatus::Retrying
+        | JobStatus::Waiting
+        | JobStatus::Succeeded => None,
+    }
+}

@@ -1,0 +1,103 @@
+//! The chat facade: `POST /chat` says something, `GET /chat/{id}` asks for the answer. The conversation is the user's.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::{Request, StatusCode};
+use qd_store::OtherBody;
+use qd_types::{Job, JobStatus, Priority};
+use serde::Serialize;
+
+use super::{default_crew, text_input};
+use crate::body::{self, Fields};
+use crate::context::Shared;
+use crate::problem::Problem;
+use crate::routes::{PathJob, conversation_field, jobs::mark_replayed, json};
+use crate::submit::{self, Submission};
+use crate::view::time::Rfc3339;
+
+#[derive(Serialize)]
+struct SubmittedView {
+    job_id: String,
+    status: &'static str,
+    submitted_at: Rfc3339,
+}
+
+#[derive(Serialize)]
+struct ChatView<'a> {
+    job_id: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    submitted_at: Rfc3339,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<Rfc3339>,
+}
+
+/// `POST /chat`. The route that load is measured on: one call of the store, nothing hashed without a key.
+pub(crate) async fn create(
+    State(context): State<Shared>,
+    request: Request<Body>,
+) -> Result<Response, Problem> {
+    submit::refuse_while_draining(&context)?;
+    let key = submit::header_key(request.headers())?.map(str::to_owned);
+    let body = body::json(request, &context).await?;
+    let idempotency = key
+        .map(|key| submit::idempotency("POST /chat", &key, body::canonical_hash(&body), OtherBody::Refuse));
+
+    let mut fields = Fields::of(body)?;
+    let user = conversation_field(&mut fields, "user_id", true);
+    let message = fields.required_text("message");
+    let priority = fields.integer("priority", 1, 5).and_then(|level| Priority::new(level).ok());
+    fields.finish()?;
+
+    let crew = default_crew(&context).await?;
+    let input = text_input(&crew, "message", message.unwrap_or_default())?;
+    let submission = Submission {
+        priority: priority.unwrap_or_default(),
+        conversation: user,
+        idempotency,
+        ..Submission::of(crew, input)
+    };
+    let made = submit::enqueue(&context, submission.into_job(context.env.job_id(), &context)).await?;
+    let view = SubmittedView {
+        job_id: made.job.id.to_string(),
+        status: status(made.job.status),
+        submitted_at: Rfc3339(made.job.created_at),
+    };
+    let mut response = json(StatusCode::ACCEPTED, &view);
+    if made.replayed {
+        mark_replayed(&mut response);
+    }
+    Ok(response)
+}
+
+/// `GET /chat/{id}`.
+pub(crate) async fn read(State(context): State<Shared>, PathJob(id): PathJob) -> Result<Response, Problem> {
+    let job = context.job(id).await?;
+    Ok(json(StatusCode::OK, &ChatView::from(&job)))
+}
+
+impl<'a> From<&'a Job> for ChatView<'a> {
+    fn from(job: &'a Job) -> Self {
+        Self {
+            job_id: job.id.to_string(),
+            status: status(job.status),
+            response: job.output.as_ref().map(|output| output.raw.as_str()),
+            error: super::error_text(job),
+            submitted_at: Rfc3339(job.created_at),
+            completed_at: job.finished_at.map(Rfc3339),
+        }
+    }
+}
+
+fn status(status: JobStatus) -> &'static str {
+    match status {
+        JobStatus::Scheduled | JobStatus::Queued => "queued",
+        JobStatus::Running | JobStatus::Retrying | JobStatus::Waiting => "processing",
+        JobStatus::Succeeded => "completed",
+        JobStatus::Failed | JobStatus::Cancelled => "failed",
+    }
+}

@@ -1,0 +1,101 @@
+//! The tasks facade: `POST /tasks` gives the default crew a task, `GET /tasks/{id}` asks for the result.
+//!
+//! A repeated `idempotency_key` in the body gives the existing job whatever else the body says, as the contract of
+//! this API has it; the `Idempotency-Key` header is strict as everywhere, and wins.
+
+use std::collections::BTreeMap;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::{Request, StatusCode};
+use qd_store::OtherBody;
+use qd_types::{Job, JobStatus};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{default_crew, text_input};
+use crate::body::{self, Fields};
+use crate::context::Shared;
+use crate::problem::Problem;
+use crate::routes::{PathJob, conversation_field, jobs::mark_replayed, json};
+use crate::submit::{self, KEY_RULE, Submission};
+use crate::view::job::duration_ms;
+
+const ANONYMOUS: &str = "anonymous";
+
+#[derive(Serialize)]
+struct TaskView<'a> {
+    task_id: String,
+    status: &'static str,
+    result: Option<&'a str>,
+    error: Option<&'a str>,
+    cost_usd: f64,
+    duration_ms: Option<u64>,
+}
+
+/// `POST /tasks`.
+pub(crate) async fn create(
+    State(context): State<Shared>,
+    request: Request<Body>,
+) -> Result<Response, Problem> {
+    submit::refuse_while_draining(&context)?;
+    let header_key = submit::header_key(request.headers())?.map(str::to_owned);
+    let body = body::json(request, &context).await?;
+    let keyed = header_key.is_some() || body.get("idempotency_key").is_some_and(Value::is_string);
+    let hash = keyed.then(|| body::canonical_hash(&body));
+
+    let mut fields = Fields::of(body)?;
+    let task = fields.required_text("task");
+    let user = conversation_field(&mut fields, "user_id", false);
+    let body_key = fields.text("idempotency_key");
+    if body_key.as_ref().is_some_and(|key| !submit::is_key(key)) {
+        fields.error("/idempotency_key".to_owned(), KEY_RULE);
+    }
+    fields.finish()?;
+
+    let crew = default_crew(&context).await?;
+    let input = text_input(&crew, "task", task.unwrap_or_default())?;
+    let on_other_body = if header_key.is_some() { OtherBody::Refuse } else { OtherBody::Replay };
+    let idempotency = header_key
+        .or(body_key)
+        .zip(hash)
+        .map(|(key, hash)| submit::idempotency("POST /tasks", &key, hash, on_other_body));
+    let user = user.map_or_else(|| ANONYMOUS.to_owned(), |user| user.to_string());
+    let metadata = BTreeMap::from([("user_id".to_owned(), user)]);
+    let submission = Submission { metadata, idempotency, ..Submission::of(crew, input) };
+    let made = submit::enqueue(&context, submission.into_job(context.env.job_id(), &context)).await?;
+    let mut response = json(StatusCode::ACCEPTED, &TaskView::from(&*made.job));
+    if made.replayed {
+        mark_replayed(&mut response);
+    }
+    Ok(response)
+}
+
+/// `GET /tasks/{id}`.
+pub(crate) async fn read(State(context): State<Shared>, PathJob(id): PathJob) -> Result<Response, Problem> {
+    let job = context.job(id).await?;
+    Ok(json(StatusCode::OK, &TaskView::from(&job)))
+}
+
+impl<'a> From<&'a Job> for TaskView<'a> {
+    fn from(job: &'a Job) -> Self {
+        Self {
+            task_id: job.id.to_string(),
+            status: status(job.status),
+            result: job.output.as_ref().map(|output| output.raw.as_str()),
+            error: super::error_text(job),
+            cost_usd: job.cost.to_dollars(),
+            duration_ms: duration_ms(job),
+        }
+    }
+}
+
+fn status(status: JobStatus) -> &'static str {
+    match status {
+        JobStatus::Scheduled | JobStatus::Queued => "pending",
+        JobStatus::Running | JobStatus::Retrying | JobStatus::Waiting => "running",
+        JobStatus::Succeeded => "complete",
+        JobStatus::Failed | JobStatus::Cancelled => "failed",
+    }
+}

@@ -1,0 +1,148 @@
+//! The ports of the gateway and their life: bind, start, stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use qd_env::Env;
+use qd_store::Store;
+use qd_types::TenantId;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use crate::context::{Context, Health};
+use crate::crews::CrewBook;
+use crate::error::Error;
+use crate::options::Options;
+use crate::router;
+use crate::serve::answer::Answer;
+use crate::serve::{Limits, Port, Shutdown};
+
+/// Connections at once on the admin port: probes come from few places, and must get through when the API is full.
+const ADMIN_CONNECTIONS_MAX: usize = 256;
+
+/// What connections get to finish when they are cut.
+const CUT: Duration = Duration::from_secs(1);
+
+/// The gateway with its ports open; connections wait until it is started.
+pub struct Gateway {
+    api: Port,
+    admin: Option<Port>,
+    local_addr: SocketAddr,
+    admin_addr: Option<SocketAddr>,
+    shutdown: Shutdown,
+    env: Env,
+}
+
+impl Gateway {
+    /// Opens the ports.
+    ///
+    /// # Errors
+    /// If the options cannot be served with or an address cannot be listened on.
+    pub async fn bind(
+        options: Options,
+        store: Store,
+        crews: Arc<CrewBook>,
+        health: Arc<dyn Health>,
+        env: Env,
+    ) -> Result<Self, Error> {
+        options.validate()?;
+        let (listener, local_addr) = listen(options.listen, "API").await?;
+        let admin = match options.admin_listen {
+            Some(address) => Some(listen(address, "admin").await?),
+            None => None,
+        };
+        let shutdown = Shutdown::default();
+        let limits = Arc::new(Limits::of(&options));
+        let (handler, max_connections) = (options.handler, options.max_connections);
+        let max_connections_per_address = options.max_connections_per_address;
+        let context = Arc::new(Context {
+            body_bytes: Semaphore::new(options.body_bytes_in_flight_max.min(Semaphore::MAX_PERMITS)),
+            watchers: Arc::new(Semaphore::new(options.watchers_max.min(Semaphore::MAX_PERMITS))),
+            store,
+            crews,
+            health,
+            env: env.clone(),
+            options,
+            tenant: TenantId::default(),
+            closing: shutdown.closing.clone(),
+        });
+        let port = |listener, router, max_connections, max_connections_per_address| Port {
+            listener,
+            answer: Answer::new(router, env.clone(), handler),
+            limits: Arc::clone(&limits),
+            max_connections,
+            max_connections_per_address,
+            shutdown: shutdown.clone(),
+            env: env.clone(),
+        };
+        let admin_addr = admin.as_ref().map(|(_, address)| *address);
+        Ok(Self {
+            api: port(
+                listener,
+                router::api(Arc::clone(&context)),
+                max_connections,
+                max_connections_per_address,
+            ),
+            admin: admin.map(|(listener, _)| {
+                port(listener, router::admin(context), ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MAX)
+            }),
+            local_addr,
+            admin_addr,
+            shutdown,
+            env,
+        })
+    }
+
+    /// Where the API listens: the real port, if port 0 was asked for.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Where the admin port listens, if there is one.
+    #[must_use]
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
+    }
+
+    /// Begins to answer.
+    #[must_use]
+    pub fn start(self) -> Running {
+        let env = self.env;
+        let ports = [Some(self.api), self.admin].into_iter().flatten();
+        let ports = ports.map(|port| env.spawn(port.serve())).collect();
+        Running { ports, shutdown: self.shutdown }
+    }
+}
+
+async fn listen(address: SocketAddr, port: &'static str) -> Result<(TcpListener, SocketAddr), Error> {
+    let fail = |source| Error::Bind { address, port, source };
+    let listener = TcpListener::bind(address).await.map_err(fail)?;
+    let local = listener.local_addr().map_err(fail)?;
+    Ok((listener, local))
+}
+
+/// A gateway that answers. Dropping it stops nothing: call [`Running::stop`].
+pub struct Running {
+    ports: Vec<JoinHandle<()>>,
+    shutdown: Shutdown,
+}
+
+impl Running {
+    /// Stops: no new connections, no new jobs, event streams end with a hint to come back, requests under way are
+    /// finished. What is not finished in time is cut.
+    pub async fn stop(self, timeout: Duration) {
+        self.shutdown.closing.cancel();
+        let mut ports = futures::future::join_all(self.ports);
+        if tokio::time::timeout(timeout, &mut ports).await.is_ok() {
+            return;
+        }
+        tracing::warn!(seconds = timeout.as_secs_f32(), "requests were not finished in time and are cut");
+        self.shutdown.abort.cancel();
+        if tokio::time::timeout(CUT, &mut ports).await.is_err() {
+            tracing::error!("connections do not end though they were cut");
+        }
+    }
+}

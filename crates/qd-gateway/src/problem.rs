@@ -1,0 +1,224 @@
+//! Errors of requests as RFC 9457 answers: the one place that knows which code has which status and title.
+//!
+//! A [`Problem`] travels as an extension of an empty answer; `serve/answer.rs` writes the body, because only there
+//! the request's id is known.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use qd_types::Code;
+use serde::Serialize;
+
+use crate::crews::CrewBookError;
+
+/// Mistakes in one request that are told; more of them help nobody.
+const ERRORS_MAX: usize = 50;
+
+/// Why a request is not carried out.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    pub(crate) code: Code,
+    pub(crate) detail: String,
+    pub(crate) errors: Vec<FieldError>,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// What is wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct FieldError {
+    /// JSON pointer into the body; for queries the parameter's name after a slash.
+    pub(crate) path: String,
+    pub(crate) code: Code,
+    pub(crate) message: String,
+}
+
+impl Problem {
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None }
+    }
+
+    pub(crate) fn retry_after(mut self, span: Duration) -> Self {
+        self.retry_after = Some(span);
+        self
+    }
+
+    /// Several mistakes at once. If all are of one code, that is the code of the answer.
+    pub(crate) fn of_fields(mut errors: Vec<FieldError>) -> Self {
+        let first = errors.first().map_or(Code::ValidationFailed, |error| error.code);
+        let code =
+            if errors.iter().all(|error| error.code == first) { first } else { Code::ValidationFailed };
+        let detail = match errors.as_slice() {
+            [only] => format!("`{}`: {}", only.path, only.message),
+            several => format!("{} fields have mistakes; see `errors`", several.len()),
+        };
+        errors.truncate(ERRORS_MAX);
+        Self { code, detail, errors, retry_after: None }
+    }
+
+    pub(crate) fn not_found(what: &str, name: &str) -> Self {
+        Self::new(
+            Code::NotFound,
+            format!("there is no {what} `{}`; it may never have existed or be deleted by now", shown(name)),
+        )
+    }
+
+    pub(crate) fn not_supported(what: &str) -> Self {
+        Self::new(
+            Code::NotSupported,
+            format!("{what} is part of the API but not built into this release yet; nothing was done"),
+        )
+    }
+
+    /// The body.
+    pub(crate) fn to_json(&self, request_id: &str) -> Vec<u8> {
+        let (status, title) = status_and_title(self.code);
+        let body = Body {
+            r#type: format_args!("urn:quarterdeck:error:{}", self.code).to_string(),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            errors: &self.errors,
+            request_id,
+        };
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: Code,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+    request_id: &'a str,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = status_and_title(self.code).0.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<qd_store::Error> for Problem {
+    fn from(_: qd_store::Error) -> Self {
+        Self::store_unavailable()
+    }
+}
+
+impl Problem {
+    fn store_unavailable() -> Self {
+        // What the disk said is for the log, where the store has written it, and not for callers.
+        let detail = "the store cannot answer now; nothing is known to be stored, so repeat the request with the \
+                      same idempotency key";
+        Self::new(Code::StoreUnavailable, detail).retry_after(Duration::from_secs(2))
+    }
+}
+
+impl From<CrewBookError> for Problem {
+    fn from(error: CrewBookError) -> Self {
+        match error {
+            CrewBookError::Store(_) => Self::store_unavailable(),
+            CrewBookError::Unusable(unusable) => Self::new(Code::InvalidCrew, unusable.to_string()),
+        }
+    }
+}
+
+/// A text of the caller's, fit to stand in a message: bounded and without control characters.
+pub(crate) fn shown(text: &str) -> String {
+    const KEPT: usize = 64;
+    let mut shown: String = text.chars().take(KEPT).flat_map(char::escape_debug).collect();
+    if text.chars().nth(KEPT).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// The only table from codes to HTTP. Codes of failed jobs are shown inside jobs; should a facade answer with one, it
+/// speaks as a gateway to the provider.
+pub(crate) fn status_and_title(code: Code) -> (StatusCode, &'static str) {
+    match code {
+        Code::ModelUnreachable => (StatusCode::BAD_GATEWAY, "Model provider unreachable"),
+        Code::ModelTimeout => (StatusCode::GATEWAY_TIMEOUT, "Model provider timed out"),
+        Code::ModelServerError => (StatusCode::BAD_GATEWAY, "Model provider failed"),
+        Code::ModelOverloaded => (StatusCode::SERVICE_UNAVAILABLE, "Model provider overloaded"),
+        Code::ModelRateLimited => (StatusCode::SERVICE_UNAVAILABLE, "Model provider's rate limit reached"),
+        Code::ModelQuota => (StatusCode::SERVICE_UNAVAILABLE, "Model provider's quota used up"),
+        Code::ModelAuth => (StatusCode::BAD_GATEWAY, "Model provider refused the key"),
+        Code::ModelPermission => (StatusCode::BAD_GATEWAY, "Model provider forbids this"),
+        Code::ModelNotFound => (StatusCode::BAD_GATEWAY, "Model not found"),
+        Code::ContextLength => (StatusCode::UNPROCESSABLE_ENTITY, "Prompt too long for the model"),
+        Code::ContentFilter => (StatusCode::UNPROCESSABLE_ENTITY, "Content refused by the model provider"),
+        Code::ModelInvalidRequest => (StatusCode::BAD_GATEWAY, "Model provider rejected the request"),
+        Code::ModelBadOutput => (StatusCode::BAD_GATEWAY, "Model answer unusable"),
+        Code::ModelStreamInterrupted => (StatusCode::BAD_GATEWAY, "Model answer broke off"),
+        Code::EmptyAnswer => (StatusCode::BAD_GATEWAY, "Model answered nothing"),
+        Code::RepeatedToolCalls => (StatusCode::BAD_GATEWAY, "Model repeated itself"),
+        Code::NoOutput => (StatusCode::BAD_GATEWAY, "Crew produced no output"),
+        Code::TooManyModelCalls => (StatusCode::UNPROCESSABLE_ENTITY, "Too many model calls"),
+        Code::TooManyToolCalls => (StatusCode::UNPROCESSABLE_ENTITY, "Too many tool calls"),
+        Code::JobTimeout => (StatusCode::GATEWAY_TIMEOUT, "Job timed out"),
+        Code::JobExpired => (StatusCode::GATEWAY_TIMEOUT, "Job expired"),
+        Code::JobCancelled => (StatusCode::CONFLICT, "Job cancelled"),
+        Code::WorkerPanic => (StatusCode::INTERNAL_SERVER_ERROR, "Worker failed"),
+        Code::CrewUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "Crew unavailable"),
+        Code::InvalidRequest => (StatusCode::BAD_REQUEST, "Malformed request"),
+        Code::ValidationFailed => (StatusCode::UNPROCESSABLE_ENTITY, "Validation failed"),
+        Code::InvalidCrew => (StatusCode::UNPROCESSABLE_ENTITY, "Crew has mistakes"),
+        Code::NotSupported => (StatusCode::UNPROCESSABLE_ENTITY, "Not supported yet"),
+        Code::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type"),
+        Code::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Body too large"),
+        Code::UnknownCrew => (StatusCode::UNPROCESSABLE_ENTITY, "Unknown crew"),
+        Code::NotFound => (StatusCode::NOT_FOUND, "Not found"),
+        Code::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+        Code::IdempotencyConflict => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "Idempotency key used with another body")
+        }
+        Code::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "Request arrived too slowly"),
+        Code::EventsPruned => (StatusCode::GONE, "Events no longer kept"),
+        Code::QueueFull => (StatusCode::SERVICE_UNAVAILABLE, "Queue full"),
+        Code::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "Server overloaded"),
+        Code::JobOver => (StatusCode::CONFLICT, "Job is over"),
+        Code::Draining => (StatusCode::SERVICE_UNAVAILABLE, "Server stopping"),
+        Code::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "Store unavailable"),
+        Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_an_error_status_with_a_title() {
+        for code in Code::ALL {
+            let (status, title) = status_and_title(*code);
+            assert!(status.is_client_error() || status.is_server_error(), "{code}");
+            assert!(!title.is_empty() && !title.ends_with('.'), "{code}");
+        }
+    }
+
+    #[test]
+    fn mistakes_of_one_kind_give_that_code_and_mixed_ones_a_failed_validation() {
+        let error = |path: &str, code| FieldError { path: path.into(), code, message: "m".into() };
+        let same = vec![error("/a", Code::NotSupported), error("/b", Code::NotSupported)];
+        assert_eq!(Problem::of_fields(same).code, Code::NotSupported);
+        let mixed = vec![error("/a", Code::NotSupported), error("/b", Code::UnknownCrew)];
+        assert_eq!(Problem::of_fields(mixed).code, Code::ValidationFailed);
+        let many = Problem::of_fields((0..200).map(|_| error("/a", Code::ValidationFailed)).collect());
+        assert_eq!(many.errors.len(), ERRORS_MAX);
+        assert!(many.detail.contains("200"));
+    }
+
+    #[test]
+    fn texts_of_callers_are_shown_bounded_and_harmless() {
+        assert_eq!(shown("a\u{1b}[31m\u{0}"), "a\\u{1b}[31m\\0");
+        assert_eq!(shown(&"x".repeat(1000)).chars().count(), 65);
+    }
+}

@@ -1,0 +1,30 @@
+//! Stopping a job.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use qd_store::Cancelled;
+use qd_types::{Code, JobStatus};
+
+use super::{PathJob, json};
+use crate::context::Shared;
+use crate::problem::Problem;
+use crate::view::JobView;
+
+/// `POST /v1/jobs/{id}/cancel`. Repeating it is harmless; a job that succeeded or failed cannot be cancelled any more.
+pub(crate) async fn cancel(State(context): State<Shared>, PathJob(id): PathJob) -> Result<Response, Problem> {
+    match context.store.cancel(&context.tenant, id).await? {
+        Cancelled::Now(job) => Ok(json(StatusCode::ACCEPTED, &JobView::from(&*job))),
+        Cancelled::Already(job) if job.status == JobStatus::Cancelled => {
+            Ok(json(StatusCode::ACCEPTED, &JobView::from(&*job)))
+        }
+        Cancelled::Already(job) => {
+            let detail = format!(
+                "job {id} has {} already and cannot be cancelled any more; read it for its outcome",
+                job.status
+            );
+            Err(Problem::new(Code::JobOver, detail))
+        }
+        Cancelled::Unknown => Err(Problem::not_found("job", &id.to_string())),
+    }
+}

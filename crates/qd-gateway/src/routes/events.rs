@@ -1,0 +1,234 @@
+//! `GET /v1/jobs/{id}/events`: a job's history as it happens, as server-sent events.
+//!
+//! Durable events come from the store's log, once and in order, and carry their place in it as `id`; what is live only
+//! (pieces of answers) carries none. The stream holds one page of the log at most and is driven by its reader: a slow
+//! reader makes nothing grow, it only misses pieces of answers.
+
+use std::collections::{HashSet, VecDeque};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use qd_store::{LiveEvent, Watch};
+use qd_types::{Code, Entry, JobId, LogItem, Logged, Seq, StepId};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::PathJob;
+use crate::context::{Context, Shared};
+use crate::problem::{Problem, shown};
+use crate::view::event;
+
+static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Log items read at once.
+const PAGE: usize = 64;
+
+const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+/// Sent when the server stops: the reader comes back on its own and goes on where it was.
+const COME_BACK: Bytes = Bytes::from_static(b": the server is stopping, come back\nretry: 2000\n\n");
+
+/// The route.
+pub(crate) async fn events(
+    State(context): State<Shared>,
+    PathJob(id): PathJob,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let last_seen = last_event_id(&headers)?;
+    let place = Arc::clone(&context.watchers).try_acquire_owned().map_err(|_| too_many())?;
+    // Watch first, then read: what is committed in between is heard.
+    let watch = context.store.watch(id);
+    let job = context.job(id).await?;
+    let after = match last_seen {
+        Some(seq) => still_there(&context, id, seq).await?,
+        None => 0,
+    };
+    let mut stream = Stream::new(context, watch, place, id, after);
+    if last_seen.is_none() {
+        stream.ready.push_back(event::accepted(&job));
+    }
+    stream.read().await?;
+    if last_seen.is_some() && stream.ready.is_empty() && job.status.is_terminal() {
+        // There is nothing more, ever: the one answer that makes a browser stop coming back.
+        return Ok(no_content());
+    }
+    // A job without a terminal event in its log cannot be over, unless the reader has seen that event.
+    stream.over |= stream.drained && job.status.is_terminal();
+    Ok(answer(stream))
+}
+
+fn too_many() -> Problem {
+    let detail =
+        "as many event streams are open as the server keeps; read the job instead, or come back later";
+    Problem::new(Code::Overloaded, detail).retry_after(Duration::from_secs(5))
+}
+
+fn no_content() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+fn answer(stream: Stream) -> Response {
+    let frames = futures::stream::unfold(stream, |mut stream| async move {
+        let bytes = stream.next().await?;
+        Some((Ok::<Bytes, Infallible>(bytes), stream))
+    });
+    let mut response = Response::new(Body::from_stream(frames));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, const { HeaderValue::from_static("text/event-stream") });
+    // Proxies that collect answers before passing them on would hold events back.
+    headers.insert("x-accel-buffering", const { HeaderValue::from_static("no") });
+    response
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<Seq>, Problem> {
+    let Some(value) = headers.get(&LAST_EVENT_ID) else { return Ok(None) };
+    let text = value.to_str().unwrap_or("?");
+    // Browsers send the empty id when they have seen none.
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let seq = text.parse().ok().filter(|seq| digits && i64::try_from(*seq).is_ok());
+    seq.map(Some).ok_or_else(|| {
+        let detail = format!(
+            "`Last-Event-ID: {}` is no id of an event; send one that this stream has sent",
+            shown(text)
+        );
+        Problem::new(Code::InvalidRequest, detail)
+    })
+}
+
+/// The place after which to go on, if the job has that event.
+async fn still_there(context: &Context, id: JobId, seq: Seq) -> Result<Seq, Problem> {
+    let Some(before) = seq.checked_sub(1) else { return Ok(0) };
+    let found = context.store.log(&context.tenant, id, before, 1).await?.unwrap_or_default();
+    match found.first() {
+        Some(logged) if logged.seq == seq => Ok(seq),
+        Some(_) => {
+            let detail = format!("event {seq} of job {id} is no longer kept; read the job for its state");
+            Err(Problem::new(Code::EventsPruned, detail))
+        }
+        None => {
+            let detail = format!("job {id} has no event {seq} yet; leave `Last-Event-ID` out to start anew");
+            Err(Problem::new(Code::InvalidRequest, detail))
+        }
+    }
+}
+
+/// Where one reader is.
+struct Stream {
+    context: Shared,
+    watch: Watch,
+    _place: OwnedSemaphorePermit,
+    id: JobId,
+    after: Seq,
+    ready: VecDeque<Bytes>,
+    /// Steps whose whole answer was sent: pieces that come late would repeat it. Bounded by the steps of a job.
+    told: HashSet<StepId>,
+    /// The log was read to its end.
+    drained: bool,
+    /// The terminal event was read.
+    over: bool,
+}
+
+impl Stream {
+    fn new(context: Shared, watch: Watch, place: OwnedSemaphorePermit, id: JobId, after: Seq) -> Self {
+        Self {
+            context,
+            watch,
+            _place: place,
+            id,
+            after,
+            ready: VecDeque::new(),
+            told: HashSet::new(),
+            drained: false,
+            over: false,
+        }
+    }
+
+    /// The next bytes; `None` at the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                return Some(bytes);
+            }
+            if self.over {
+                return None;
+            }
+            if self.drained {
+                match self.heard().await {
+                    Heard::Delta(bytes) => return Some(bytes),
+                    Heard::Closing => {
+                        self.over = true;
+                        return Some(COME_BACK);
+                    }
+                    Heard::Silence => self.ready.push_back(COMMENT),
+                    Heard::Changed => {}
+                }
+            }
+            // An answer that has begun cannot become an error any more: the reader comes back and is told then.
+            if self.read().await.is_err() {
+                self.over = true;
+                return Some(COME_BACK);
+            }
+        }
+    }
+
+    async fn heard(&mut self) -> Heard {
+        let keep_alive: Duration = self.context.options.keep_alive;
+        tokio::select! {
+            () = self.context.closing.cancelled() => Heard::Closing,
+            () = tokio::time::sleep(keep_alive) => Heard::Silence,
+            event = next_of_interest(&mut self.watch, &self.told) => event,
+        }
+    }
+
+    /// Reads the next page of the log.
+    async fn read(&mut self) -> Result<(), Problem> {
+        let page = self.context.store.log(&self.context.tenant, self.id, self.after, PAGE).await?;
+        // The job was deleted while its reader lagged behind.
+        let Some(page) = page else { return Err(Problem::not_found("job", &self.id.to_string())) };
+        self.drained = page.len() < PAGE;
+        for logged in &page {
+            self.after = logged.seq;
+            self.note(logged);
+            self.ready.extend(event::durable(self.id, logged));
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, logged: &Logged) {
+        match &logged.item {
+            LogItem::Status { status, .. } => self.over |= status.is_terminal(),
+            LogItem::Entry { entry } => {
+                if let Entry::Model { step, .. } | Entry::Tool { step, .. } = &**entry {
+                    self.told.insert(step.clone());
+                }
+            }
+            LogItem::TaskStarted { .. } | LogItem::TaskFinished { .. } => {}
+        }
+    }
+}
+
+enum Heard {
+    Changed,
+    Delta(Bytes),
+    Silence,
+    Closing,
+}
+
+async fn next_of_interest(watch: &mut Watch, told: &HashSet<StepId>) -> Heard {
+    loop {
+        match watch.next().await {
+            LiveEvent::Changed => return Heard::Changed,
+            LiveEvent::Delta(delta) if told.contains(&delta.step) => {}
+            LiveEvent::Delta(delta) => return Heard::Delta(event::delta(&delta)),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Probes. Liveness never touches the store: a process must not be restarted because its disk is slow.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use qd_store::Stats;
+use serde_json::json;
+
+use super::json;
+use crate::context::{Context, Shared};
+
+/// A store that needs longer to count is not well.
+const STATS_TIME: Duration = Duration::from_secs(2);
+
+/// `GET /health`: how the process is, with the figures one looks for first.
+pub(crate) async fn health(State(context): State<Shared>) -> Response {
+    let (tasks, draining) = (context.health.tasks_in_flight(), draining(&context));
+    match stats(&context).await {
+        Some(stats) => {
+            let view = json!({
+                "status": "ok",
+                "tasks_in_flight": tasks,
+                "queued": stats.queued,
+                "running": stats.running,
+                "delayed": stats.delayed,
+                "draining": draining,
+            });
+            json(StatusCode::OK, &view)
+        }
+        None => {
+            let view =
+                json!({ "status": "store_unavailable", "tasks_in_flight": tasks, "draining": draining });
+            json(StatusCode::SERVICE_UNAVAILABLE, &view)
+        }
+    }
+}
+
+/// `GET /ready`, `GET /readyz`: whether new work should be sent here.
+pub(crate) async fn ready(State(context): State<Shared>) -> Response {
+    let status = if draining(&context) {
+        "draining"
+    } else if stats(&context).await.is_none() {
+        "store_unavailable"
+    } else {
+        return json(StatusCode::OK, &json!({ "status": "ready" }));
+    };
+    json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": status }))
+}
+
+/// `GET /livez`: the process answers.
+pub(crate) async fn live() -> Response {
+    json(StatusCode::OK, &json!({ "status": "alive" }))
+}
+
+/// `GET /startupz`: ports open only once everything before is done, so that an answer is the proof.
+pub(crate) async fn started() -> Response {
+    json(StatusCode::OK, &json!({ "status": "started" }))
+}
+
+fn draining(context: &Context) -> bool {
+    context.closing.is_cancelled() || context.health.draining()
+}
+
+async fn stats(context: &Context) -> Option<Stats> {
+    tokio::time::timeout(STATS_TIME, context.store.stats()).await.ok()?.ok()
+}

@@ -1,0 +1,128 @@
+//! The body of `POST /v1/jobs`: every field checked, every mistake told at once.
+
+use std::collections::BTreeMap;
+
+use qd_types::{Code, CrewName, Input, Priority};
+use serde_json::Value;
+
+use super::conversation_field;
+use crate::body::{Fields, pointer};
+use crate::context::Context;
+use crate::problem::{Problem, shown};
+use crate::submit::{self, Submission};
+
+/// Longest running time that may be asked for: a day.
+const TIMEOUT_SECONDS_MAX: i64 = 86_400;
+/// Most tries of a step that may be asked for.
+const MAX_ATTEMPTS_MAX: i64 = 20;
+const METADATA_PAIRS_MAX: usize = 16;
+const METADATA_CHARS_MAX: usize = 512;
+
+/// Known crews named in an answer; more of them help nobody.
+const CREWS_NAMED_MAX: usize = 20;
+
+/// Reads the body.
+pub(crate) async fn read(body: Value, context: &Context) -> Result<Submission, Problem> {
+    let mut fields = Fields::of(body)?;
+    let crew_name = fields.required_text("crew");
+    let input = fields.object("input").unwrap_or_else(Input::new);
+    let priority = fields.integer("priority", 1, 5);
+    let conversation = conversation_field(&mut fields, "conversation_id", false);
+    let timeout_seconds = fields.integer("timeout_seconds", 1, TIMEOUT_SECONDS_MAX);
+    let max_attempts = fields.integer("max_attempts", 1, MAX_ATTEMPTS_MAX);
+    let metadata = metadata(&mut fields);
+    let run_at = fields.moment("run_at");
+    let expires_at = fields.moment("expires_at");
+    if let Some(end) = expires_at {
+        let begin = run_at.unwrap_or_default().max(context.env.now());
+        if end <= begin {
+            let message = "is over before the job may begin; choose a later moment or leave it out";
+            fields.error("/expires_at".to_owned(), message);
+        }
+    }
+    fields.not_supported("budget_usd");
+    fields.not_supported("webhook_url");
+    let crew = match crew_name {
+        Some(name) => find_crew(&mut fields, &name, context).await?,
+        None => None,
+    };
+    if let Some(crew) = &crew {
+        for error in submit::input_errors(crew, &input) {
+            fields.error_as(error.path, error.code, error.message);
+        }
+    }
+    fields.finish()?;
+    // Without a crew there was a mistake, which has been told.
+    let crew = crew.ok_or_else(|| Problem::new(Code::Internal, "the crew got lost"))?;
+    Ok(Submission {
+        priority: priority.and_then(|level| Priority::new(level).ok()).unwrap_or_default(),
+        conversation,
+        run_at,
+        expires_at,
+        timeout_seconds: timeout_seconds.and_then(|n| u32::try_from(n).ok()),
+        max_attempts: max_attempts.and_then(|n| u32::try_from(n).ok()),
+        metadata,
+        ..Submission::of(crew, input)
+    })
+}
+
+fn metadata(fields: &mut Fields) -> BTreeMap<String, String> {
+    let given = fields.object("metadata").unwrap_or_default();
+    if given.len() > METADATA_PAIRS_MAX {
+        let message = format!("has {} pairs; it takes at most {METADATA_PAIRS_MAX}", given.len());
+        fields.error("/metadata".to_owned(), message);
+        return BTreeMap::new();
+    }
+    let mut kept = BTreeMap::new();
+    for (key, value) in given {
+        let path = pointer("/metadata", &key);
+        match value {
+            _ if !is_metadata_key(&key) => fields.error(
+                path,
+                format!("a key takes 1 to {METADATA_CHARS_MAX} characters and no control characters"),
+            ),
+            Value::String(text) if text.chars().count() <= METADATA_CHARS_MAX => {
+                kept.insert(key, text);
+            }
+            Value::String(_) => {
+                fields.error(path, format!("is longer than {METADATA_CHARS_MAX} characters"));
+            }
+            other => {
+                fields.error(path, format!("must be a string, not {}", crate::body::kind(&other)));
+            }
+        }
+    }
+    kept
+}
+
+fn is_metadata_key(key: &str) -> bool {
+    (1..=METADATA_CHARS_MAX).contains(&key.chars().count()) && !key.chars().any(char::is_control)
+}
+
+async fn find_crew(
+    fields: &mut Fields,
+    name: &str,
+    context: &Context,
+) -> Result<Option<std::sync::Arc<crate::crews::Published>>, Problem> {
+    let found = match CrewName::parse(name) {
+        Ok(crew) => match context.crews.newest(&context.tenant, &crew).await {
+            Err(crate::crews::CrewBookError::Unusable(why)) => {
+                fields.error_as("/crew".to_owned(), Code::InvalidCrew, why.to_string());
+                return Ok(None);
+            }
+            other => other?,
+        },
+        Err(_) => None,
+    };
+    if found.is_none() {
+        let known = context.store.crews(&context.tenant).await?;
+        let names: Vec<&str> = known.iter().map(|crew| crew.name.as_str()).take(CREWS_NAMED_MAX).collect();
+        let more = if known.len() > names.len() { ", …" } else { "" };
+        let message = match names.as_slice() {
+            [] => format!("there is no crew `{}`; none is published yet", shown(name)),
+            names => format!("there is no crew `{}`; there are {}{more}", shown(name), names.join(", ")),
+        };
+        fields.error_as("/crew".to_owned(), Code::UnknownCrew, message);
+    }
+    Ok(found)
+}

@@ -1,0 +1,157 @@
+//! From a checked request to a durable job: the one place where jobs enter, for the native API and every facade.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName};
+use qd_crew::MACHINE_VERSION;
+use qd_store::{Enqueued, Idempotency, NewJob, OtherBody};
+use qd_types::{Code, ConversationId, Input, Job, JobId, Priority, Timestamp};
+
+use crate::context::Context;
+use crate::crews::Published;
+use crate::problem::{FieldError, Problem, shown};
+
+/// `Idempotency-Key`.
+pub(crate) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// `Idempotent-Replayed`.
+pub(crate) static IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// What a request asks for, checked.
+pub(crate) struct Submission {
+    pub(crate) crew: Arc<Published>,
+    pub(crate) input: Input,
+    pub(crate) priority: Priority,
+    pub(crate) conversation: Option<ConversationId>,
+    pub(crate) run_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) timeout_seconds: Option<u32>,
+    pub(crate) max_attempts: Option<u32>,
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) idempotency: Option<Idempotency>,
+}
+
+impl Submission {
+    /// A job of a crew with this input and every default.
+    pub(crate) fn of(crew: Arc<Published>, input: Input) -> Self {
+        Self {
+            crew,
+            input,
+            priority: Priority::NORMAL,
+            conversation: None,
+            run_at: None,
+            expires_at: None,
+            timeout_seconds: None,
+            max_attempts: None,
+            metadata: BTreeMap::new(),
+            idempotency: None,
+        }
+    }
+
+    /// The job to store.
+    pub(crate) fn into_job(self, id: JobId, context: &Context) -> NewJob {
+        let plan = &self.crew.plan;
+        NewJob {
+            id,
+            tenant: context.tenant.clone(),
+            crew: plan.name().clone(),
+            crew_version: self.crew.version,
+            machine_version: MACHINE_VERSION,
+            total_tasks: u32::try_from(plan.tasks().len()).unwrap_or(u32::MAX),
+            input: self.input,
+            priority: self.priority,
+            conversation: self.conversation,
+            run_at: self.run_at,
+            expires_at: self.expires_at,
+            timeout_seconds: self.timeout_seconds.unwrap_or(context.options.default_timeout_seconds),
+            max_attempts: self.max_attempts.unwrap_or(context.options.default_max_attempts),
+            metadata: self.metadata,
+            redrive_of: None,
+            idempotency: self.idempotency,
+        }
+    }
+}
+
+/// A job that is durable.
+pub(crate) struct Accepted {
+    pub(crate) job: Box<Job>,
+    /// An earlier request with the same key made it.
+    pub(crate) replayed: bool,
+}
+
+/// Refuses new work while the process stops. Before anything is read, so that the client can go elsewhere at once.
+pub(crate) fn refuse_while_draining(context: &Context) -> Result<(), Problem> {
+    if context.closing.is_cancelled() || context.health.draining() {
+        let detail = "the server is stopping and takes no new jobs; repeat the request in a moment";
+        return Err(Problem::new(Code::Draining, detail).retry_after(Duration::from_secs(2)));
+    }
+    Ok(())
+}
+
+/// Makes a job durable. One call of the store.
+pub(crate) async fn enqueue(context: &Context, job: NewJob) -> Result<Accepted, Problem> {
+    match context.store.enqueue(job).await? {
+        Enqueued::Created(job) => Ok(Accepted { job, replayed: false }),
+        Enqueued::Replayed(job) => Ok(Accepted { job, replayed: true }),
+        Enqueued::Conflict { job } => {
+            let detail = format!(
+                "the idempotency key was used before with another body, which made job {job}; send the same body \
+                 again, or take a new key for a new job"
+            );
+            Err(Problem::new(Code::IdempotencyConflict, detail))
+        }
+        Enqueued::Full { depth, retry_after } => {
+            let detail = format!(
+                "{depth} jobs are queued, which is as many as the queue takes; nothing was stored, so repeat the \
+                 request later (the same idempotency key may be used again)"
+            );
+            Err(Problem::new(Code::QueueFull, detail).retry_after(retry_after))
+        }
+    }
+}
+
+/// Checks an input against its crew's variables.
+pub(crate) fn input_errors(crew: &Published, input: &Input) -> Vec<FieldError> {
+    let problems = crew.plan.check_input(input).err().unwrap_or_default();
+    let of = |problem: qd_crew::InputProblem| FieldError {
+        path: crate::body::pointer("/input", &problem.variable),
+        code: Code::ValidationFailed,
+        message: format!(
+            "variable `{}` of crew `{}`: {}",
+            shown(&problem.variable),
+            crew.plan.name(),
+            problem.message
+        ),
+    };
+    problems.into_iter().map(of).collect()
+}
+
+/// The key of the `Idempotency-Key` header.
+pub(crate) fn header_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut values = headers.get_all(&IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let wrong = |why: &str| Problem::new(Code::InvalidRequest, format!("the header `Idempotency-Key` {why}"));
+    if values.next().is_some() {
+        return Err(wrong("stands more than once; send one key"));
+    }
+    let key = value.to_str().ok().filter(|key| is_key(key));
+    key.map(Some).ok_or_else(|| wrong(KEY_RULE))
+}
+
+pub(crate) const KEY_RULE: &str = "must be 1 to 255 visible ASCII characters";
+
+/// Whether a text can be an idempotency key.
+pub(crate) fn is_key(key: &str) -> bool {
+    (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// What the store needs of a key.
+pub(crate) fn idempotency(
+    scope: &str,
+    key: &str,
+    body_hash: [u8; 32],
+    on_other_body: OtherBody,
+) -> Idempotency {
+    Idempotency { scope: scope.to_owned(), key: key.to_owned(), body_hash, on_other_body }
+}

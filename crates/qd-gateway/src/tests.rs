@@ -1,0 +1,130 @@
+//! The gateway over real sockets, with a store in memory and an engine that each test plays itself.
+
+mod bad_fields;
+mod bad_requests;
+mod client;
+mod connections;
+mod crews;
+mod engine;
+mod events;
+mod facades;
+mod health;
+mod idempotency;
+mod jobs;
+mod life;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use qd_env::Env;
+use qd_store::Store;
+use qd_types::{Catalog, CrewName, TenantId};
+use serde_json::{Value, json};
+
+use crate::{CrewBook, Gateway, Health, Options, Running};
+
+/// What the process would say of itself.
+#[derive(Default)]
+struct Process {
+    draining: AtomicBool,
+}
+
+impl Health for Process {
+    fn tasks_in_flight(&self) -> usize {
+        7
+    }
+
+    fn draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+}
+
+/// A gateway that answers.
+struct Server {
+    store: Store,
+    process: Arc<Process>,
+    address: SocketAddr,
+    admin: SocketAddr,
+    running: Running,
+}
+
+fn options() -> Options {
+    Options {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        admin_listen: Some("127.0.0.1:0".parse().unwrap()),
+        ..Options::default()
+    }
+}
+
+fn catalog() -> Arc<Catalog> {
+    Arc::new(Catalog { default_model: Some("main".into()), ..Catalog::default() })
+}
+
+impl Server {
+    async fn start() -> Self {
+        Self::with(|_| {}, |_| {}).await
+    }
+
+    async fn with(set: impl FnOnce(&mut Options), set_store: impl FnOnce(&mut qd_store::Options)) -> Self {
+        let env = Env::system();
+        let mut store_options = qd_store::Options::default();
+        set_store(&mut store_options);
+        let store = qd_store::open(&store_options, &env).unwrap();
+        for (name, texts) in [
+            ("assistant", "Answer {message}"),
+            ("research", "Research {topic} in a {tone} way"),
+            ("solo", "Think about {topic}"),
+            ("pair", "Compare {left} and {right}"),
+            ("fixed", "Say hello"),
+        ] {
+            publish(&store, name, &spec(name, texts, None)).await;
+        }
+        publish(&store, "broken", &spec("broken", "Say {it}", Some("nowhere/model"))).await;
+        let mut options = options();
+        set(&mut options);
+        let crews = Arc::new(CrewBook::new(store.clone(), catalog(), env.clone()));
+        let process = Arc::new(Process::default());
+        let gateway =
+            Gateway::bind(options, store.clone(), crews, Arc::clone(&process) as Arc<dyn Health>, env)
+                .await
+                .unwrap();
+        let (address, admin) = (gateway.local_addr(), gateway.admin_addr().unwrap());
+        Self { store, process, address, admin, running: gateway.start() }
+    }
+}
+
+async fn publish(store: &Store, name: &str, spec: &Value) -> u32 {
+    let hash = spec.to_string();
+    let published = store.publish(&TenantId::default(), &CrewName::new(name), &hash, &hash).await.unwrap();
+    published.version.0
+}
+
+/// A crew of one agent and two tasks; `tone` has a default.
+fn spec(name: &str, description: &str, model: Option<&str>) -> Value {
+    json!({
+        "v": 1,
+        "name": name,
+        "agents": [{
+            "name": "writer", "role": "Writer", "goal": "Write", "backstory": "Wrote",
+            "llm": model.map(|model| json!({ "model": model })),
+        }],
+        "tasks": [
+            { "name": "draft", "description": description, "expected_output": "A text", "agent": "writer" },
+            { "name": "polish", "description": "Make it shine", "expected_output": "A text", "agent": "writer" },
+        ],
+        "inputs": if description.contains("{tone}") { json!({ "tone": "dry" }) } else { json!({}) },
+    })
+}
+
+/// Long enough that only a mistake takes longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Fails instead of hanging.
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what} did not happen in time"),
+    }
+}

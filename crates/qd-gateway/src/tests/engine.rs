@@ -1,0 +1,152 @@
+//! The engine's part, played step by step by a test.
+
+use qd_store::{Claimed, Finish, Outcome, Record};
+use qd_types::{
+    AgentId, Billed, Call, ChatReply, Class, Code, Delta, Entry, Failure, Job, JobId, JobOutput, LogItem,
+    NanoDollars, Progress, Source, StepId, StopReason, TaskId, TaskOutput, TenantId, ToolResult, Usage,
+    WorkerId,
+};
+
+use super::Server;
+
+impl Server {
+    /// Takes up the next job.
+    pub(super) async fn claim(&self) -> Claimed {
+        let mut claimed = self.store.claim(&WorkerId::new("test"), 1).await.unwrap();
+        assert_eq!(claimed.len(), 1, "one job is ready");
+        claimed.remove(0)
+    }
+
+    pub(super) async fn record(&self, claimed: &Claimed, items: Vec<LogItem>) {
+        let progress =
+            Progress { completed_tasks: 1, total_tasks: 2, current_task: Some(TaskId::new("polish")) };
+        let record = Record { job: claimed.job.id, fence: claimed.lease.fence, items, progress };
+        self.store.record(record).await.unwrap().unwrap();
+    }
+
+    pub(super) async fn finish(&self, claimed: &Claimed, outcome: Outcome) {
+        let progress = Progress { completed_tasks: 2, total_tasks: 2, current_task: None };
+        let finish = Finish {
+            job: claimed.job.id,
+            fence: claimed.lease.fence,
+            items: Vec::new(),
+            progress,
+            outcome,
+            history: Vec::new(),
+        };
+        self.store.finish(finish).await.unwrap().unwrap();
+    }
+
+    /// Takes the next job up and ends it well.
+    pub(super) async fn succeed(&self) -> JobId {
+        let claimed = self.claim().await;
+        self.finish(&claimed, Outcome::Succeeded(output())).await;
+        claimed.job.id
+    }
+
+    pub(super) async fn stored(&self, id: JobId) -> Job {
+        self.store.job(&TenantId::default(), id).await.unwrap().unwrap()
+    }
+
+    /// A job whose history has one thing of each kind; it has the sequence 1 to 11 and ends well in its second attempt.
+    pub(super) async fn eventful(&self) -> JobId {
+        let first = self.claim().await;
+        let items = vec![
+            LogItem::Entry { entry: Box::new(Entry::Fact { key: "conversation".into(), value: "x".into() }) },
+            started("draft"),
+            model(1, "first"),
+            tool(1),
+            failed(2, 1),
+        ];
+        self.record(&first, items).await;
+        self.finish(&first, Outcome::Release).await;
+        let second = self.claim().await;
+        self.record(&second, vec![model(2, "second"), ended("draft")]).await;
+        self.finish(&second, Outcome::Succeeded(output())).await;
+        second.job.id
+    }
+}
+
+pub(super) fn output() -> JobOutput {
+    let task = TaskOutput {
+        name: TaskId::new("draft"),
+        agent: AgentId::new("writer"),
+        raw: "the draft".into(),
+        json: None,
+    };
+    JobOutput { raw: "the answer".into(), json: Some(serde_json::json!({ "a": 1 })), tasks: vec![task] }
+}
+
+pub(super) fn failure() -> Failure {
+    Failure::new(Code::ModelOverloaded, Class::Overloaded, "the provider is overloaded")
+        .in_task(TaskId::new("draft"))
+}
+
+pub(super) fn started(task: &str) -> LogItem {
+    LogItem::TaskStarted { task: TaskId::new(task), agent: AgentId::new("writer") }
+}
+
+pub(super) fn ended(task: &str) -> LogItem {
+    LogItem::TaskFinished { task: TaskId::new(task), agent: AgentId::new("writer"), raw: "the draft".into() }
+}
+
+fn call(target: &str, number: u32) -> Call {
+    Call {
+        agent: Some(AgentId::new("writer")),
+        target: target.into(),
+        number,
+        duration_ms: 12,
+        possibly_billed: 0,
+    }
+}
+
+pub(super) fn step(turn: u32) -> StepId {
+    StepId::model(&TaskId::new("draft"), turn)
+}
+
+pub(super) fn model(turn: u32, text: &str) -> LogItem {
+    let entry = Entry::Model {
+        step: step(turn),
+        reply: ChatReply {
+            text: text.into(),
+            tool_calls: Vec::new(),
+            stop: StopReason::End,
+            model: "sim-1".into(),
+            response_id: None,
+            blocks: None,
+        },
+        source: Source::Executed,
+        usage: Usage { model_calls: 1, input_tokens: 10, output_tokens: 5, ..Usage::default() },
+        cost: NanoDollars(12_300_000),
+        call: call("main", turn),
+    };
+    LogItem::Entry { entry: Box::new(entry) }
+}
+
+fn tool(turn: u32) -> LogItem {
+    let entry = Entry::Tool {
+        step: StepId::tool(&TaskId::new("draft"), turn, 0),
+        result: ToolResult {
+            id: "t".into(),
+            name: "calculator".into(),
+            content: "4".into(),
+            is_error: false,
+        },
+        call: call("calculator", 1),
+    };
+    LogItem::Entry { entry: Box::new(entry) }
+}
+
+pub(super) fn failed(turn: u32, number: u32) -> LogItem {
+    let entry = Entry::CallFailed {
+        step: step(turn),
+        failure: failure(),
+        billed: Billed::Possibly,
+        call: call("main", number),
+    };
+    LogItem::Entry { entry: Box::new(entry) }
+}
+
+pub(super) fn piece(job: JobId, turn: u32, offset: u64, text: &str) -> Delta {
+    Delta { job, step: step(turn), call: 1, offset, text: text.into() }
+}

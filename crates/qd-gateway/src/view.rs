@@ -1,0 +1,10 @@
+//! The shapes of the API's answers, made from what the store holds. Nothing outside this crate uses them.
+
+pub(crate) mod crew;
+pub(crate) mod event;
+pub(crate) mod job;
+pub(crate) mod step;
+pub(crate) mod time;
+
+pub(crate) use crew::CrewView;
+pub(crate) use job::JobView;

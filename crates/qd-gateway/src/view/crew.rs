@@ -1,0 +1,106 @@
+//! A crew as the API shows it.
+
+use qd_crew::CrewSpec;
+use qd_store::StoredCrew;
+use qd_types::Input;
+use serde::Serialize;
+
+use super::time::Rfc3339;
+use crate::crews::{Published, Unusable};
+
+/// The newest version of a crew.
+#[derive(Serialize)]
+pub(crate) struct CrewView {
+    name: String,
+    version: u32,
+    hash: String,
+    agents: Vec<AgentView>,
+    tasks: Vec<TaskView>,
+    variables: Vec<String>,
+    required_variables: Vec<String>,
+    default_inputs: Input,
+    /// Why no job can be made of it; empty for a usable crew.
+    problems: Vec<String>,
+    created_at: Rfc3339,
+}
+
+#[derive(Serialize)]
+struct AgentView {
+    name: String,
+    role: String,
+    model: Option<String>,
+}
+
+#[derive(Serialize)]
+struct TaskView {
+    name: String,
+    agent: String,
+    description: String,
+    expected_output: String,
+    tools: Vec<String>,
+}
+
+impl From<&Published> for CrewView {
+    fn from(crew: &Published) -> Self {
+        let plan = &crew.plan;
+        let agents = plan.agents().iter().map(|agent| AgentView {
+            name: agent.name.to_string(),
+            role: agent.role.clone(),
+            model: Some(agent.model.clone()),
+        });
+        let tasks = plan.tasks().iter().map(|task| TaskView {
+            name: task.name.to_string(),
+            agent: task.agent.to_string(),
+            description: task.description.clone(),
+            expected_output: task.expected_output.clone(),
+            tools: task.tools.iter().map(|tool| tool.name.clone()).collect(),
+        });
+        Self {
+            agents: agents.collect(),
+            tasks: tasks.collect(),
+            variables: plan.variables().iter().cloned().collect(),
+            required_variables: plan.required_variables().into_iter().collect(),
+            default_inputs: plan.default_inputs().clone(),
+            ..Self::bare(&crew.stored, Vec::new())
+        }
+    }
+}
+
+impl CrewView {
+    /// A crew that this server cannot execute: what its stored form says, and why.
+    pub(crate) fn unusable(stored: &StoredCrew, why: &Unusable) -> Self {
+        let mut view = Self::bare(stored, why.reasons().to_vec());
+        let Ok(spec) = serde_json::from_str::<CrewSpec>(&stored.spec) else { return view };
+        let agents = spec.agents.into_iter().map(|agent| AgentView {
+            name: agent.name.to_string(),
+            role: agent.role,
+            model: agent.llm.and_then(|llm| llm.model),
+        });
+        let tasks = spec.tasks.into_iter().map(|task| TaskView {
+            name: task.name.to_string(),
+            agent: task.agent.to_string(),
+            description: task.description,
+            expected_output: task.expected_output,
+            tools: task.tools,
+        });
+        view.agents = agents.collect();
+        view.tasks = tasks.collect();
+        view.default_inputs = spec.inputs;
+        view
+    }
+
+    fn bare(stored: &StoredCrew, problems: Vec<String>) -> Self {
+        Self {
+            name: stored.name.to_string(),
+            version: stored.version.0,
+            hash: stored.hash.clone(),
+            agents: Vec::new(),
+            tasks: Vec::new(),
+            variables: Vec::new(),
+            required_variables: Vec::new(),
+            default_inputs: Input::new(),
+            problems,
+            created_at: Rfc3339(stored.created_at),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! A job's journal as steps: each with what it was, what it cost and which tries failed before.
+
+use std::collections::HashMap;
+
+use qd_types::{
+    Billed, Call, Entry, Failure, Job, LogItem, Logged, NanoDollars, Source, StepId, StepKind, Usage,
+};
+use serde::Serialize;
+
+use super::job::{ErrorView, UsageView};
+use super::time::Rfc3339;
+
+/// The smallest journaled effect, finished or only tried so far.
+#[derive(Serialize)]
+pub(crate) struct StepView<'a> {
+    step: &'a str,
+    kind: &'static str,
+    status: &'static str,
+    task: String,
+    agent: Option<&'a str>,
+    model: Option<&'a str>,
+    tool: Option<&'a str>,
+    source: Option<Source>,
+    /// It was finished by an earlier attempt, and the last one took it from the journal.
+    replayed: bool,
+    attempt: u32,
+    #[serde(rename = "try")]
+    number: u32,
+    usage: UsageView,
+    cost_usd: String,
+    duration_ms: u64,
+    finished_at: Option<Rfc3339>,
+    possibly_billed: u32,
+    failed_tries: Vec<FailedTry<'a>>,
+}
+
+#[derive(Serialize)]
+struct FailedTry<'a> {
+    #[serde(rename = "try")]
+    number: u32,
+    attempt: u32,
+    at: Rfc3339,
+    duration_ms: u64,
+    billed: Billed,
+    error: ErrorView<'a>,
+}
+
+/// The steps of a job in the order in which they first appear in its log.
+pub(crate) fn steps<'a>(job: &Job, log: &'a [Logged]) -> Vec<StepView<'a>> {
+    let mut steps: Vec<StepView<'a>> = Vec::new();
+    let mut places: HashMap<&'a StepId, usize> = HashMap::new();
+    for logged in log {
+        let LogItem::Entry { entry } = &logged.item else { continue };
+        let Some(step) = entry.step() else { continue };
+        let place = *places.entry(step).or_insert_with(|| {
+            steps.push(untried(step));
+            steps.len() - 1
+        });
+        note(&mut steps[place], job, logged, entry);
+    }
+    steps
+}
+
+fn untried(step: &StepId) -> StepView<'_> {
+    StepView {
+        step: step.as_str(),
+        kind: match step.kind() {
+            StepKind::Model => "model",
+            StepKind::Tool => "tool",
+        },
+        status: "failed",
+        task: step.task().to_string(),
+        agent: None,
+        model: None,
+        tool: None,
+        source: None,
+        replayed: false,
+        attempt: 0,
+        number: 0,
+        usage: UsageView::from(&Usage::default()),
+        cost_usd: NanoDollars::default().to_string(),
+        duration_ms: 0,
+        finished_at: None,
+        possibly_billed: 0,
+        failed_tries: Vec::new(),
+    }
+}
+
+fn note<'a>(view: &mut StepView<'a>, job: &Job, logged: &Logged, entry: &'a Entry) {
+    match entry {
+        Entry::Model { reply, source, call, .. } => {
+            view.model = Some(&reply.model);
+            view.source = Some(*source);
+            finished(view, job, logged, entry, call);
+        }
+        Entry::Tool { result, call, .. } => {
+            view.tool = Some(&result.name);
+            view.source = Some(Source::Executed);
+            finished(view, job, logged, entry, call);
+        }
+        Entry::CallFailed { failure, billed, call, .. } => {
+            of_call(view, logged, call);
+            view.failed_tries.push(failed(logged, failure, *billed, call));
+        }
+        Entry::Fact { .. } | Entry::Signal { .. } => {}
+    }
+}
+
+fn finished<'a>(view: &mut StepView<'a>, job: &Job, logged: &Logged, entry: &'a Entry, call: &'a Call) {
+    let (usage, cost) = entry.spend();
+    of_call(view, logged, call);
+    view.status = "finished";
+    view.replayed = logged.attempt < job.attempt;
+    view.usage = UsageView::from(&usage);
+    view.cost_usd = cost.to_string();
+    view.finished_at = Some(Rfc3339(logged.at));
+}
+
+fn of_call<'a>(view: &mut StepView<'a>, logged: &Logged, call: &'a Call) {
+    view.agent = call.agent.as_ref().map(|agent| agent.as_str());
+    view.attempt = logged.attempt;
+    view.number = call.number;
+    view.duration_ms = call.duration_ms;
+    view.possibly_billed += call.possibly_billed;
+    // Until an answer tells the model's own name, the crew's name for it is what is known.
+    match view.kind {
+        "model" if view.model.is_none() => view.model = Some(&call.target),
+        "tool" if view.tool.is_none() => view.tool = Some(&call.target),
+        _ => {}
+    }
+}
+
+fn failed<'a>(logged: &Logged, failure: &'a Failure, billed: Billed, call: &Call) -> FailedTry<'a> {
+    FailedTry {
+        number: call.number,
+        attempt: logged.attempt,
+        at: Rfc3339(logged.at),
+        duration_ms: call.duration_ms,
+        billed,
+        error: ErrorView::from(failure),
+    }
+}

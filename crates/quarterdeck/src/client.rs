@@ -1,0 +1,164 @@
+//! A small client of our own HTTP API. Every command that looks at jobs speaks through it, also to a server inside its
+//! own process, so that there is one way in.
+
+use std::time::Duration;
+
+use futures::{Stream, StreamExt, stream};
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Method, Response, StatusCode};
+use serde_json::Value;
+
+use crate::config::variable;
+use crate::exit::{Exit, ended};
+use crate::sse::{Decoder, Event};
+
+/// Where a server is by default.
+const DEFAULT_URL: &str = "http://127.0.0.1:8000";
+
+/// Talks to one server.
+#[derive(Clone)]
+pub(crate) struct Client {
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Client {
+    /// For the server of `--url`, `QUARTERDECK_URL`, or this machine's.
+    pub(crate) fn new(url: Option<&str>) -> anyhow::Result<Self> {
+        let base = url
+            .map(str::to_owned)
+            .or_else(|| variable("QUARTERDECK_URL"))
+            .unwrap_or_else(|| DEFAULT_URL.to_owned());
+        let base = base.trim_end_matches('/').to_owned();
+        if !base.starts_with("http://") && !base.starts_with("https://") {
+            return Err(ended(
+                Exit::Usage,
+                format!("`{base}` is no URL of a server; it looks like {DEFAULT_URL}"),
+            ));
+        }
+        let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).no_proxy().build()?;
+        Ok(Self { base, http })
+    }
+
+    /// Queues a job.
+    pub(crate) async fn submit(&self, body: &Value, idempotency_key: Option<&str>) -> anyhow::Result<Value> {
+        let key = idempotency_key.map(|key| ("idempotency-key", key));
+        self.json(Method::POST, "/v1/jobs", Some(body), key).await
+    }
+
+    /// Reads something.
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.json(Method::GET, path, None, None).await
+    }
+
+    /// Waits until the server says that it is ready.
+    pub(crate) async fn ready(&self, patience: Duration) -> anyhow::Result<()> {
+        let ask = async {
+            loop {
+                if self.get("/ready").await.is_ok() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let refused = || ended(Exit::TimedOut, format!("the server at {} did not become ready", self.base));
+        tokio::time::timeout(patience, ask).await.map_err(|_| refused())
+    }
+
+    /// A job's events after a place, until the connection or the job ends.
+    pub(crate) async fn events(
+        &self,
+        job: &str,
+        after: Option<u64>,
+    ) -> anyhow::Result<impl Stream<Item = Event> + use<>> {
+        let id = after.map(|id| id.to_string());
+        let last = id.as_deref().map(|id| ("last-event-id", id));
+        let response = self.send(Method::GET, &format!("/v1/jobs/{job}/events"), None, last).await?;
+        let response = refuse(response).await?;
+        let bytes = response.bytes_stream();
+        let state = (Box::pin(bytes), Decoder::default());
+        let batches = stream::unfold(state, |(mut bytes, mut decoder)| async move {
+            let piece = bytes.next().await?.ok()?;
+            let events = decoder.push(&piece)?;
+            Some((stream::iter(events), (bytes, decoder)))
+        });
+        Ok(batches.flatten())
+    }
+
+    async fn json(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        header: Option<(&'static str, &str)>,
+    ) -> anyhow::Result<Value> {
+        let response = self.send(method, path, body, header).await?;
+        Ok(refuse(response).await?.json().await?)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        header: Option<(&'static str, &str)>,
+    ) -> anyhow::Result<Response> {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        if let Some((name, value)) = header {
+            let value = HeaderValue::from_str(value).map_err(|_| {
+                ended(Exit::Usage, format!("`{value}` has characters that no header can carry"))
+            })?;
+            request = request.header(HeaderName::from_static(name), value);
+        }
+        request.send().await.map_err(|error| {
+            let hint = "start one with `quarterdeck serve`, or name it with --url";
+            ended(
+                Exit::Unreachable,
+                format!("cannot reach the server at {}: {}; {hint}", self.base, cause(&error)),
+            )
+        })
+    }
+}
+
+/// The innermost reason: "connection refused" says more than "error sending request".
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+/// Turns a problem answer into an error with its exit code.
+async fn refuse(response: Response) -> anyhow::Result<Response> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let problem: Value = response.json().await.unwrap_or_default();
+    let exit = match status {
+        StatusCode::NOT_FOUND => Exit::NotFound,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Exit::Limited,
+        _ if problem["code"] == "idempotency_conflict" => Exit::Conflict,
+        _ if status.is_client_error() => Exit::Usage,
+        _ => Exit::Failed,
+    };
+    Err(ended(exit, explained(status, &problem)))
+}
+
+fn explained(status: StatusCode, problem: &Value) -> String {
+    let detail = problem["detail"].as_str().or(problem["title"].as_str()).unwrap_or("no explanation");
+    let mut text = match problem["code"].as_str() {
+        Some(code) => format!("{detail} ({code})"),
+        None => format!("the server answered {status}: {detail}"),
+    };
+    for error in problem["errors"].as_array().into_iter().flatten() {
+        let (path, message) =
+            (error["path"].as_str().unwrap_or_default(), error["message"].as_str().unwrap_or_default());
+        text.push_str(&format!("\n  {path}: {message}"));
+    }
+    text
+}

@@ -1,0 +1,68 @@
+//! One file per command. Each reads its arguments, does one thing, prints, and says how it ended.
+
+mod check;
+mod config_show;
+mod demo;
+mod jobs;
+mod run;
+mod serve;
+mod sim_serve;
+mod submit;
+mod tail;
+
+use serde_json::{Value, json};
+
+use crate::cli::{Cli, Command, ConfigCommand, Global, SimCommand};
+use crate::config::{self, Config, Flag};
+use crate::exit::{Exit, ended};
+
+/// Runs the command that was asked for.
+pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let global = cli.global;
+    match cli.command {
+        Command::Demo(args) => demo::run(&global, args).await,
+        Command::Serve(args) => serve::run(&global, args).await,
+        Command::Run(args) => run::run(&global, args).await,
+        Command::Submit(args) => submit::run(&global, args).await,
+        Command::Jobs(args) => jobs::run(&global, args).await,
+        Command::Tail(args) => tail::run(&global, args).await,
+        Command::Check(args) => check::run(&global, &args),
+        Command::Config(ConfigCommand::Show { origin }) => config_show::run(&global, origin),
+        Command::Sim(SimCommand::Serve(args)) => sim_serve::run(args).await,
+    }
+}
+
+/// The configuration of the global arguments and a command's own flags.
+fn configuration(global: &Global, flags: Vec<Flag>) -> anyhow::Result<Config> {
+    Ok(config::read(global.config.as_deref(), global.env.clone(), flags)?)
+}
+
+/// A flag that sets a setting, if it was given.
+fn flag(name: &'static str, path: &'static str, value: Option<Value>) -> Option<Flag> {
+    value.map(|value| Flag { name, path, value })
+}
+
+/// The flags of `--sim`: one simulated provider, used by default.
+fn sim_flags(on: bool) -> Vec<Flag> {
+    if !on {
+        return Vec::new();
+    }
+    vec![
+        Flag { name: "--sim", path: "providers.sim", value: json!({"kind": "sim"}) },
+        Flag { name: "--sim", path: "default_model", value: json!("sim/standard") },
+    ]
+}
+
+/// What someone without any model is told.
+fn require_model(config: &Config) -> anyhow::Result<()> {
+    if config.models.default_model.is_some() || !config.models.models.is_empty() {
+        return Ok(());
+    }
+    let message = "there is no model to ask. Do one of these:\n  \
+         set ANTHROPIC_API_KEY, OPENAI_API_KEY, GROQ_API_KEY or another provider's usual variable\n  \
+         set OPENAI_BASE_URL and OPENAI_MODEL for any OpenAI-compatible server (llama.cpp, vLLM, LM Studio)\n  \
+         set OLLAMA_HOST for Ollama\n  \
+         name a provider and default_model in quarterdeck.toml\n  \
+         add --sim to try everything with the built-in simulated model";
+    Err(ended(Exit::Configuration, message))
+}

@@ -1,0 +1,87 @@
+//! `run CREW`: to the end and print the result, on a server of our own inside this process or on the one of `--url`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::serve::stop_signals;
+use super::{configuration, require_model, sim_flags};
+use crate::cli::{Format, Global, Run};
+use crate::client::Client;
+use crate::config::{Flag, variable};
+use crate::exit::Exit;
+use crate::follow::{self, Teller};
+use crate::{crew_files, input, output, wire};
+
+pub(super) async fn run(global: &Global, args: Run) -> anyhow::Result<Exit> {
+    let input = input::read(&args.input)?;
+    if args.target.url.is_some() || (variable("QUARTERDECK_URL").is_some() && !args.sim) {
+        let client = Client::new(args.target.url.as_deref())?;
+        return follow_one(global, &client, &json!({"crew": args.crew, "input": input})).await;
+    }
+    let config = configuration(global, flags(args.sim))?;
+    require_model(&config)?;
+    let path = Path::new(&args.crew);
+    let extra = if path.exists() { vec![crew_files::source(path)?] } else { Vec::new() };
+    let mut config = config;
+    if !extra.is_empty() {
+        // The crew at hand is meant, whatever else the configuration has mistakes in.
+        config.settings.crews.clear();
+        config.settings.default_crew = "assistant".to_owned();
+    }
+    let server = wire::start(&config, extra).await?;
+    for warning in &server.warnings {
+        output::say(&warning.to_string());
+    }
+    let crew = if path.exists() {
+        server.crews.first().map_or_else(|| args.crew.clone(), ToString::to_string)
+    } else {
+        args.crew
+    };
+    let client = Client::new(Some(&server.url()))?;
+    let outcome = follow_one(global, &client, &json!({"crew": crew, "input": input})).await;
+    server.stop().await;
+    outcome
+}
+
+/// A server that nobody else sees: any free port, nothing kept.
+fn flags(sim: bool) -> Vec<Flag> {
+    let mut flags = vec![
+        Flag { name: "run", path: "server.listen", value: json!("127.0.0.1:0") },
+        Flag { name: "run", path: "server.admin_listen", value: json!("") },
+        Flag { name: "run", path: "store.url", value: json!("memory:") },
+        Flag { name: "run", path: "worker.drain_timeout_seconds", value: json!(1) },
+    ];
+    flags.extend(sim_flags(sim));
+    flags
+}
+
+/// Submits, follows, prints; Ctrl-C ends the command, not the job.
+pub(super) async fn follow_one(global: &Global, client: &Client, body: &Value) -> anyhow::Result<Exit> {
+    client.ready(Duration::from_secs(10)).await?;
+    let accepted = client.submit(body, None).await?;
+    let id = accepted["id"].as_str().unwrap_or_default().to_owned();
+    let mut teller = Teller::new();
+    let mut stop = stop_signals()?;
+    let job = tokio::select! {
+        job = follow::to_the_end(client, &id, |event| if !global.quiet { teller.hear(event) }) => job?,
+        () = stop.wait() => return Ok(Exit::Interrupted),
+    };
+    print_result(global, &job)?;
+    follow::outcome(&job)
+}
+
+/// The job's result: its text for people, the whole job for programs.
+pub(super) fn print_result(global: &Global, job: &Value) -> anyhow::Result<()> {
+    if !global.quiet {
+        let (calls, tokens) = (&job["usage"]["model_calls"], &job["usage"]["total_tokens"]);
+        let (cost, ms) = (job["cost_usd"].as_str().unwrap_or_default(), &job["duration_ms"]);
+        output::say(&format!("  {calls} model calls, {tokens} tokens, ${cost}, {ms} ms"));
+    }
+    match (global.output, job["output"]["raw"].as_str()) {
+        (Format::Table, Some(text)) => output::print(&output::harmless(text)),
+        (Format::Table, None) => Ok(()),
+        (format, _) => output::show(format, job, |_| String::new()),
+    }
+}

@@ -1,0 +1,63 @@
+//! `sim serve`: the simulated provider over HTTP, for trying other clients and for tests.
+
+use qd_env::Env;
+use qd_llm::sim::{self, Distribution, FaultKind, FaultRule, LatencyOptions, Sim, SimOptions};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::serve::stop_signals;
+use crate::cli::SimServe;
+use crate::exit::{Exit, ended};
+use crate::output::say;
+
+pub(super) async fn run(args: SimServe) -> anyhow::Result<Exit> {
+    let options = options(&args)?;
+    let mut stop = stop_signals()?;
+    let refused = |e| {
+        ended(
+            Exit::Conflict,
+            format!("cannot listen on {}: {e}; choose another address with --listen", args.listen),
+        )
+    };
+    let listener = TcpListener::bind(&args.listen).await.map_err(refused)?;
+    let address = listener.local_addr()?;
+    if !address.ip().is_loopback() {
+        say("warning: other machines can reach this simulator");
+    }
+    say(&format!(
+        "Simulated models at http://{address} (Anthropic wire) and http://{address}/v1 (OpenAI wire)"
+    ));
+    say(&format!("  try   OPENAI_BASE_URL=http://{address}/v1 OPENAI_MODEL=standard quarterdeck serve"));
+    say(&format!("  paid  http://{address}/ledger"));
+    let shutdown = CancellationToken::new();
+    let env = Env::system();
+    let serving = sim::serve(listener, Sim::new(options), env.clone(), shutdown.clone());
+    tokio::select! {
+        served = serving => served?,
+        () = stop.wait() => shutdown.cancel(),
+    }
+    Ok(Exit::Ok)
+}
+
+fn options(args: &SimServe) -> anyhow::Result<SimOptions> {
+    let fixed = |ms: f64| if ms > 0.0 { Distribution::Fixed { ms } } else { Distribution::None };
+    let faults = args.fault.iter().map(|text| fault(text)).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(SimOptions {
+        seed: args.seed,
+        latency: LatencyOptions { first_token: fixed(args.latency_ms), per_token: fixed(args.token_ms) },
+        faults,
+        ..SimOptions::default()
+    })
+}
+
+fn fault(text: &str) -> anyhow::Result<FaultRule> {
+    let wrong =
+        |why: &str| ended(Exit::Usage, format!("--fault {text}: {why}; it looks like 503:0.1 or hang:0.01"));
+    let (kind, rate) = text.split_once(':').unwrap_or((text, "1"));
+    let kind: FaultKind = kind.parse().map_err(|why: String| wrong(&why))?;
+    let rate: f64 = rate.parse().map_err(|_| wrong("the rate is no number"))?;
+    if !(0.0..=1.0).contains(&rate) {
+        return Err(wrong("the rate is a probability, from 0 to 1"));
+    }
+    Ok(FaultRule::at_rate(kind, rate))
+}

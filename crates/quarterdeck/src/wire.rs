@@ -1,0 +1,220 @@
+//! Builds the server, once: store, models, crews, engine, gateway, in this order; stops them in the other.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use qd_crew::{CrewSource, Diagnostic};
+use qd_engine::{Engine, Plans};
+use qd_env::Env;
+use qd_gateway::{CrewBook, Gateway, Health, Running};
+use qd_llm::Models;
+use qd_store::{Leases, Store, policy};
+use qd_types::{Catalog, CrewName, TenantId};
+
+use crate::config::{Config, Durability, Sharing};
+use crate::crew_files;
+use crate::exit::{Exit, ended};
+
+/// How long requests under way may take to end when the server stops.
+const CONNECTIONS_STOP: Duration = Duration::from_secs(5);
+
+/// A running server.
+pub(crate) struct Server {
+    gateway: Running,
+    engine: Engine,
+    health: Arc<Counts>,
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: Option<SocketAddr>,
+    /// Names of the published crews.
+    pub(crate) crews: Vec<CrewName>,
+    pub(crate) warnings: Vec<Diagnostic>,
+}
+
+/// What the gateway may know of the engine.
+#[derive(Default)]
+struct Counts {
+    in_flight: std::sync::OnceLock<qd_engine::InFlight>,
+    draining: AtomicBool,
+}
+
+impl Health for Counts {
+    fn tasks_in_flight(&self) -> usize {
+        self.in_flight.get().map_or(0, qd_engine::InFlight::count)
+    }
+
+    fn draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+}
+
+/// Models and tools that crews may name.
+pub(crate) fn catalog(models: &qd_llm::Options, env: &Env) -> Catalog {
+    Catalog {
+        default_model: models.default_model.clone(),
+        model_aliases: models.models.keys().cloned().collect(),
+        providers: models.providers.keys().cloned().collect(),
+        tools: qd_engine::tool_specs(env).into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
+    }
+}
+
+/// Checks crews against a catalog; all mistakes of all crews at once.
+pub(crate) fn check_all(
+    sources: &[CrewSource],
+    catalog: &Catalog,
+) -> anyhow::Result<(Vec<qd_crew::CrewSpec>, Vec<Diagnostic>)> {
+    let (mut specs, mut warnings, mut mistakes) = (Vec::new(), Vec::new(), Vec::new());
+    for source in sources {
+        match qd_crew::check(source, catalog) {
+            Ok((spec, _, found)) => {
+                specs.push(spec);
+                warnings.extend(found);
+            }
+            Err(diagnostics) => mistakes.extend(diagnostics.0),
+        }
+    }
+    let mut names: Vec<&CrewName> = specs.iter().map(|spec: &qd_crew::CrewSpec| &spec.name).collect();
+    names.sort();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(ended(
+            Exit::Configuration,
+            format!("two crew files are named `{}`; rename one", twice[0]),
+        ));
+    }
+    if mistakes.is_empty() {
+        Ok((specs, warnings))
+    } else {
+        Err(crew_files::refused(&qd_crew::Diagnostics(mistakes)))
+    }
+}
+
+/// Starts everything. `extra` crews come on top of those that the configuration names.
+pub(crate) async fn start(config: &Config, extra: Vec<CrewSource>) -> anyhow::Result<Server> {
+    let env = Env::system();
+    let options = gateway_options(config)?;
+    options.validate().map_err(|e| ended(Exit::Configuration, e.to_string()))?;
+    let catalog = Arc::new(catalog(&config.models, &env));
+    let mut sources = crew_files::of_patterns(&config.base, &config.settings.crews)?;
+    sources.extend(extra);
+    let (mut specs, warnings) = check_all(&sources, &catalog)?;
+    if !specs.iter().any(|spec| spec.name.as_str() == "assistant") {
+        specs.extend(check_all(&[crew_files::assistant()], &catalog)?.0);
+    }
+    if !specs.iter().any(|spec| spec.name.as_str() == config.settings.default_crew) {
+        let known: Vec<_> = specs.iter().map(|spec| spec.name.to_string()).collect();
+        let message = format!(
+            "default_crew `{}` is not among the crews: {}",
+            config.settings.default_crew,
+            known.join(", ")
+        );
+        return Err(ended(Exit::Configuration, message));
+    }
+    let models = Arc::new(
+        Models::build(config.models.clone(), env.clone())
+            .map_err(|e| ended(Exit::Configuration, e.to_string()))?,
+    );
+    let store = open_store(config, &env)?;
+    for spec in &specs {
+        let json = serde_json::to_string(spec).context("a crew cannot be written as JSON")?;
+        store.publish(&TenantId::default(), &spec.name, &spec.hash(), &json).await?;
+    }
+    let health = Arc::new(Counts::default());
+    let book = Arc::new(CrewBook::new(store.clone(), Arc::clone(&catalog), env.clone()));
+    let for_gateway: Arc<dyn Health> = Arc::clone(&health) as Arc<dyn Health>;
+    let gateway = Gateway::bind(options, store.clone(), book, for_gateway, env.clone())
+        .await
+        .map_err(|e| ended(Exit::Conflict, e.to_string()))?;
+    let (address, admin) = (gateway.local_addr(), gateway.admin_addr());
+    let plans = Plans::new(store.clone(), catalog);
+    let engine = Engine::start(engine_options(config), store, models, plans, env);
+    let _ = health.in_flight.set(engine.in_flight());
+    let crews = specs.into_iter().map(|spec| spec.name).collect();
+    Ok(Server { gateway: gateway.start(), engine, health, address, admin, crews, warnings })
+}
+
+impl Server {
+    /// Where clients reach it.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops: not ready, no claims; calls in flight are finished and journaled, or dropped at the drain timeout.
+    pub(crate) async fn stop(self) {
+        self.health.draining.store(true, Ordering::Release);
+        self.engine.stop().await;
+        self.gateway.stop(CONNECTIONS_STOP).await;
+    }
+}
+
+fn open_store(config: &Config, env: &Env) -> anyhow::Result<Store> {
+    let s = &config.settings;
+    let url = match s.store.url.strip_prefix("sqlite:") {
+        Some(path) => format!("sqlite:{}", config.base.join(path).display()),
+        None => s.store.url.clone(),
+    };
+    let options = qd_store::Options {
+        url,
+        durability: match s.store.durability {
+            Durability::Strict => qd_store::Durability::Strict,
+            Durability::Relaxed => qd_store::Durability::Relaxed,
+        },
+        max_depth: s.queue.max_depth,
+        sharing: match s.queue.sharing {
+            Sharing::Weighted => policy::Sharing::Weighted,
+            Sharing::Strict => policy::Sharing::Strict,
+        },
+        leases: Leases::OfProcess,
+        retention: Duration::from_secs(s.retention.jobs_days * 24 * 3600),
+        conversation_ttl: Duration::from_secs(s.conversations.ttl_seconds),
+        ..qd_store::Options::default()
+    };
+    qd_store::open(&options, env).map_err(|error| {
+        let exit = match error {
+            qd_store::Error::Locked { .. } => Exit::Conflict,
+            _ => Exit::Configuration,
+        };
+        ended(exit, error.to_string())
+    })
+}
+
+fn gateway_options(config: &Config) -> anyhow::Result<qd_gateway::Options> {
+    let server = &config.settings.server;
+    let address = |text: &str| text.parse().with_context(|| format!("`{text}` is no address"));
+    Ok(qd_gateway::Options {
+        listen: address(&server.listen)?,
+        admin_listen: if server.admin_listen.is_empty() {
+            None
+        } else {
+            Some(address(&server.admin_listen)?)
+        },
+        insecure_public: server.insecure_public,
+        default_crew: CrewName::new(&config.settings.default_crew),
+        max_connections: server.max_connections,
+        max_connections_per_address: server.max_connections_per_address,
+        body_bytes_max: server.max_body_bytes,
+        default_max_attempts: config.settings.retry.max_attempts,
+        ..qd_gateway::Options::default()
+    })
+}
+
+fn engine_options(config: &Config) -> qd_engine::Options {
+    let s = &config.settings;
+    qd_engine::Options {
+        slots: s.worker.slots,
+        lease: Duration::from_secs(s.worker.lease_seconds),
+        drain_timeout: Duration::from_secs(s.worker.drain_timeout_seconds),
+        retry: qd_engine::RetryPolicy {
+            base: Duration::from_millis(s.retry.base_ms),
+            cap: Duration::from_millis(s.retry.cap_ms),
+        },
+        limits: qd_engine::Limits {
+            model_calls: s.limits.model_calls,
+            tool_calls: s.limits.tool_calls,
+            parallel_effects: s.limits.parallel_effects,
+        },
+        history_tokens: s.conversations.token_budget.saturating_sub(s.conversations.reserve_tokens),
+        ..qd_engine::Options::default()
+    }
+}

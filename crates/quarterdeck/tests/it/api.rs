@@ -1,0 +1,64 @@
+//! The served API as a client meets it; the full corpus of bad requests stands with the gateway.
+
+use serde_json::json;
+
+use crate::process::{Project, SUMS, finished, get, http, post, with_inner_sim};
+
+#[tokio::test]
+async fn job_is_accepted_done_and_explained() {
+    let project = Project::new(&with_inner_sim(""), &[("sums.yaml", SUMS)]);
+    let server = project.serve("127.0.0.1:0").await;
+    let (status, accepted) = post(
+        &server.url("/v1/jobs"),
+        &json!({"crew": "sums", "input": {"question": "6*7"}, "metadata": {"order": "1"}}),
+    )
+    .await;
+    assert_eq!((status, accepted["status"].as_str()), (202, Some("queued")));
+    let id = accepted["id"].as_str().unwrap();
+    let job = finished(&server.url(""), id).await;
+    assert_eq!(job["output"]["tasks"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (job["metadata"]["order"].as_str(), job["progress"]["completed_tasks"].as_u64()),
+        (Some("1"), Some(2))
+    );
+    let steps = get(&server.url(&format!("/v1/jobs/{id}/steps"))).await;
+    let kinds: Vec<_> = steps["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["kind"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds.iter().filter(|kind| *kind == "tool").count(), 3, "{kinds:?}");
+    let crews = get(&server.url("/v1/crews")).await;
+    assert!(crews.to_string().contains("\"assistant\"") && crews.to_string().contains("\"sums\""), "{crews}");
+    assert_eq!(get(&server.url("/health")).await["status"], "ok");
+}
+
+#[tokio::test]
+async fn task_facade_runs_the_default_crew() {
+    let project = Project::new(&with_inner_sim(""), &[]);
+    let server = project.serve("127.0.0.1:0").await;
+    let (status, task) =
+        post(&server.url("/tasks"), &json!({"task": "Say hello [[sim: answer=hello]]"})).await;
+    assert_eq!(status, 202, "{task}");
+    let id = task["task_id"].as_str().unwrap();
+    finished(&server.url(""), id).await;
+    let task = get(&server.url(&format!("/tasks/{id}"))).await;
+    assert_eq!((task["status"].as_str(), task["result"].as_str()), (Some("complete"), Some("hello")));
+    assert!(task["cost_usd"].is_number() && task["duration_ms"].is_number(), "{task}");
+}
+
+#[tokio::test]
+async fn finished_job_may_be_waited_for() {
+    let project = Project::new(&with_inner_sim(""), &[]);
+    let server = project.serve("127.0.0.1:0").await;
+    let answer = http()
+        .post(server.url("/v1/jobs"))
+        .header("prefer", "wait=10")
+        .json(&json!({"crew": "assistant", "input": {"message": "hi"}}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.json::<serde_json::Value>().await.unwrap()["status"], "succeeded");
+}

@@ -1,0 +1,197 @@
+//! The command line: exit codes, where output goes, messages that say what to do.
+
+use serde_json::{Value, json};
+
+use crate::process::{Project, SUMS, post, run, said, sim, with_inner_sim, with_sim};
+
+#[tokio::test]
+async fn mistakes_end_with_their_exit_code_and_a_message_that_names_the_thing() {
+    let broken = Project::new("[server]\nprot = 1\n", &[]);
+    let no_model = Project::new("", &[]);
+    let bad_crew = Project::new(&with_inner_sim(""), &[("bad.yaml", "name: bad\nagents: {}\ntasks: []\n")]);
+    let missing_default = Project::new(&with_inner_sim("default_crew = \"ghost\""), &[]);
+    let public = Project::new(&with_inner_sim("[server]\nlisten = \"0.0.0.0:0\""), &[]);
+    let no_secret = Project::new("[providers.anthropic]\napi_key = { env = \"NOPE\" }\n", &[]);
+    let unwritable = Project::new(&with_inner_sim("[store]\nurl = \"sqlite:/proc/nope/store.db\""), &[]);
+    for (project, args, code, message) in [
+        (
+            &broken,
+            vec!["serve"],
+            3,
+            "quarterdeck.toml:2:1: server.prot: there is no setting `prot` in [server]",
+        ),
+        (&no_model, vec!["serve"], 3, "there is no model to ask"),
+        (&no_model, vec!["run", "assistant", "-i", "message=x"], 3, "add --sim"),
+        (&bad_crew, vec!["serve"], 3, "bad.yaml:"),
+        (&bad_crew, vec!["check"], 3, "bad.yaml:"),
+        (&missing_default, vec!["serve"], 3, "default_crew `ghost` is not among the crews"),
+        (&public, vec!["serve"], 3, "refusing to listen on 0.0.0.0:0"),
+        (&no_secret, vec!["serve"], 3, "providers.anthropic.api_key: the variable NOPE is not set"),
+        (
+            &unwritable,
+            vec!["serve", "--listen", "127.0.0.1:0", "--admin-listen", ""],
+            3,
+            "cannot open the store",
+        ),
+        (&no_model, vec!["frobnicate"], 2, "unrecognized subcommand"),
+        (&no_model, vec!["run", "x", "-i", "novalue", "--sim"], 2, "`novalue` is no NAME=VALUE"),
+        (
+            &no_model,
+            vec!["jobs", "list", "--url", "http://127.0.0.1:9"],
+            4,
+            "cannot reach the server at http://127.0.0.1:9",
+        ),
+        (&no_model, vec!["jobs", "list", "--url", "localhost"], 2, "`localhost` is no URL"),
+        (
+            &no_model,
+            vec!["serve", "--config", "nowhere.toml"],
+            3,
+            "cannot read the configuration nowhere.toml",
+        ),
+        (&no_model, vec!["serve", "--env", "prod"], 3, "there is no profile `prod`"),
+        (&no_model, vec!["sim", "serve", "--fault", "lightning:0.1"], 2, "--fault lightning:0.1"),
+    ] {
+        let (out, err, ended) = said(&run(&project.path(), &args).await);
+        assert_eq!((ended, out.as_str()), (code, ""), "{args:?}: {err}");
+        assert!(err.contains(message), "{args:?}: `{message}` is not in: {err}");
+    }
+}
+
+#[tokio::test]
+async fn port_and_store_that_are_taken_are_named() {
+    let project = Project::new(&with_inner_sim(""), &[]);
+    let server = project.serve("127.0.0.1:0").await;
+    let other = Project::new(&with_inner_sim(""), &[]);
+    let (_, err, code) =
+        said(&run(&other.path(), &["serve", "--listen", &server.address, "--admin-listen", ""]).await);
+    assert_eq!(code, 7, "{err}");
+    assert!(err.contains(&format!("cannot listen on {}", server.address)), "{err}");
+    let (_, err, code) =
+        said(&run(&project.path(), &["serve", "--listen", "127.0.0.1:0", "--admin-listen", ""]).await);
+    assert_eq!(code, 7, "{err}");
+    assert!(err.contains("quarterdeck.db is in use by another process"), "{err}");
+}
+
+#[tokio::test]
+async fn jobs_are_submitted_followed_listed_and_shown() {
+    let project = Project::new(&with_inner_sim(""), &[("sums.yaml", SUMS)]);
+    let server = project.serve("127.0.0.1:0").await;
+    let url = format!("http://{}", server.address);
+    let folder = project.path();
+    let (id, _, code) = said(
+        &run(
+            &folder,
+            &[
+                "submit",
+                "sums",
+                "-i",
+                "question=6*7",
+                "--priority",
+                "5",
+                "--idempotency-key",
+                "k",
+                "--url",
+                &url,
+            ],
+        )
+        .await,
+    );
+    assert_eq!(code, 0);
+    let id = id.trim();
+    let (again, _, _) = said(
+        &run(
+            &folder,
+            &[
+                "submit",
+                "sums",
+                "-i",
+                "question=6*7",
+                "--priority",
+                "5",
+                "--idempotency-key",
+                "k",
+                "--url",
+                &url,
+            ],
+        )
+        .await,
+    );
+    assert_eq!(again.trim(), id);
+    let (_, err, code) = said(
+        &run(&folder, &["submit", "sums", "-i", "question=1", "--idempotency-key", "k", "--url", &url]).await,
+    );
+    assert_eq!(code, 7, "{err}");
+
+    let (out, err, code) = said(&run(&folder, &["tail", id, "--url", &url]).await);
+    assert_eq!(code, 0, "{err}");
+    assert!(!out.is_empty() && err.contains("work done") && err.contains("calculator →"), "{out}\n{err}");
+    let (out, _, _) = said(&run(&folder, &["tail", id, "--url", &url, "-o", "jsonl"]).await);
+    let events: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.last().unwrap()["event"], "job.succeeded");
+
+    let (out, _, code) = said(&run(&folder, &["jobs", "list", "--url", &url]).await);
+    assert!(code == 0 && out.starts_with("ID ") && out.contains(id) && out.contains("succeeded"), "{out}");
+    let (out, _, _) =
+        said(&run(&folder, &["jobs", "list", "--status", "failed", "-o", "json", "--url", &url]).await);
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), json!([]));
+    let (out, _, _) = said(&run(&folder, &["jobs", "get", id, "-o", "json", "--url", &url]).await);
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["priority"], 5);
+    let (_, err, code) =
+        said(&run(&folder, &["jobs", "get", "00000000-0000-7000-8000-000000000000", "--url", &url]).await);
+    assert_eq!(code, 6, "{err}");
+    let (_, err, code) = said(&run(&folder, &["submit", "nosuch", "--url", &url]).await);
+    assert!(code == 2 && err.contains("there is no crew `nosuch`"), "{code} {err}");
+}
+
+#[tokio::test]
+async fn failed_job_ends_with_its_reason_and_exit_code_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["run", "assistant", "-i", "message=hi [[sim: fault=401]]", "--sim"];
+    let (out, err, code) = said(&run(folder.path(), &args).await);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("the job failed: task `answer`") && err.contains("(model_auth)"), "{err}");
+}
+
+#[tokio::test]
+async fn configuration_is_shown_with_origins_and_without_secrets() {
+    let project = Project::new("[providers.groq]\napi_key = \"gsk-secret\"\n[worker]\nslots = 3\n", &[]);
+    let (out, _, code) = said(&run(&project.path(), &["config", "show"]).await);
+    assert!(
+        code == 0 && out.contains("slots = 3") && !out.contains("gsk-secret") && out.contains("[redacted]"),
+        "{out}"
+    );
+    let (out, _, _) = said(&run(&project.path(), &["config", "show", "--origin"]).await);
+    let line = out.lines().find(|line| line.starts_with("worker.slots")).unwrap();
+    assert!(line.contains("quarterdeck.toml:4:1"), "{line}");
+}
+
+#[tokio::test]
+async fn demo_shows_crews_surviving_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, err, code) =
+        said(&run(folder.path(), &["demo", "--chaos", "--jobs", "5", "--listen", "127.0.0.1:0"]).await);
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("kill -9 number 1") && err.contains("the server is back after"), "{err}");
+    assert!(out.contains("5 accepted, 5 succeeded, 0 failed, 0 still open"), "{out}");
+    assert!(out.contains("journaled calls made again: 0"), "{out}");
+}
+
+#[tokio::test]
+async fn endpoint_that_is_down_or_talks_nonsense_is_told_and_tried_again() {
+    let sim = sim(&["--fault", "html:1"]).await;
+    let project = Project::new(&with_sim(&sim, "[retry]\nmax_attempts = 2\nbase_ms = 10"), &[]);
+    let server = project.serve("127.0.0.1:0").await;
+    let ask = json!({"crew": "assistant", "input": {"message": "hi"}});
+    let (_, job) = post(&server.url("/v1/jobs"), &ask).await;
+    let job = crate::process::finished(&server.url(""), job["id"].as_str().unwrap()).await;
+    assert_eq!(
+        (job["status"].as_str(), job["error"]["class"].as_str()),
+        (Some("failed"), Some("exhausted")),
+        "{job}"
+    );
+    drop(sim);
+    let (_, job) = post(&server.url("/v1/jobs"), &ask).await;
+    let job = crate::process::finished(&server.url(""), job["id"].as_str().unwrap()).await;
+    assert_eq!(job["error"]["code"], "model_unreachable", "{job}");
+    assert!(job["error"]["message"].as_str().unwrap().contains("gave up after 2 tries"), "{job}");
+}

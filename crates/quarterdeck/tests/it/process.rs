@@ -1,0 +1,201 @@
+//! Processes of the binary: started on free ports in temporary folders, ended with the test.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+
+/// How long anything may take before a test gives up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The binary with an environment of its own.
+pub(crate) fn quarterdeck(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quarterdeck"));
+    command.current_dir(folder).env_clear().kill_on_drop(true);
+    command
+}
+
+/// Runs the binary to its end.
+pub(crate) async fn run(folder: &Path, args: &[&str]) -> Output {
+    let output = quarterdeck(folder).args(args).stdin(Stdio::null()).output();
+    tokio::time::timeout(PATIENCE, output).await.expect("ends in time").unwrap()
+}
+
+/// What a command wrote, and how it ended.
+pub(crate) fn said(output: &Output) -> (String, String, i32) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr), output.status.code().unwrap_or(-1))
+}
+
+/// A process that says where it listens.
+pub(crate) struct Process {
+    pub(crate) child: Child,
+    pub(crate) address: String,
+    lines: mpsc::UnboundedReceiver<String>,
+}
+
+impl Process {
+    /// Starts it and waits for a line that holds `marker` and then `http://ADDRESS`.
+    pub(crate) async fn start(command: &mut Command, marker: &str) -> Self {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (sender, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut process = Self { child, address: String::new(), lines: receiver };
+        process.address = process.address_after(marker).await;
+        process
+    }
+
+    async fn address_after(&mut self, marker: &str) -> String {
+        let mut seen = Vec::new();
+        loop {
+            match tokio::time::timeout(PATIENCE, self.lines.recv()).await {
+                Ok(Some(line)) => {
+                    if let Some((_, rest)) =
+                        line.split_once(marker).and_then(|(_, rest)| rest.split_once("http://"))
+                    {
+                        return rest.split([' ', '/']).next().unwrap().to_owned();
+                    }
+                    seen.push(line);
+                }
+                Ok(None) => panic!("it ended without `{marker}`: {seen:#?}"),
+                Err(_) => panic!("it never said `{marker}`: {seen:#?}"),
+            }
+        }
+    }
+
+    /// Everything it has said since it told its address; waits for its end.
+    pub(crate) async fn rest(&mut self) -> String {
+        let mut text = String::new();
+        while let Ok(Some(line)) = tokio::time::timeout(PATIENCE, self.lines.recv()).await {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// kill -9.
+    pub(crate) async fn kill(&mut self) {
+        self.child.start_kill().unwrap();
+        self.child.wait().await.unwrap();
+    }
+
+    /// SIGTERM, as a supervisor sends it.
+    pub(crate) fn terminate(&self) {
+        let id = self.child.id().expect("it runs");
+        let status = std::process::Command::new("kill").args(["-TERM", &id.to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+/// A folder with a configuration and crews.
+pub(crate) struct Project {
+    pub(crate) folder: TempDir,
+}
+
+impl Project {
+    pub(crate) fn new(configuration: &str, crews: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("quarterdeck.toml"), configuration).unwrap();
+        std::fs::create_dir(folder.path().join("crews")).unwrap();
+        for (name, text) in crews {
+            std::fs::write(folder.path().join("crews").join(name), text).unwrap();
+        }
+        Self { folder }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// Starts `serve` on an address.
+    pub(crate) async fn serve(&self, listen: &str) -> Process {
+        let mut command = quarterdeck(self.folder.path());
+        command.args(["serve", "--listen", listen, "--admin-listen", "127.0.0.1:0"]);
+        Process::start(&mut command, "API").await
+    }
+}
+
+/// The simulator as a process.
+pub(crate) async fn sim(args: &[&str]) -> Process {
+    let folder = std::env::temp_dir();
+    let mut command = quarterdeck(&folder);
+    command.args(["sim", "serve", "--listen", "127.0.0.1:0"]).args(args);
+    Process::start(&mut command, "Simulated models at").await
+}
+
+/// A configuration that uses a simulator at an address.
+pub(crate) fn with_sim(sim: &Process, more: &str) -> String {
+    format!(
+        "default_model = \"sim/standard\"\n{more}\n[providers.sim]\nkind = \"sim\"\nbase_url = \"{}\"\n",
+        sim.url("/v1")
+    )
+}
+
+/// A configuration with the simulator inside the server.
+pub(crate) fn with_inner_sim(more: &str) -> String {
+    format!("default_model = \"sim/standard\"\n{more}\n[providers.sim]\n")
+}
+
+/// An HTTP client.
+pub(crate) fn http() -> reqwest::Client {
+    qd_llm::install_crypto_provider();
+    reqwest::Client::builder().timeout(PATIENCE).build().unwrap()
+}
+
+/// GETs JSON; fails on any answer but a success.
+pub(crate) async fn get(url: &str) -> Value {
+    http().get(url).send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
+}
+
+/// POSTs JSON; answers status and JSON.
+pub(crate) async fn post(url: &str, body: &Value) -> (u16, Value) {
+    let response = http().post(url).json(body).send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap_or_default())
+}
+
+/// Polls a job until it is over.
+pub(crate) async fn finished(server: &str, id: &str) -> Value {
+    let poll = async {
+        loop {
+            let job = get(&format!("{server}/v1/jobs/{id}")).await;
+            if matches!(job["status"].as_str(), Some("succeeded" | "failed" | "cancelled")) {
+                return job;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, poll).await.expect("the job ends in time")
+}
+
+/// A crew that calls two tools at once and has two tasks.
+pub(crate) const SUMS: &str = r#"
+name: sums
+agents:
+  clerk: {role: Clerk, goal: "Answer {question}", backstory: You are exact., tools: [calculator, current_time]}
+tasks:
+  - name: work
+    description: "Use the calculator and current_time to answer {question}"
+    expected_output: A number
+    agent: clerk
+  - name: report
+    description: "Report on {question} in one sentence"
+    expected_output: One sentence
+    agent: clerk
+"#;
