@@ -29,6 +29,7 @@ impl Past {
     pub(crate) fn read(log: &[Logged], mut learn: impl FnMut(&Entry)) -> Self {
         let mut past = Self::default();
         let mut running_since: Option<Timestamp> = None;
+        let mut last_sign = Timestamp::default();
         for logged in log {
             match &logged.item {
                 LogItem::Entry { entry } => {
@@ -43,9 +44,12 @@ impl Past {
                 }
                 LogItem::Status { status: JobStatus::Running, .. } => running_since = Some(logged.at),
                 LogItem::Status { .. } => {
-                    past.ran += running_since.take().map_or(Duration::ZERO, |since| logged.at.since(since));
+                    // Nobody knows when a dead attempt died; the time in which nothing ran is not its running time.
+                    let end = if logged.attempt == 0 { last_sign } else { logged.at };
+                    past.ran += running_since.take().map_or(Duration::ZERO, |since| end.since(since));
                 }
             }
+            last_sign = logged.at;
         }
         past
     }
@@ -75,5 +79,45 @@ impl Past {
     /// Failed tries of a step.
     pub(crate) fn tries_of(&self, step: &StepId) -> u32 {
         self.tries.get(step).copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use qd_types::{AgentId, JobStatus, LogItem, Logged, TaskId, Timestamp};
+
+    use super::Past;
+
+    fn status(at: i64, attempt: u32, status: JobStatus) -> Logged {
+        let item = LogItem::Status { status, at: None, failure: None };
+        Logged { seq: 0, at: Timestamp(at * 1_000), attempt, item }
+    }
+
+    fn sign(at: i64, attempt: u32) -> Logged {
+        let item = LogItem::TaskStarted { task: TaskId::new("t"), agent: AgentId::new("a") };
+        Logged { seq: 0, at: Timestamp(at * 1_000), attempt, item }
+    }
+
+    #[test]
+    fn running_time_leaves_out_waiting_and_the_time_a_dead_worker_was_away() {
+        use JobStatus::{Queued, Retrying, Running};
+        for (log, seconds) in [
+            (vec![status(0, 1, Running)], 0),
+            (
+                vec![
+                    status(0, 1, Running),
+                    status(5, 1, Retrying),
+                    status(60, 0, Queued),
+                    status(61, 2, Running),
+                ],
+                5,
+            ),
+            (vec![status(0, 1, Running), status(9_000, 0, Queued), status(9_001, 2, Running)], 0),
+            (vec![status(0, 1, Running), sign(7, 1), status(9_000, 0, Queued), status(9_001, 2, Running)], 7),
+        ] {
+            assert_eq!(Past::read(&log, |_| {}).ran, Duration::from_secs(seconds), "{log:?}");
+        }
     }
 }

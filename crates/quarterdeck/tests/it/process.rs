@@ -160,18 +160,34 @@ pub(crate) async fn post(url: &str, body: &Value) -> (u16, Value) {
     (response.status().as_u16(), response.json().await.unwrap_or_default())
 }
 
-/// Polls a job until it is over.
-pub(crate) async fn finished(server: &str, id: &str) -> Value {
+/// Polls until there is something; gives up after [`PATIENCE`].
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
     let poll = async {
         loop {
-            let job = get(&format!("{server}/v1/jobs/{id}")).await;
-            if matches!(job["status"].as_str(), Some("succeeded" | "failed" | "cancelled")) {
-                return job;
+            if let Some(found) = look().await {
+                return found;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, poll).await.expect("the job ends in time")
+    tokio::time::timeout(PATIENCE, poll).await.unwrap_or_else(|_| panic!("not in time: {what}"))
+}
+
+/// Polls a job until it is over.
+pub(crate) async fn finished(server: &str, id: &str) -> Value {
+    until("the job ends", || async {
+        let job = get(&format!("{server}/v1/jobs/{id}")).await;
+        matches!(job["status"].as_str(), Some("succeeded" | "failed" | "cancelled")).then_some(job)
+    })
+    .await
+}
+
+/// Waits until a simulator is in the middle of a call.
+pub(crate) async fn in_mid_call(sim: &Process) {
+    until("a call is under way", || async {
+        (get(&sim.url("/ledger")).await["in_flight"] != 0).then_some(())
+    })
+    .await;
 }
 
 /// A crew that calls two tools at once and has two tasks.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::process::{PATIENCE, Project, SUMS, finished, get, http, post, sim, with_sim};
+use crate::process::{PATIENCE, Project, SUMS, finished, get, http, in_mid_call, post, sim, until, with_sim};
 
 #[tokio::test]
 async fn terminated_server_hands_its_jobs_over_without_repeating_a_call() {
@@ -18,9 +18,7 @@ async fn terminated_server_hands_its_jobs_over_without_repeating_a_call() {
         assert_eq!(status, 202, "{job}");
         ids.push(job["id"].as_str().unwrap().to_owned());
     }
-    while get(&sim.url("/ledger")).await["in_flight"] == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    in_mid_call(&sim).await;
     server.terminate();
     let status =
         tokio::time::timeout(PATIENCE, server.child.wait()).await.expect("it stops in time").unwrap();
@@ -43,14 +41,14 @@ async fn second_signal_stops_at_once_and_the_job_goes_on_later() {
     let project = Project::new(&with_sim(&sim, ""), &[("sums.yaml", SUMS)]);
     let mut server = project.serve("127.0.0.1:0").await;
     let (_, job) = post(&server.url("/v1/jobs"), &json!({"crew": "sums", "input": {"question": 1}})).await;
-    while get(&sim.url("/ledger")).await["in_flight"] == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    in_mid_call(&sim).await;
     server.terminate();
     // The first signal is being handled once the server says that it is no longer ready.
-    while http().get(server.url("/ready")).send().await.is_ok_and(|answer| answer.status() == 200) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("it is not ready any more", || async {
+        let answer = http().get(server.url("/ready")).send().await;
+        answer.map_or(true, |answer| answer.status() != 200).then_some(())
+    })
+    .await;
     server.terminate();
     let status =
         tokio::time::timeout(Duration::from_secs(10), server.child.wait()).await.expect("at once").unwrap();
