@@ -293,7 +293,7 @@ async fn streams_end_with_a_hint_when_the_server_stops() {
     let mut listener = Listener::open(server.address, id, None).await;
     listener.until("job.queued").await;
     server.process.draining.store(true, Ordering::SeqCst);
-    let stopping = server.running.stop(Duration::from_secs(10));
+    let stopping = server.running.stop(10 * super::PATIENCE);
     let (reply, ()) = soon("the stop", async { tokio::join!(listener.rest(), stopping) }).await;
     assert!(reply.text().ends_with("retry: 2000\n\n"), "{}", reply.text());
 }
