@@ -337,7 +337,7 @@ async fn watchers_are_bounded_and_their_places_come_back() {
     refused.problem(503, "overloaded");
     // Whoever prefers to wait is answered at once instead.
     let made = server.post_with("/v1/jobs", &[("prefer", "wait=60")], &json!({ "crew": "fixed" })).await;
-    assert_eq!(made.status, 202);
+    assert_eq!((made.status, made.header("preference-applied")), (202, None));
     drop(first);
     server.succeed().await;
     soon("a free place", async {
