@@ -204,13 +204,13 @@ impl<'a> Attempt<'a> {
     }
 
     /// Takes in what came back. Answers the outcome if that ends the attempt.
-    fn absorb(&mut self, entries: Vec<Box<Entry>>) -> Option<Outcome> {
+    fn absorb(&mut self, entries: Vec<Entry>) -> Option<Outcome> {
         let mut outcome = None;
         for entry in entries {
             self.machine.apply(&entry);
             self.past.note(&entry);
             outcome = outcome.or(self.after(&entry));
-            self.items.push(LogItem::Entry { entry });
+            self.items.push(LogItem::Entry { entry: Box::new(entry) });
             self.note_tasks();
         }
         outcome

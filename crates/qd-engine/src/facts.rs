@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn history_keeps_the_newest_that_fit_and_begins_with_the_user() {
         let turn = |n: usize| Turn {
-            role: if n % 2 == 0 { TurnRole::User } else { TurnRole::Assistant },
+            role: if n.is_multiple_of(2) { TurnRole::User } else { TurnRole::Assistant },
             text: "seven b".repeat(10),
         };
         let turns: Vec<_> = (0..6).map(turn).collect();

@@ -57,7 +57,7 @@ pub trait Jobs: Send + Sync {
         limit: usize,
     ) -> Result<Option<Vec<Logged>>, Error>;
 
-    /// Counts, cheap enough for every health check.
+    /// Counts, cheap enough for every health check. Fails with [`Error::Broken`] once the store is not to be trusted.
     async fn stats(&self) -> Result<Stats, Error>;
 }
 

@@ -26,6 +26,7 @@ pub(crate) struct Server {
     gateway: Running,
     engine: Engine,
     health: Arc<Counts>,
+    store: Store,
     pub(crate) address: SocketAddr,
     pub(crate) admin: Option<SocketAddr>,
     /// Names of the published crews.
@@ -128,16 +129,26 @@ pub(crate) async fn start(config: &Config, extra: Vec<CrewSource>) -> anyhow::Re
         .map_err(|e| ended(Exit::Conflict, e.to_string()))?;
     let (address, admin) = (gateway.local_addr(), gateway.admin_addr());
     let plans = Plans::new(store.clone(), catalog);
-    let engine = Engine::start(engine_options(config), store, models, plans, env);
+    let engine = Engine::start(engine_options(config), store.clone(), models, plans, env);
     let _ = health.in_flight.set(engine.in_flight());
     let crews = specs.into_iter().map(|spec| spec.name).collect();
-    Ok(Server { gateway: gateway.start(), engine, health, address, admin, crews, warnings })
+    Ok(Server { gateway: gateway.start(), engine, health, store, address, admin, crews, warnings })
 }
 
 impl Server {
     /// Where clients reach it.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Returns when the store is not to be trusted any more: the process must end rather than go on with it.
+    pub(crate) async fn broken(&self) -> qd_store::Error {
+        loop {
+            if let Err(error @ qd_store::Error::Broken { .. }) = self.store.stats().await {
+                return error;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 
     /// Stops: not ready, no claims; calls in flight are finished and journaled, or dropped at the drain timeout.

@@ -22,9 +22,9 @@ enum Landed {
 }
 
 impl Landed {
-    fn into_entry(self) -> Option<Box<Entry>> {
+    fn into_entry(self) -> Option<Entry> {
         match self {
-            Self::Entry(entry) => Some(entry),
+            Self::Entry(entry) => Some(*entry),
             Self::Announced => None,
         }
     }
@@ -95,7 +95,7 @@ impl<'a> Flight<'a> {
     }
 
     /// Waits for the next entry and takes along whatever else has come back by then.
-    pub(super) async fn next(&mut self) -> Vec<Box<Entry>> {
+    pub(super) async fn next(&mut self) -> Vec<Entry> {
         let mut entries = Vec::new();
         while entries.is_empty() {
             // Nothing under way at all would wait for ever; callers ask `is_empty` first.

@@ -164,7 +164,7 @@ impl Jobs for SqliteBackend {
     }
 
     async fn stats(&self) -> Result<Stats, Error> {
-        Ok(self.writer.stats())
+        self.writer.stats()
     }
 }
 

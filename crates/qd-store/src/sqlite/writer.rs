@@ -66,7 +66,7 @@ where
 #[derive(Clone)]
 pub(super) struct Writer {
     commands: mpsc::Sender<Box<dyn Command>>,
-    stats: watch::Receiver<Stats>,
+    stats: watch::Receiver<Result<Stats, String>>,
 }
 
 impl Writer {
@@ -80,7 +80,7 @@ impl Writer {
         relaxed: bool,
     ) -> std::io::Result<Self> {
         let (commands, inbox) = mpsc::channel(QUEUE);
-        let (publish, stats) = watch::channel(core.stats());
+        let (publish, stats) = watch::channel(Ok(core.stats()));
         let run = Run {
             core,
             inbox,
@@ -117,16 +117,16 @@ impl Writer {
         answer.await.map_err(|_| Error::Closed)?
     }
 
-    /// Counts as of the last commit.
-    pub(super) fn stats(&self) -> Stats {
-        *self.stats.borrow()
+    /// Counts as of the last commit; the error that stopped the store, if one did.
+    pub(super) fn stats(&self) -> Result<Stats, Error> {
+        self.stats.borrow().clone().map_err(|reason| Error::Broken { reason })
     }
 }
 
 /// See [`Writer::downgrade`].
 pub(super) struct WeakWriter {
     commands: mpsc::WeakSender<Box<dyn Command>>,
-    stats: watch::Receiver<Stats>,
+    stats: watch::Receiver<Result<Stats, String>>,
 }
 
 impl WeakWriter {
@@ -142,7 +142,7 @@ struct Run {
     checkpointer: Checkpointer,
     live: Arc<dyn Live>,
     env: Env,
-    publish: watch::Sender<Stats>,
+    publish: watch::Sender<Result<Stats, String>>,
     relaxed: bool,
     unsynced_since: Option<Duration>,
     broken: Option<Error>,
@@ -198,13 +198,14 @@ impl Run {
         match committed {
             Ok(()) => {
                 // Counts first: whoever is woken may look at them.
-                self.publish.send_replace(self.core.stats());
+                let _ = self.publish.send_replace(Ok(self.core.stats()));
                 tell(&*self.live, &self.core.take_notices());
             }
             Err(error) if self.broken.is_none() => {
                 tracing::error!(%error, "the store could not commit");
                 let _ = self.core.rows.connection.execute_batch("ROLLBACK");
                 if matches!(error, Error::Broken { .. }) || self.reload().is_err() {
+                    let _ = self.publish.send_replace(Err(error.to_string()));
                     self.broken = Some(Error::Broken { reason: error.to_string() });
                 }
             }

@@ -38,7 +38,10 @@ pub(super) async fn run(global: &Global, args: Serve) -> anyhow::Result<Exit> {
     if !global.quiet {
         announce(&server, &config.profile, config.models.default_model.as_deref());
     }
-    stop.wait().await;
+    tokio::select! {
+        () = stop.wait() => {}
+        error = server.broken() => return Err(ended(Exit::Failed, error.to_string())),
+    }
     tracing::info!("stopping: no new jobs are taken up, calls in flight are finished");
     tokio::select! {
         () = server.stop() => Ok(Exit::Ok),

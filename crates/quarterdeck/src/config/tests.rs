@@ -119,7 +119,7 @@ x = 1
 
 #[test]
 fn values_out_of_range_are_explained() {
-    let file = "[server]\nlisten = \"localhost\"\n[worker]\nslots = 0\n[retry]\nbase_ms = 10\ncap_ms = 5\n\
+    let file = "[server]\nlisten = \"localhost\"\n[worker]\nslots = 20000\n[retry]\nbase_ms = 10\ncap_ms = 5\n\
                 [conversations]\nreserve_tokens = 9000\n";
     let text = from(&sources(file, &[])).unwrap_err().to_string();
     for expected in [

@@ -1,9 +1,7 @@
 //! End to end: the real binary, as a user or a crash meets it.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a test of processes reads its environment and starts tasks of its own"
-)]
+#![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
+#![allow(clippy::disallowed_methods, reason = "a test of processes reads its environment and starts its own tasks")]
 
 mod api;
 mod cli;

@@ -76,16 +76,6 @@ impl Process {
         }
     }
 
-    /// Everything it has said since it told its address; waits for its end.
-    pub(crate) async fn rest(&mut self) -> String {
-        let mut text = String::new();
-        while let Ok(Some(line)) = tokio::time::timeout(PATIENCE, self.lines.recv()).await {
-            text.push_str(&line);
-            text.push('\n');
-        }
-        text
-    }
-
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }

@@ -1,0 +1,157 @@
+//! A load generator that costs as little as possible: HTTP/1.1 by hand on kept connections.
+//!
+//! Open loop: every request has an intended start, and its latency counts from there, so a server that stalls cannot
+//! hide the requests that would have come meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use hdrhistogram::Histogram;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// What to send.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) address: String,
+    pub(crate) path: &'static str,
+    /// The body of the n-th request.
+    pub(crate) body: Arc<dyn Fn(u64) -> String + Send + Sync>,
+    /// The status of success.
+    pub(crate) status: u16,
+}
+
+/// What came back.
+pub(crate) struct Outcome {
+    pub(crate) requests: u64,
+    pub(crate) errors: u64,
+    pub(crate) elapsed: Duration,
+    /// Microseconds.
+    pub(crate) latency: Histogram<u64>,
+}
+
+impl Outcome {
+    pub(crate) fn rate(&self) -> f64 {
+        self.requests as f64 / self.elapsed.as_secs_f64()
+    }
+
+    pub(crate) fn ms(&self, quantile: f64) -> f64 {
+        self.latency.value_at_quantile(quantile) as f64 / 1e3
+    }
+
+    pub(crate) fn line(&self) -> String {
+        format!(
+            "{:.0}/s over {:.1} s, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, errors {}",
+            self.rate(),
+            self.elapsed.as_secs_f64(),
+            self.ms(0.5),
+            self.ms(0.99),
+            self.ms(0.999),
+            self.errors
+        )
+    }
+}
+
+/// Sends for a while over this many connections; at `rate` requests a second, or as fast as answers come.
+pub(crate) async fn run(
+    target: Target,
+    connections: usize,
+    rate: Option<f64>,
+    span: Duration,
+) -> anyhow::Result<Outcome> {
+    let next = Arc::new(AtomicU64::new(0));
+    let start = Instant::now();
+    let tasks: Vec<_> = (0..connections)
+        .map(|_| tokio::spawn(connection(target.clone(), Arc::clone(&next), start, rate, span)))
+        .collect();
+    let mut total = Outcome { requests: 0, errors: 0, elapsed: Duration::ZERO, latency: histogram()? };
+    for task in tasks {
+        let part = task.await??;
+        total.requests += part.requests;
+        total.errors += part.errors;
+        total.latency.add(&part.latency)?;
+    }
+    total.elapsed = start.elapsed();
+    Ok(total)
+}
+
+fn histogram() -> anyhow::Result<Histogram<u64>> {
+    Ok(Histogram::new_with_bounds(1, 60_000_000, 3)?)
+}
+
+async fn connection(
+    target: Target,
+    next: Arc<AtomicU64>,
+    start: Instant,
+    rate: Option<f64>,
+    span: Duration,
+) -> anyhow::Result<Outcome> {
+    let mut wire = Wire::connect(&target.address).await?;
+    let mut outcome = Outcome { requests: 0, errors: 0, elapsed: Duration::ZERO, latency: histogram()? };
+    loop {
+        let n = next.fetch_add(1, Ordering::Relaxed);
+        let intended = rate.map(|rate| start + Duration::from_secs_f64(n as f64 / rate));
+        let begin = intended.unwrap_or_else(Instant::now);
+        if begin.duration_since(start) >= span {
+            return Ok(outcome);
+        }
+        if begin > Instant::now() {
+            tokio::time::sleep_until(begin.into()).await;
+        }
+        let status = wire.post(target.path, &(target.body)(n)).await?;
+        outcome.latency.saturating_record(u64::try_from(begin.elapsed().as_micros())?.max(1));
+        outcome.requests += 1;
+        outcome.errors += u64::from(status != target.status);
+    }
+}
+
+/// One kept connection.
+pub(crate) struct Wire {
+    stream: TcpStream,
+    host: String,
+    buffer: Vec<u8>,
+}
+
+impl Wire {
+    pub(crate) async fn connect(address: &str) -> anyhow::Result<Self> {
+        let stream =
+            TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, host: address.to_owned(), buffer: Vec::with_capacity(8192) })
+    }
+
+    /// Sends a JSON body and reads the answer; answers its status.
+    pub(crate) async fn post(&mut self, path: &str, body: &str) -> anyhow::Result<u16> {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            self.host,
+            body.len()
+        );
+        self.stream.write_all(request.as_bytes()).await?;
+        self.buffer.clear();
+        let (mut head_end, mut whole) = (None, usize::MAX);
+        while self.buffer.len() < whole {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                anyhow::bail!("the server closed the connection");
+            }
+            if head_end.is_none()
+                && let Some(end) = self.buffer.windows(4).position(|w| w == b"\r\n\r\n")
+            {
+                head_end = Some(end);
+                whole = end + 4 + content_length(&self.buffer[..end])?;
+            }
+        }
+        Ok(std::str::from_utf8(&self.buffer[9..12])?.parse()?)
+    }
+}
+
+fn content_length(head: &[u8]) -> anyhow::Result<usize> {
+    let head = std::str::from_utf8(head)?;
+    let line = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then_some(value)
+    });
+    Ok(line.context("an answer without content-length")?.trim().parse()?)
+}

@@ -1,0 +1,43 @@
+//! Measures what docs/benchmarks.md records: `cargo xtask bench [NAME…]`, all without a name.
+//!
+//! Load generator and server share the machine, so every figure stands beside baselines of the same run: an axum echo,
+//! batched SQLite inserts, fdatasync. Nothing here asserts; a person reads and records.
+
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the real clock and starts its own tasks")]
+
+mod accept;
+mod baseline;
+mod calls;
+mod cycles;
+mod idle;
+mod latency;
+mod load;
+mod process;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
+    if wants("baseline") {
+        baseline::run().await?;
+    }
+    if wants("accept") {
+        accept::run().await?;
+    }
+    if wants("cycles") {
+        cycles::run().await?;
+    }
+    if wants("latency") {
+        latency::run().await?;
+    }
+    if wants("calls") {
+        calls::run().await?;
+    }
+    if wants("idle") {
+        idle::run().await?;
+    }
+    Ok(())
+}
