@@ -115,8 +115,8 @@ impl From<qd_store::Error> for Problem {
 impl Problem {
     fn store_unavailable() -> Self {
         // What the disk said is for the log, where the store has written it, and not for callers.
-        let detail = "the store cannot answer now; nothing is known to be stored, so repeat the request with the \
-                      same idempotency key";
+        let detail = "the store cannot answer now; repeat the request in a moment, with the same idempotency key if it \
+                      makes a job";
         Self::new(Code::StoreUnavailable, detail).retry_after(Duration::from_secs(2))
     }
 }

@@ -47,7 +47,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathJob {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Name(text) = Name::from_request_parts(parts, state).await?;
-        // Only the form that answers show: another spelling of an id is another id.
+        // Only the hyphenated form that answers show, in either case.
         let id = Some(text.as_str()).filter(|text| text.len() == 36).and_then(JobId::parse);
         id.map(Self).ok_or_else(|| Problem::not_found("job", &text))
     }

@@ -2,6 +2,7 @@
 
 mod bad_fields;
 mod bad_requests;
+mod broken_store;
 mod client;
 mod connections;
 mod crews;

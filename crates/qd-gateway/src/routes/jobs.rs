@@ -32,6 +32,9 @@ pub(crate) async fn create(
     let new = submission.into_job(context.env.job_id(), &context);
     let made = submit::enqueue(&context, new).await?;
     let (job, replayed) = (made.job, made.replayed);
+    // It is a preference: with too many waiting already, the job is answered as it is.
+    let place = wait.and_then(|_| context.watchers.try_acquire().ok());
+    let wait = wait.filter(|_| place.is_some());
     let job = match wait {
         Some(span) => {
             // Watch first, then read: an end in between is not missed.

@@ -45,8 +45,6 @@ pub(crate) async fn until_over(
     span: Duration,
 ) -> Result<Box<Job>, Problem> {
     let id = job.id;
-    // It is a preference: with too many waiting already, the job is answered as it is.
-    let Ok(_place) = context.watchers.try_acquire() else { return Ok(job) };
     let over = async {
         let mut job = job;
         while !job.status.is_terminal() {

@@ -139,6 +139,11 @@ async fn crews_inputs_and_metadata_that_do_not_fit() {
         (with("status", json!("succeeded")), FAILED, "/status"),
         (with("__proto__", json!({})), FAILED, "/__proto__"),
         (with("expires_at", json!("2001-01-01T00:00:00Z")), FAILED, "/expires_at"),
+        (
+            json!({ "crew": "fixed", "run_at": "2099-01-01T00:00:00Z", "expires_at": "2099-01-01T00:00:00Z" }),
+            FAILED,
+            "/expires_at",
+        ),
     ];
     check(&server, "/v1/jobs", cases).await;
 }

@@ -173,6 +173,12 @@ async fn paths_that_name_nothing() {
         let cancel = server.request("POST", &format!("/v1/jobs/{id}/cancel"), &[], b"").await;
         cancel.problem(404, "not_found");
     }
+    let made = server.post("/v1/jobs", &json!({ "crew": "fixed" })).await;
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(server.get(&format!("/v1/jobs/{id}")).await.status, 200);
+    for other in [id.replace('-', ""), format!("%7B{id}%7D"), format!("urn:uuid:{id}")] {
+        server.get(&format!("/v1/jobs/{other}")).await.problem(404, "not_found");
+    }
     for path in [
         "/v1",
         "/v1/",

@@ -293,7 +293,7 @@ async fn streams_end_with_a_hint_when_the_server_stops() {
     let mut listener = Listener::open(server.address, id, None).await;
     listener.until("job.queued").await;
     server.process.draining.store(true, Ordering::SeqCst);
-    let stopping = server.running.stop(Duration::from_secs(10));
+    let stopping = server.running.stop(10 * super::PATIENCE);
     let (reply, ()) = soon("the stop", async { tokio::join!(listener.rest(), stopping) }).await;
     assert!(reply.text().ends_with("retry: 2000\n\n"), "{}", reply.text());
 }
@@ -337,7 +337,7 @@ async fn watchers_are_bounded_and_their_places_come_back() {
     refused.problem(503, "overloaded");
     // Whoever prefers to wait is answered at once instead.
     let made = server.post_with("/v1/jobs", &[("prefer", "wait=60")], &json!({ "crew": "fixed" })).await;
-    assert_eq!(made.status, 202);
+    assert_eq!((made.status, made.header("preference-applied")), (202, None));
     drop(first);
     server.succeed().await;
     soon("a free place", async {

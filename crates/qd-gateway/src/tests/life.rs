@@ -103,7 +103,8 @@ async fn stopping_finishes_what_is_under_way_and_takes_nothing_new() {
         while store.stats().await.unwrap().queued == 0 {
             tokio::task::yield_now().await;
         }
-        server.running.stop(Duration::from_secs(10)).await;
+        // Longer than the patience of this test: nothing may have to be cut.
+        server.running.stop(10 * super::PATIENCE).await;
     };
     let (reply, ()) = soon("the stop", async { tokio::join!(waiting, stopping) }).await;
     assert_eq!((reply.status, &reply.json()["status"]), (202, &json!("queued")));

@@ -1,0 +1,134 @@
+//! A store that answers nothing: what clients and probes see then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use qd_env::Env;
+use qd_store::{
+    Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, JobQuery, Jobs, LocalBus,
+    NewJob, Page, Published, Record, Refused, Revocation, Stats, Store, StoredCrew, Tick, Turn,
+};
+use qd_types::{
+    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
+};
+use serde_json::json;
+
+use super::client::request;
+use super::{Process, catalog, options, soon};
+use crate::{CrewBook, Gateway};
+
+struct BrokenDisk;
+
+fn broken<T>() -> Result<T, Error> {
+    Err(Error::Broken { reason: "sector 17 of /dev/secret".into() })
+}
+
+#[async_trait]
+impl Jobs for BrokenDisk {
+    async fn enqueue(&self, _: Vec<NewJob>) -> Result<Vec<Enqueued>, Error> {
+        broken()
+    }
+    async fn claim(&self, _: &WorkerId, _: usize) -> Result<Vec<Claimed>, Error> {
+        broken()
+    }
+    async fn renew(&self, _: &WorkerId, _: Vec<(JobId, Fence)>) -> Result<Vec<Revocation>, Error> {
+        broken()
+    }
+    async fn record(&self, _: Vec<Record>) -> Result<Vec<Result<Seq, Refused>>, Error> {
+        broken()
+    }
+    async fn finish(&self, _: Vec<Finish>) -> Result<Vec<Result<JobStatus, Refused>>, Error> {
+        broken()
+    }
+    async fn cancel(&self, _: &TenantId, _: JobId) -> Result<Cancelled, Error> {
+        broken()
+    }
+    async fn tick(&self, _: usize) -> Result<Tick, Error> {
+        broken()
+    }
+    async fn job(&self, _: &TenantId, _: JobId) -> Result<Option<Job>, Error> {
+        broken()
+    }
+    async fn jobs(&self, _: &TenantId, _: JobQuery) -> Result<Page, Error> {
+        broken()
+    }
+    async fn log(&self, _: &TenantId, _: JobId, _: Seq, _: usize) -> Result<Option<Vec<Logged>>, Error> {
+        broken()
+    }
+    async fn stats(&self) -> Result<Stats, Error> {
+        broken()
+    }
+}
+
+#[async_trait]
+impl Crews for BrokenDisk {
+    async fn publish(&self, _: &TenantId, _: &CrewName, _: &str, _: &str) -> Result<Published, Error> {
+        broken()
+    }
+    async fn crew(
+        &self,
+        _: &TenantId,
+        name: &CrewName,
+        _: Option<CrewVersion>,
+    ) -> Result<Option<StoredCrew>, Error> {
+        // Crews are still known, so that requests get as far as the queue.
+        let spec = super::spec(name.as_str(), "Answer {message}", None).to_string();
+        let created_at = qd_types::Timestamp(0);
+        Ok(Some(StoredCrew {
+            name: name.clone(),
+            version: CrewVersion(1),
+            hash: spec.clone(),
+            spec,
+            created_at,
+        }))
+    }
+    async fn crews(&self, _: &TenantId) -> Result<Vec<StoredCrew>, Error> {
+        broken()
+    }
+}
+
+#[async_trait]
+impl Conversations for BrokenDisk {
+    async fn history(&self, _: &TenantId, _: &ConversationId, _: usize) -> Result<Vec<Turn>, Error> {
+        broken()
+    }
+}
+
+#[tokio::test]
+async fn every_route_says_that_the_store_is_away_and_liveness_does_not_depend_on_it() {
+    let env = Env::system();
+    let store = Store::new(Arc::new(BrokenDisk), Arc::new(LocalBus::default()));
+    let crews = Arc::new(CrewBook::new(store.clone(), catalog(), env.clone()));
+    let process = Arc::new(Process::default());
+    let gateway = Gateway::bind(options(), store, crews, process, env).await.unwrap();
+    let (api, admin) = (gateway.local_addr(), gateway.admin_addr().unwrap());
+    let running = gateway.start();
+    let id = "018f0000-0000-7000-8000-000000000000";
+    let job = json!({ "crew": "c", "input": { "message": "m" } }).to_string();
+    let chat = json!({ "user_id": "u", "message": "m" }).to_string();
+    let task = json!({ "task": "t", "idempotency_key": "k" }).to_string();
+    for (method, path, body) in [
+        ("POST", "/v1/jobs".to_owned(), job.as_str()),
+        ("POST", "/chat".to_owned(), &chat),
+        ("POST", "/tasks".to_owned(), &task),
+        ("GET", "/v1/jobs".to_owned(), ""),
+        ("GET", format!("/v1/jobs/{id}"), ""),
+        ("GET", format!("/v1/jobs/{id}/events"), ""),
+        ("GET", format!("/v1/jobs/{id}/steps"), ""),
+        ("POST", format!("/v1/jobs/{id}/cancel"), ""),
+        ("GET", format!("/chat/{id}"), ""),
+        ("GET", format!("/tasks/{id}"), ""),
+        ("GET", "/v1/crews".to_owned(), ""),
+    ] {
+        let reply =
+            request(api, method, &path, &[("content-type", "application/json")], body.as_bytes()).await;
+        reply.problem(503, "store_unavailable");
+        assert!(reply.header("retry-after").is_some());
+        assert!(!reply.text().contains("secret"), "{path}: {}", reply.text());
+    }
+    for (path, status) in [("/health", 503), ("/readyz", 503), ("/livez", 200), ("/startupz", 200)] {
+        assert_eq!(request(admin, "GET", path, &[], b"").await.status, status, "{path}");
+    }
+    soon("the stop", running.stop(Duration::from_secs(10))).await;
+}
