@@ -21,7 +21,7 @@ use crate::retry::{self, Decision};
 use flight::Flight;
 
 /// Runs an attempt to its end. Returns without writing anything when the lease is gone.
-pub(crate) async fn run(shared: Arc<Shared>, claimed: Claimed, revoked: CancellationToken) {
+pub(crate) async fn run(shared: Arc<Shared>, claimed: Arc<Claimed>, revoked: CancellationToken) {
     tokio::select! {
         biased;
         () = revoked.cancelled() => tracing::debug!(job = %claimed.job.id, "lease revoked, attempt dropped"),

@@ -78,7 +78,8 @@ fn start_all(
 async fn run_one(shared: &Arc<Shared>, claimed: Claimed) {
     let (job, fence) = (claimed.job.id, claimed.lease.fence);
     let revoked = shared.held.add(job, &claimed.lease);
-    let attempt = attempt::run(Arc::clone(shared), claimed.clone(), revoked);
+    let claimed = Arc::new(claimed);
+    let attempt = attempt::run(Arc::clone(shared), Arc::clone(&claimed), revoked);
     // A bug in one job must not take its neighbours along.
     if std::panic::AssertUnwindSafe(attempt).catch_unwind().await.is_err() {
         attempt::fail_after_panic(shared, &claimed).await;

@@ -5,7 +5,10 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt, registry};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,21 +42,22 @@ pub enum Error {
 /// # Errors
 /// If the level is not understood.
 pub fn start_logs(level: &str, format: LogFormat) -> Result<(), Error> {
-    let filter = EnvFilter::try_new(quieted(level))
-        .map_err(|source| Error::Level { level: level.to_owned(), source })?;
+    let parsed = quieted(level).parse::<Targets>();
+    let filter = parsed.map_err(|source| Error::Level { level: level.to_owned(), source })?;
     let terminal = std::io::stderr().is_terminal();
     let json = match format {
         LogFormat::Auto => !terminal,
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // An error here means that somebody set logs up before, e.g. another test of the same process.
-    let _ = if json {
-        logs.json().flatten_event(true).with_current_span(false).try_init()
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = if json {
+        lines.json().flatten_event(true).with_current_span(false).boxed()
     } else {
-        logs.with_ansi(terminal).with_target(false).try_init()
+        lines.with_ansi(terminal).with_target(false).boxed()
     };
+    // An error here means that somebody set logs up before, e.g. another test of the same process.
+    let _ = registry().with(lines.with_filter(filter)).try_init();
     Ok(())
 }
 
@@ -70,7 +74,7 @@ fn quieted(level: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{EnvFilter, quieted};
+    use super::{Targets, quieted};
 
     #[test]
     fn libraries_are_quieter_than_the_product() {
@@ -79,7 +83,10 @@ mod tests {
         {
             let filter = quieted(level);
             assert!(filter.contains(part), "{filter}");
-            assert!(EnvFilter::try_new(filter).is_ok());
+            assert!(filter.parse::<Targets>().is_ok());
+        }
+        for wrong in ["loud", "info,qd_store=loud"] {
+            assert!(quieted(wrong).parse::<Targets>().is_err(), "{wrong}");
         }
     }
 }
