@@ -130,7 +130,6 @@ fn options() -> Options {
         },
         // Reported by `settle`, all of them and with both places.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
-        emit_comments: false,
         // `yes`, `no`, `y` stay text, so that a name may be one of them; `Value::as_flag` reads them where a flag is meant.
         strict_booleans: true,
         reject_unsupported_tags: true,
