@@ -5,7 +5,7 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, registry};
@@ -32,8 +32,6 @@ pub enum Error {
     Level {
         /// As given.
         level: String,
-        /// Why.
-        source: ParseError,
     },
 }
 
@@ -42,8 +40,7 @@ pub enum Error {
 /// # Errors
 /// If the level is not understood.
 pub fn start_logs(level: &str, format: LogFormat) -> Result<(), Error> {
-    let parsed = quieted(level).parse::<Targets>();
-    let filter = parsed.map_err(|source| Error::Level { level: level.to_owned(), source })?;
+    let filter = filter(level).ok_or_else(|| Error::Level { level: level.to_owned() })?;
     let terminal = std::io::stderr().is_terminal();
     let json = match format {
         LogFormat::Auto => !terminal,
@@ -61,32 +58,65 @@ pub fn start_logs(level: &str, format: LogFormat) -> Result<(), Error> {
     Ok(())
 }
 
-/// Libraries speak up at `warn` unless the filter names them.
-fn quieted(level: &str) -> String {
-    if level.contains(['=', ',']) {
-        return level.to_owned();
+/// A level, or levels by target as in `info,qd_store=debug`. A plain level leaves libraries at `warn`.
+fn filter(text: &str) -> Option<Targets> {
+    let mut filter = Targets::new();
+    for directive in text.split(',') {
+        if directive.trim().is_empty() {
+            return None;
+        }
+        // A word that is no level would be taken for a target's name: here it is a mistake.
+        filter = match directive.trim().split_once('=') {
+            Some((target, level)) => filter.with_target(target, level.parse::<LevelFilter>().ok()?),
+            None => filter.with_default(directive.trim().parse::<LevelFilter>().ok()?),
+        };
     }
-    ["hyper", "hyper_util", "h2", "reqwest", "rustls"].iter().fold(level.to_owned(), |filter, library| {
-        let cap = if matches!(level, "error" | "off") { level } else { "warn" };
-        format!("{filter},{library}={cap}")
-    })
+    if text.contains('=') {
+        return Some(filter);
+    }
+    let cap = filter.default_level().unwrap_or(LevelFilter::OFF).min(LevelFilter::WARN);
+    Some(
+        filter.with_targets(["hyper", "hyper_util", "h2", "reqwest", "rustls"].map(|library| (library, cap))),
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Targets, quieted};
+    use tracing_subscriber::filter::LevelFilter;
+
+    use super::filter;
 
     #[test]
-    fn libraries_are_quieter_than_the_product() {
-        for (level, part) in
-            [("debug", "hyper=warn"), ("error", "hyper=error"), ("info,hyper=debug", "info,hyper=debug")]
-        {
-            let filter = quieted(level);
-            assert!(filter.contains(part), "{filter}");
-            assert!(filter.parse::<Targets>().is_ok());
+    fn libraries_are_quieter_than_the_product_unless_they_are_named() {
+        for (text, target, level) in [
+            ("debug", "qd_store", LevelFilter::DEBUG),
+            ("debug", "hyper::proto", LevelFilter::WARN),
+            ("error", "hyper", LevelFilter::ERROR),
+            ("info,hyper=debug", "hyper", LevelFilter::DEBUG),
+            ("info, qd_store=trace", "qd_engine", LevelFilter::INFO),
+            ("off", "qd_store", LevelFilter::OFF),
+        ] {
+            let filter = filter(text).unwrap();
+            let level = level.into_level();
+            assert!(level.is_none_or(|level| filter.would_enable(target, &level)), "{text} {target}");
+            let louder =
+                level.map_or(Some(tracing::Level::ERROR), |level| LEVELS.into_iter().find(|l| *l > level));
+            assert!(louder.is_none_or(|louder| !filter.would_enable(target, &louder)), "{text} {target}");
         }
-        for wrong in ["loud", "info,qd_store=loud"] {
-            assert!(quieted(wrong).parse::<Targets>().is_err(), "{wrong}");
+    }
+
+    const LEVELS: [tracing::Level; 5] = [
+        tracing::Level::ERROR,
+        tracing::Level::WARN,
+        tracing::Level::INFO,
+        tracing::Level::DEBUG,
+        tracing::Level::TRACE,
+    ];
+
+    #[test]
+    fn words_that_are_no_level_are_mistakes() {
+        for text in ["loud", "", "info,qd_store=loud", "info,quiet"] {
+            assert!(filter(text).is_none(), "{text}");
         }
     }
 }
