@@ -16,7 +16,7 @@ type Checked = (CrewSpec, Plan, Vec<Diagnostic>);
 /// Reads a crew from its files and makes it executable.
 ///
 /// # Errors
-/// Everything that [`crate::load`] and [`crate::compile`] find wrong, in the order of the files.
+/// Everything that [`load`](fn@crate::load) and [`compile`](fn@crate::compile) find wrong, in the order of the files.
 pub fn check(source: &CrewSource, catalog: &Catalog) -> Result<Checked, Diagnostics> {
     let (draft, mut report) = load::read(source);
     let crew = draft.map(|draft| {

@@ -39,7 +39,7 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Reads a crew from its files. Models and tools are not looked up: that is [`crate::compile`], and [`crate::check`]
+/// Reads a crew from its files. Models and tools are not looked up: that is [`compile`](fn@crate::compile), and [`check`](fn@crate::check)
 /// does both.
 ///
 /// # Errors

@@ -49,28 +49,28 @@ pub struct ProviderOptions {
     /// Its key; local servers need none.
     #[serde(default)]
     pub api_key: Option<Secret>,
-    /// Whether answers are streamed [true]. Streaming notices a dead provider early.
+    /// Whether answers are streamed (default true). Streaming notices a dead provider early.
     #[serde(default = "yes")]
     pub stream: bool,
     /// Whether calls carry `X-Quarterdeck-Call: job/step/try` [false; always for `sim`].
     #[serde(default)]
     pub trace_header: bool,
-    /// Bound of connecting, TLS included [5].
+    /// Bound of connecting, TLS included (default 5).
     #[serde(default = "five_seconds", rename = "connect_timeout_seconds", with = "seconds")]
     pub connect_timeout: Duration,
-    /// Bound from the request to the first piece of a streamed answer [30].
+    /// Bound from the request to the first piece of a streamed answer (default 30).
     #[serde(default = "thirty_seconds", rename = "first_token_timeout_seconds", with = "seconds")]
     pub first_token_timeout: Duration,
-    /// Bound of the silence between two pieces of a streamed answer [30].
+    /// Bound of the silence between two pieces of a streamed answer (default 30).
     #[serde(default = "thirty_seconds", rename = "idle_timeout_seconds", with = "seconds")]
     pub idle_timeout: Duration,
-    /// Bound of a streamed answer [120].
+    /// Bound of a streamed answer (default 120).
     #[serde(default = "two_minutes", rename = "total_timeout_seconds", with = "seconds")]
     pub total_timeout: Duration,
-    /// Bound of an answer in one piece [30].
+    /// Bound of an answer in one piece (default 30).
     #[serde(default = "thirty_seconds", rename = "unary_timeout_seconds", with = "seconds")]
     pub unary_timeout: Duration,
-    /// Bound of an answer's body [16 MiB].
+    /// Bound of an answer's body (default 16 MiB).
     #[serde(default = "sixteen_mebibytes")]
     pub max_body_bytes: usize,
     /// How the simulator behaves; for kind `sim` without `base_url`.

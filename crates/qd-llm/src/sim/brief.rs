@@ -78,15 +78,16 @@ fn subject(task: &str) -> String {
         return quoted.to_owned();
     }
     let lower = task.to_ascii_lowercase();
-    for lead in
-        ["topic: ", "topic is ", " about ", " on the topic of ", " on ", " regarding ", " of ", " for "]
-    {
-        if let Some(at) = lower.find(lead) {
-            // ASCII lower case keeps byte positions.
-            let phrase = phrase(&task[at + lead.len()..]);
-            if !phrase.is_empty() {
-                return phrase;
-            }
+    const LEADS: [&str; 8] =
+        ["topic: ", "topic is ", " about ", " on the topic of ", " on ", " regarding ", " of ", " for "];
+    // The first one that a task says is what it is about; later ones are details. Longer leads win at the same place.
+    let places =
+        LEADS.iter().filter_map(|lead| lower.find(lead).map(|at| (at, usize::MAX - lead.len(), *lead)));
+    if let Some((at, _, lead)) = places.min() {
+        // ASCII lower case keeps byte positions.
+        let phrase = phrase(&task[at + lead.len()..]);
+        if !phrase.is_empty() {
+            return phrase;
         }
     }
     let without_verb = task.split_once(' ').map_or(task, |(_, rest)| rest);
@@ -182,6 +183,10 @@ mod tests {
             ("Write a post about the history of tea, please", "the history of tea"),
             ("Write an article about tidal energy in Europe based on the notes", "tidal energy in Europe"),
             ("Explain \"event sourcing\" to a child", "event sourcing"),
+            (
+                "Collect findings on heat pumps for the years to come, and what is about to change",
+                "heat pumps",
+            ),
             ("Translate this", "the question"),
             ("Hello", "Hello"),
             ("[[sim: fault=503]]Summarize quarterly numbers", "quarterly numbers"),

@@ -11,19 +11,19 @@ use crate::Problem;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimOptions {
-    /// Decides every answer, latency and fault [0].
+    /// Decides every answer, latency and fault (default 0).
     pub seed: u64,
-    /// How long answers take [no time].
+    /// How long answers take (default no time).
     pub latency: LatencyOptions,
     /// What goes wrong; the first rule that applies wins.
     pub faults: Vec<FaultRule>,
-    /// Whether `[[sim: …]]` in a prompt steers the answer [true].
+    /// Whether `[[sim: …]]` in a prompt steers the answer (default true).
     pub markers: bool,
-    /// Calls that the ledger remembers; the oldest go first [100000].
+    /// Calls that the ledger remembers; the oldest go first (default 100000).
     pub ledger_calls: usize,
-    /// Bound of a request's body over HTTP [4 MiB].
+    /// Bound of a request's body over HTTP (default 4 MiB).
     pub max_body_bytes: usize,
-    /// Bound of connections over HTTP; more wait unaccepted [4096].
+    /// Bound of connections over HTTP; more wait unaccepted (default 4096).
     pub max_connections: usize,
 }
 
@@ -134,7 +134,7 @@ impl Distribution {
 pub struct FaultRule {
     /// What happens.
     pub kind: FaultKind,
-    /// How often it does where the conditions hold [1.0: always]. The same try of the same step meets the same fate.
+    /// How often it does where the conditions hold (default 1.0: always). The same try of the same step meets the same fate.
     #[serde(default = "always")]
     pub rate: f64,
     /// Only the first so many tries of each step.
