@@ -166,6 +166,8 @@ pub(crate) enum Jobs {
     List(JobsList),
     /// One job, whole
     Get(JobsGet),
+    /// Stop a job that is not over; a call in flight is dropped
+    Cancel(JobsGet),
 }
 
 #[derive(Debug, Clone, Args)]

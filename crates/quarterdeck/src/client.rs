@@ -46,6 +46,11 @@ impl Client {
         self.json(Method::POST, "/v1/jobs", Some(body), key).await
     }
 
+    /// Cancels a job.
+    pub(crate) async fn cancel(&self, job: &str) -> anyhow::Result<Value> {
+        self.json(Method::POST, &format!("/v1/jobs/{job}/cancel"), None, None).await
+    }
+
     /// Reads something.
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.json(Method::GET, path, None, None).await
@@ -142,6 +147,7 @@ async fn refuse(response: Response) -> anyhow::Result<Response> {
     let exit = match status {
         StatusCode::NOT_FOUND => Exit::NotFound,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Exit::Limited,
+        StatusCode::CONFLICT => Exit::Conflict,
         _ if problem["code"] == "idempotency_conflict" => Exit::Conflict,
         _ if status.is_client_error() => Exit::Usage,
         _ => Exit::Failed,

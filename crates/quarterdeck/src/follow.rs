@@ -59,6 +59,9 @@ pub(crate) fn outcome(job: &Value) -> anyhow::Result<Exit> {
     if job["status"] == "succeeded" {
         return Ok(Exit::Ok);
     }
+    if job["status"] == "cancelled" {
+        return Err(ended(Exit::Failed, "the job was cancelled"));
+    }
     let error = &job["error"];
     let task = error["task"].as_str().map_or(String::new(), |task| format!("task `{task}`: "));
     let message = harmless(error["message"].as_str().unwrap_or("no explanation"));

@@ -1,4 +1,4 @@
-//! `jobs list` and `jobs get`.
+//! `jobs list`, `jobs get` and `jobs cancel`.
 
 use std::fmt::Write as _;
 
@@ -13,6 +13,7 @@ pub(super) async fn run(global: &Global, args: Jobs) -> anyhow::Result<Exit> {
     match args {
         Jobs::List(args) => list(global, args).await,
         Jobs::Get(args) => get(global, args).await,
+        Jobs::Cancel(args) => cancel(global, args).await,
     }
 }
 
@@ -48,6 +49,15 @@ fn row(job: &Value) -> Vec<String> {
         format!("${}", text("cost_usd")),
         excerpt(result, 40),
     ]
+}
+
+async fn cancel(global: &Global, args: JobsGet) -> anyhow::Result<Exit> {
+    let client = Client::new(args.target.url.as_deref())?;
+    let job = client.cancel(&encoded(&args.job)).await?;
+    output::show(global.output, &job, |job| {
+        format!("{} {}", job["id"].as_str().unwrap_or_default(), job["status"].as_str().unwrap_or_default())
+    })?;
+    Ok(Exit::Ok)
 }
 
 async fn get(global: &Global, args: JobsGet) -> anyhow::Result<Exit> {

@@ -144,6 +144,26 @@ async fn jobs_are_submitted_followed_listed_and_shown() {
 }
 
 #[tokio::test]
+async fn cancelled_job_is_over_and_its_call_is_dropped() {
+    let sim = sim(&["--latency-ms", "30000"]).await;
+    let project = Project::new(&with_sim(&sim, ""), &[]);
+    let server = project.serve("127.0.0.1:0").await;
+    let url = format!("http://{}", server.address);
+    let (id, _, _) =
+        said(&run(&project.path(), &["submit", "assistant", "-i", "message=hi", "--url", &url]).await);
+    let id = id.trim();
+    crate::process::in_mid_call(&sim).await;
+    let (out, err, code) = said(&run(&project.path(), &["jobs", "cancel", id, "--url", &url]).await);
+    assert_eq!((out.trim(), code), (format!("{id} cancelled").as_str(), 0), "{err}");
+    crate::process::until("the call is dropped", || async {
+        (crate::process::get(&sim.url("/ledger")).await["in_flight"] == 0).then_some(())
+    })
+    .await;
+    let (_, err, code) = said(&run(&project.path(), &["tail", id, "--url", &url]).await);
+    assert!(code == 1 && err.contains("the job was cancelled"), "{code} {err}");
+}
+
+#[tokio::test]
 async fn failed_job_ends_with_its_reason_and_exit_code_one() {
     let folder = tempfile::tempdir().unwrap();
     let args = ["run", "assistant", "-i", "message=hi [[sim: fault=401]]", "--sim"];
