@@ -69,7 +69,9 @@ async fn work(shared: &Shared, claimed: &Claimed) -> Option<Finish> {
     }
     let running_time = Duration::from_secs(u64::from(claimed.job.timeout_seconds)).saturating_sub(past.ran);
     let deadline = shared.env.monotonic() + running_time;
-    Attempt { shared, claimed, machine, past, items, deadline, retry: None }.drive(running_time).await
+    Attempt { shared, claimed, machine, past, items, deadline, retry: None, doubt_settled: !claimed.in_doubt }
+        .drive(running_time)
+        .await
 }
 
 async fn plan(shared: &Shared, claimed: &Claimed) -> Result<Arc<Plan>, PlanError> {
@@ -96,7 +98,7 @@ fn end(claimed: &Claimed, items: Vec<LogItem>, progress: qd_types::Progress, out
         Outcome::Succeeded(output) => facts::turns_of(&claimed.job, output),
         _ => Vec::new(),
     };
-    Finish { job, fence, items, progress, outcome, history }
+    Finish { job, fence, items, progress, outcome, history, doubt_settled: false }
 }
 
 /// An attempt under way.
@@ -111,6 +113,8 @@ struct Attempt<'a> {
     deadline: Duration,
     /// A step failed and may be tried again: when, and why.
     retry: Option<(Duration, Failure)>,
+    /// Whether all that was in doubt at the claim has been started again.
+    doubt_settled: bool,
 }
 
 impl<'a> Attempt<'a> {
@@ -133,7 +137,10 @@ impl<'a> Attempt<'a> {
                 return Some(self.pause());
             }
             tokio::select! {
+                // What came back is taken in before the end of time is looked at.
+                biased;
                 entries = flight.next() => {
+                    self.doubt_settled = flight.is_doubt_settled();
                     if let Some(outcome) = self.absorb(entries) {
                         return Some(self.end(outcome));
                     }
@@ -141,11 +148,14 @@ impl<'a> Attempt<'a> {
                 () = &mut out_of_time => {
                     let seconds = self.claimed.job.timeout_seconds;
                     let message = format!("the job ran longer than its timeout_seconds ({seconds})");
-                    return Some(self.end(Outcome::Failed(Failure::new(Code::JobTimeout, Class::Exhausted, message))));
+                    let failure = Failure::new(Code::JobTimeout, Class::Exhausted, message);
+                    self.items.extend(flight.land_all_dropped(&failure));
+                    return Some(self.end(Outcome::Failed(failure)));
                 }
                 () = self.shared.cut.cancelled() => {
-                    let dropped = flight.land_all_dropped();
-                    self.items.extend(dropped.into_iter().map(|entry| LogItem::Entry { entry: Box::new(entry) }));
+                    let why = "the call was dropped because its worker stopped";
+                    self.items.extend(flight.land_all_dropped(&Failure::new(Code::Draining, Class::Cancelled, why)));
+                    self.doubt_settled = flight.is_doubt_settled();
                     return Some(self.end(Outcome::Release));
                 }
             }
@@ -184,8 +194,10 @@ impl<'a> Attempt<'a> {
             let time_left = self.deadline.saturating_sub(self.shared.env.monotonic());
             flight.start(effect, number, time_left);
         }
-        // What was ready at the claim has been started: later steps are new to everybody.
-        flight.settle_doubt();
+        if !flight.is_full() {
+            // What was ready at the claim has been started: later steps are new to everybody.
+            flight.settle_doubt();
+        }
         Some(None)
     }
 
@@ -268,7 +280,11 @@ impl<'a> Attempt<'a> {
     }
 
     fn end(&mut self, outcome: Outcome) -> Finish {
-        end(self.claimed, std::mem::take(&mut self.items), self.machine.progress(), outcome)
+        let items = std::mem::take(&mut self.items);
+        Finish {
+            doubt_settled: self.doubt_settled,
+            ..end(self.claimed, items, self.machine.progress(), outcome)
+        }
     }
 }
 

@@ -8,9 +8,7 @@ use std::time::Duration;
 use qd_crew::{Effect, EffectKind};
 use qd_llm::{CallError, CallScope, DeltaSink};
 use qd_store::Store;
-use qd_types::{
-    Billed, Call, ChatRequest, Class, Code, Delta, Entry, Failure, Job, JobId, Source, StepId, ToolCall,
-};
+use qd_types::{Billed, Call, ChatRequest, Class, Code, Delta, Entry, Job, JobId, Source, StepId, ToolCall};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Shared;
@@ -19,47 +17,49 @@ use crate::engine::Shared;
 pub(crate) struct Order {
     /// What.
     pub(crate) effect: Effect,
-    /// Which try of the step, from 1.
-    pub(crate) number: u32,
-    /// Calls of this step that were under way when a worker died.
-    pub(crate) possibly_billed: u32,
+    /// How it will stand in the journal.
+    pub(crate) call: Call,
     /// What is left of the job's running time.
     pub(crate) time_left: Duration,
+}
+
+/// How an effect stands in the journal: which try of its step it is, and how many calls of the step were under way
+/// when a worker died.
+pub(crate) fn call(effect: &Effect, number: u32, possibly_billed: u32) -> Call {
+    let target = match &effect.kind {
+        EffectKind::Model(request) => &request.model,
+        EffectKind::Tool(asked) => &asked.name,
+    };
+    Call {
+        agent: Some(effect.agent.clone()),
+        target: target.clone(),
+        number,
+        duration_ms: 0,
+        possibly_billed,
+    }
 }
 
 /// Does it.
 pub(crate) async fn execute(shared: &Shared, job: &Job, order: Order) -> Entry {
     let began = shared.env.monotonic();
-    let mut call = Call {
-        agent: Some(order.effect.agent.clone()),
-        target: String::new(),
-        number: order.number,
-        duration_ms: 0,
-        possibly_billed: order.possibly_billed,
-    };
+    let call = order.call.clone();
     let (step, task) = (order.effect.step.clone(), order.effect.task.clone());
     let mut entry = match order.effect.kind {
-        EffectKind::Model(ref request) => {
-            call.target.clone_from(&request.model);
-            match ask(shared, job, request, &order).await {
-                Ok(answer) => Entry::Model {
-                    step,
-                    reply: answer.reply,
-                    source: Source::Executed,
-                    usage: answer.usage,
-                    cost: answer.cost,
-                    call,
-                },
-                Err(error) => {
-                    let billed = error.billed;
-                    Entry::CallFailed { step, failure: error.into_failure().in_task(task), billed, call }
-                }
+        EffectKind::Model(ref request) => match ask(shared, job, request, &order).await {
+            Ok(answer) => Entry::Model {
+                step,
+                reply: answer.reply,
+                source: Source::Executed,
+                usage: answer.usage,
+                cost: answer.cost,
+                call,
+            },
+            Err(error) => {
+                let billed = error.billed;
+                Entry::CallFailed { step, failure: error.into_failure().in_task(task), billed, call }
             }
-        }
-        EffectKind::Tool(ref asked) => {
-            call.target.clone_from(&asked.name);
-            Entry::Tool { step, result: use_tool(shared, asked).await, call }
-        }
+        },
+        EffectKind::Tool(ref asked) => Entry::Tool { step, result: use_tool(shared, asked).await, call },
     };
     if let Entry::Model { call, .. } | Entry::Tool { call, .. } | Entry::CallFailed { call, .. } = &mut entry
     {
@@ -88,13 +88,13 @@ async fn ask(
         store: shared.store.clone(),
         job: job.id,
         step: order.effect.step.clone(),
-        call: order.number,
+        call: order.call.number,
     };
     let scope = CallScope {
         tenant: job.tenant.clone(),
         job: Some(job.id),
         step: order.effect.step.clone(),
-        number: order.number,
+        number: order.call.number,
         timeout: Some(order.time_left),
         cancel: CancellationToken::new(),
         deltas: Some(Arc::new(deltas)),
@@ -124,11 +124,4 @@ impl DeltaSink for Deltas {
             Delta { job: self.job, step: self.step.clone(), call: self.call, offset, text: text.to_owned() };
         self.store.emit(delta);
     }
-}
-
-/// The entry of a call that was dropped because its worker stops.
-pub(crate) fn dropped(step: StepId, number: u32) -> Entry {
-    let failure =
-        Failure::new(Code::Draining, Class::Cancelled, "the call was dropped because its worker stopped");
-    Entry::CallFailed { step, failure, billed: Billed::Possibly, call: Call { number, ..Call::default() } }
 }

@@ -190,6 +190,9 @@ pub struct Finish {
     pub outcome: Outcome,
     /// What the conversation gains, if the job succeeded and has one.
     pub history: Vec<Turn>,
+    /// Whether all that was in doubt at the claim has been started again and accounted for. If not, a job that goes on
+    /// later is still in doubt.
+    pub doubt_settled: bool,
 }
 
 /// How an attempt ends.

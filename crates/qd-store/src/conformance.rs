@@ -152,7 +152,7 @@ pub(crate) fn finish(claimed: &Claimed, outcome: Outcome) -> Finish {
 
 pub(crate) fn finish_under(job: JobId, fence: Fence, outcome: Outcome) -> Finish {
     let progress = Progress { completed_tasks: 2, total_tasks: 2, current_task: None };
-    Finish { job, fence, items: Vec::new(), progress, outcome, history: Vec::new() }
+    Finish { job, fence, items: Vec::new(), progress, outcome, history: Vec::new(), doubt_settled: true }
 }
 
 pub(crate) fn lapsing(options: &mut Options) {
@@ -175,7 +175,7 @@ macro_rules! conformance_suite {
                 queue: jobs_of_one_tenant_and_level_come_in_order_of_acceptance, levels_share_the_claims,
                     tenants_take_turns, claim_takes_no_more_than_asked_and_no_job_twice;
                 lease: record_and_finish_need_the_current_fence, lapsed_lease_is_rescued_and_the_old_worker_refused,
-                    renewed_lease_does_not_lapse, cancel_revokes_the_lease, released_job_is_not_in_doubt,
+                    renewed_lease_does_not_lapse, cancel_revokes_the_lease, released_job_is_not_in_doubt, doubt_outlives_a_release_that_did_not_settle_it,
                     log_is_gapless_and_complete, spend_adds_up, finish_carries_the_last_entries;
                 time: scheduled_job_waits_for_its_time, retrying_job_comes_back_when_due, expired_job_fails_in_any_state,
                     old_jobs_are_pruned_in_bounded_rounds;

@@ -8,7 +8,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use qd_crew::Effect;
 use qd_store::{Claimed, Record};
-use qd_types::{Entry, StepId, StepKind};
+use qd_types::{Billed, Call, Entry, Failure, LogItem, StepId, StepKind, TaskId};
 
 use crate::engine::Shared;
 use crate::executor::{self, Order};
@@ -34,8 +34,8 @@ impl Landed {
 pub(super) struct Flight<'a> {
     shared: &'a Shared,
     claimed: &'a Claimed,
-    /// Steps under way and which try of them.
-    steps: HashMap<StepId, u32>,
+    /// Steps under way, each with its task and how it is called.
+    steps: HashMap<StepId, (TaskId, Call)>,
     futures: FuturesUnordered<BoxFuture<'a, Landed>>,
     /// Calls that may have been sent by an attempt that died.
     doubt: u32,
@@ -66,8 +66,9 @@ impl<'a> Flight<'a> {
 
     pub(super) fn start(&mut self, effect: Effect, number: u32, time_left: Duration) {
         let possibly_billed = if effect.step.kind() == StepKind::Model { self.doubt } else { 0 };
-        self.steps.insert(effect.step.clone(), number);
-        let order = Order { effect, number, possibly_billed, time_left };
+        let call = executor::call(&effect, number, possibly_billed);
+        self.steps.insert(effect.step.clone(), (effect.task.clone(), call.clone()));
+        let order = Order { effect, call, time_left };
         let (shared, job) = (self.shared, &self.claimed.job);
         self.futures.push(
             async move { Landed::Entry(Box::new(executor::execute(shared, job, order).await)) }.boxed(),
@@ -111,10 +112,20 @@ impl<'a> Flight<'a> {
         entries
     }
 
-    /// Drops every call and answers the entries that say so.
-    pub(super) fn land_all_dropped(&mut self) -> Vec<Entry> {
+    /// Whether nothing is left of what was in doubt at the claim.
+    pub(super) fn is_doubt_settled(&self) -> bool {
+        self.doubt == 0
+    }
+
+    /// Drops every call and answers the entries that say so and why.
+    pub(super) fn land_all_dropped(&mut self, why: &Failure) -> Vec<LogItem> {
         self.futures.clear();
         let models = self.steps.drain().filter(|(step, _)| step.kind() == StepKind::Model);
-        models.map(|(step, number)| executor::dropped(step, number)).collect()
+        let dropped = models.map(|(step, (task, call))| {
+            let failure = why.clone().in_task(task);
+            let entry = Entry::CallFailed { step, failure, billed: Billed::Possibly, call };
+            LogItem::Entry { entry: Box::new(entry) }
+        });
+        dropped.collect()
     }
 }

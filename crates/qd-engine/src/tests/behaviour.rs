@@ -185,3 +185,19 @@ async fn job_of_another_machine_version_is_not_touched_by_this_one() {
     let ended = finished(&bench.store, id).await;
     assert_eq!((ended.error.unwrap().code, ended.usage.model_calls), (Code::CrewUnavailable, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn call_cut_by_the_end_of_time_stands_in_the_journal() {
+    let bench = Bench::start(quick()).await;
+    for _ in 0..20 {
+        let mut slow = job(&bench.env, "plain", "message", "hello [[sim: latency=60s]]");
+        slow.timeout_seconds = 1;
+        let id = accept(&bench.store, slow).await;
+        finished(&bench.store, id).await;
+        let all = entries(&bench.store, id).await;
+        assert!(
+            matches!(&all[..], [Entry::CallFailed { call, .. }] if call.target == "sim/standard"),
+            "{all:?}"
+        );
+    }
+}

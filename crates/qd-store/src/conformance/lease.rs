@@ -133,3 +133,23 @@ pub(crate) async fn finish_carries_the_last_entries(make: Make) {
     assert_eq!(job.output, Some(super::queries::output()));
     assert_eq!(f.store.log(&TenantId::default(), id, 0, 10).await.unwrap().unwrap().len(), 3);
 }
+
+pub(crate) async fn doubt_outlives_a_release_that_did_not_settle_it(make: Make) {
+    let f = Fixture::new(make, lapsing);
+    f.accept_plain().await;
+    f.claim_one().await;
+    f.advance(31);
+    f.store.tick(10).await.unwrap();
+    for (doubt_settled, in_doubt_after) in [(false, true), (true, false)] {
+        let claimed = f.claim_one().await;
+        assert_eq!((claimed.in_doubt, claimed.job.crashes), (true, 1));
+        let mut release = finish(&claimed, Outcome::Release);
+        release.doubt_settled = doubt_settled;
+        f.store.finish(release).await.unwrap().unwrap();
+        if in_doubt_after {
+            continue;
+        }
+        let after = f.claim_one().await;
+        assert_eq!((after.in_doubt, after.job.crashes), (false, 0));
+    }
+}

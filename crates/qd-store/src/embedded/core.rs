@@ -15,7 +15,7 @@ use qd_env::Env;
 use qd_types::{JobId, JobStatus, LogItem, Logged, Timestamp};
 
 use super::rows::{OpenJob, RowId, Rows, Settled, Spent};
-use super::schedule::Schedule;
+use super::schedule::{Hold, Schedule};
 use crate::policy::Sharing;
 use crate::{Error, Fence, Incarnation, Stats};
 
@@ -60,32 +60,43 @@ impl<R: Rows> Core<R> {
         Self { rows, schedule, env, limits, incarnation, next_row, notices: Vec::new() }
     }
 
-    /// Rebuilds the schedule from the rows, at start or after a failed write. A running job whose lease this process
-    /// holds stays with its worker; any other one lost its worker and is queued again. Answers how many those were.
-    pub(crate) fn reload(&mut self, open: Vec<OpenJob>) -> Result<usize, Error> {
-        let mut before = std::mem::replace(&mut self.schedule, Schedule::new(self.limits.sharing));
-        self.notices.clear();
+    /// Builds the schedule at the start. A job that was running lost its worker with the process before and is queued
+    /// again. Answers how many those were.
+    pub(crate) fn take_over(&mut self, open: Vec<OpenJob>) -> Result<usize, Error> {
         let mut rescued = 0;
         for mut job in open {
             self.next_row = self.next_row.max(job.row + 1);
-            if job.status != JobStatus::Running {
-                self.schedule.add(&job);
-            } else if let Some(mut hold) = before.take_hold(job.row, job.epoch) {
-                let row = self.rows.load(job.row)?;
-                hold.spent = Spent { usage: row.usage, cost: row.cost, progress: row.progress };
-                self.schedule.add(&job);
-                self.schedule.unplace(job.row);
-                self.schedule.place_held(job.row, hold);
-            } else {
+            if job.status == JobStatus::Running {
                 rescued += 1;
                 self.rescue_at_start(&mut job)?;
-                self.schedule.add(&job);
             }
+            self.schedule.add(&job);
         }
         if self.schedule.depth() > 0 {
             self.notices.push(Notice::Work);
         }
         Ok(rescued)
+    }
+
+    /// Rebuilds the schedule from the rows after a failed write. It only reads: the disk may be full. Running jobs stay
+    /// with their workers, who may try their write again; hints of earlier commands are kept.
+    pub(crate) fn rebuild(&mut self, open: Vec<OpenJob>) -> Result<(), Error> {
+        self.schedule = Schedule::new(self.limits.sharing);
+        let until = self.lease_end(self.env.now());
+        for job in open {
+            self.next_row = self.next_row.max(job.row + 1);
+            self.schedule.add(&job);
+            if job.status == JobStatus::Running {
+                let row = self.rows.load(job.row)?;
+                let spent = Spent { usage: row.usage, cost: row.cost, progress: row.progress };
+                self.schedule.unplace(job.row);
+                self.schedule.place_held(job.row, Hold { until, spent });
+            }
+        }
+        if self.schedule.depth() > 0 {
+            self.notices.push(Notice::Work);
+        }
+        Ok(())
     }
 
     fn rescue_at_start(&mut self, job: &mut OpenJob) -> Result<(), Error> {

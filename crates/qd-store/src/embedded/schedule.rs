@@ -133,15 +133,6 @@ impl Schedule {
         }
     }
 
-    /// Takes a lease out of a schedule that is about to be thrown away.
-    pub(crate) fn take_hold(&mut self, row: RowId, epoch: u64) -> Option<Hold> {
-        let entry = self.jobs.remove(&row).filter(|entry| entry.epoch == epoch)?;
-        match entry.place {
-            Place::Held(hold) => Some(*hold),
-            Place::Queued | Place::Delayed(_) => None,
-        }
-    }
-
     pub(crate) fn tenant_name(&self, key: TenantKey) -> &TenantId {
         &self.tenant_names[key as usize]
     }

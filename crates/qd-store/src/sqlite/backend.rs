@@ -71,7 +71,7 @@ impl SqliteBackend {
 fn take_over(core: &mut Core<SqliteRows>) -> Result<(), Error> {
     let open = codec::open_jobs(&core.rows.connection)?;
     core.rows.connection.execute_batch("BEGIN IMMEDIATE")?;
-    let rescued = core.reload(open)?;
+    let rescued = core.take_over(open)?;
     core.rows.connection.execute_batch("COMMIT")?;
     if rescued > 0 {
         tracing::info!(rescued, "took over jobs of a process that ended without finishing them");
@@ -84,7 +84,7 @@ fn keep_syncing(env: &Env, writer: &Writer) {
     let weak = writer.downgrade();
     env.spawn(async move {
         loop {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(super::writer::RELAXED_SYNC).await;
             let Some(writer) = weak.upgrade() else { break };
             let touched = writer.call(|core| {
                 let sql = "INSERT OR REPLACE INTO meta (key, value) VALUES ('synced', '')";

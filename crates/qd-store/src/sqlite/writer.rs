@@ -24,8 +24,9 @@ const QUEUE: usize = 4096;
 /// Commands of one transaction.
 const GROUP: usize = 512;
 
-/// How long acknowledged work may stay unsynced in relaxed mode.
-const RELAXED_SYNC: Duration = Duration::from_secs(1);
+/// In relaxed mode a commit is synced when this has passed since the last unsynced one began, and this often something
+/// is committed: so acknowledged work stays unsynced for twice this, a second, at most.
+pub(super) const RELAXED_SYNC: Duration = Duration::from_millis(500);
 
 /// What every command does: run inside the transaction, answer after it.
 trait Command: Send {
@@ -119,6 +120,9 @@ impl Writer {
 
     /// Counts as of the last commit; the error that stopped the store, if one did.
     pub(super) fn stats(&self) -> Result<Stats, Error> {
+        if self.stats.has_changed().is_err() {
+            return Err(Error::Broken { reason: "the writer thread is gone".to_owned() });
+        }
         self.stats.borrow().clone().map_err(|reason| Error::Broken { reason })
     }
 }
@@ -216,7 +220,7 @@ impl Run {
     /// Rebuilds the schedule from the rows.
     fn reload(&mut self) -> Result<(), Error> {
         let open = codec::open_jobs(&self.core.rows.connection)?;
-        self.core.reload(open).map(|_| ())
+        self.core.rebuild(open)
     }
 
     /// In relaxed mode commits are synced at most a second late: a later synced commit makes the earlier ones durable.

@@ -86,9 +86,15 @@ impl<R: Rows> Core<R> {
         if !finish.items.is_empty() {
             self.rows.spend(row, &spent)?;
         }
-        let settled = settled(&finish.outcome, now);
+        let mut settled = settled(&finish.outcome, now);
         let seq = seq + 1;
-        let attempt = self.schedule.get(row).map_or(0, |entry| entry.attempt);
+        let (attempt, crashes, in_doubt) = self
+            .schedule
+            .get(row)
+            .map_or((0, 0, false), |entry| (entry.attempt, entry.crashes, entry.in_doubt));
+        if in_doubt && !finish.doubt_settled && !settled.status.is_terminal() {
+            (settled.in_doubt, settled.crashes) = (true, crashes);
+        }
         let item =
             LogItem::Status { status: settled.status, at: settled.retry_at, failure: settled.error.clone() };
         self.rows.append(row, &Logged { seq, at: now, attempt, item })?;
