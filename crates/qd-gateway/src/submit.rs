@@ -91,7 +91,25 @@ pub(crate) fn refuse_while_draining(context: &Context) -> Result<(), Problem> {
 
 /// Makes a job durable. One call of the store.
 pub(crate) async fn enqueue(context: &Context, job: NewJob) -> Result<Accepted, Problem> {
-    match context.store.enqueue(job).await? {
+    accepted(context.store.enqueue(job).await?)
+}
+
+/// The answer to a request that is not acceptable now, but may repeat one that was: a client whose first answer got
+/// lost must hear of its job even when the job's time is over or its crew has changed.
+pub(crate) async fn replay_or(
+    problem: Problem,
+    context: &Context,
+    idempotency: Option<&Idempotency>,
+) -> Result<Accepted, Problem> {
+    let Some(idempotency) = idempotency else { return Err(problem) };
+    match context.store.replay(&context.tenant, idempotency).await? {
+        Some(known) => accepted(known),
+        None => Err(problem),
+    }
+}
+
+fn accepted(answer: Enqueued) -> Result<Accepted, Problem> {
+    match answer {
         Enqueued::Created(job) => Ok(Accepted { job, replayed: false }),
         Enqueued::Replayed(job) => Ok(Accepted { job, replayed: true }),
         Enqueued::Conflict { job } => {

@@ -202,9 +202,13 @@ impl Stream<'_> {
             if bytes > self.bounds.body_bytes {
                 return Err(too_large(self.bounds));
             }
-            parser.push(&chunk, &mut events).map_err(|TooLong| line_too_long())?;
+            let parsed = parser.push(&chunk, &mut events).map_err(|TooLong| line_too_long());
             for event in events.drain(..) {
-                let progress = self.decoder.event(&event, &mut said)?;
+                let progress = match self.decoder.event(&event, &mut said) {
+                    Ok(progress) => progress,
+                    Err(_) if self.decoder.is_complete() => return self.decoder.finish(),
+                    Err(error) => return Err(error),
+                };
                 has_begun |= progress == Progress::Content;
                 if progress == Progress::Done {
                     self.say(&mut said);
@@ -213,6 +217,10 @@ impl Stream<'_> {
                 }
             }
             self.say(&mut said);
+            match parsed {
+                Err(_) if self.decoder.is_complete() => return self.decoder.finish(),
+                other => other?,
+            }
         }
     }
 

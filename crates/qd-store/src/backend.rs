@@ -9,8 +9,8 @@ use qd_types::{
 };
 
 use crate::{
-    Cancelled, Claimed, Enqueued, Error, Fence, Finish, JobQuery, NewJob, Page, Published, Record, Refused,
-    Revocation, Stats, StoredCrew, Tick, Turn,
+    Cancelled, Claimed, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, NewJob, Page, Published,
+    Record, Refused, Revocation, Stats, StoredCrew, Tick, Turn,
 };
 
 /// Everything a backend is.
@@ -23,6 +23,10 @@ impl<T: Jobs + Crews + Conversations> Backend for T {}
 pub trait Jobs: Send + Sync {
     /// Accepts jobs; one answer for each.
     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, Error>;
+
+    /// What [`Jobs::enqueue`] would answer for a known idempotency key; `None` for one that is not known. For requests
+    /// that were fine when they were first made and would not be accepted now.
+    async fn replay(&self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<Enqueued>, Error>;
 
     /// Hands out up to `max` ready jobs under leases, fairly.
     async fn claim(&self, worker: &WorkerId, max: usize) -> Result<Vec<Claimed>, Error>;

@@ -8,4 +8,6 @@ pub(crate) mod rows;
 pub(crate) mod schedule;
 
 pub(crate) use self::core::{Core, Limits, Notice, before};
-pub(crate) use self::rows::{OpenJob, RowId, Rows, Settled, Spent, Started, StoredKey};
+pub(crate) use self::rows::{
+    KEPT_TURNS, OpenJob, PAGE_BYTES, RowId, Rows, Settled, Spent, Started, StoredKey,
+};

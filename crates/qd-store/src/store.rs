@@ -8,8 +8,8 @@ use qd_types::{
 };
 
 use crate::{
-    Backend, Cancelled, Claimed, Enqueued, Error, Fence, Finish, JobQuery, Live, NewJob, Page, Published,
-    Record, Refused, Revocation, Stats, StoredCrew, Tick, Turn, Watch,
+    Backend, Cancelled, Claimed, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, Live, NewJob, Page,
+    Published, Record, Refused, Revocation, Stats, StoredCrew, Tick, Turn, Watch,
 };
 
 /// The store. Cheap to clone.
@@ -47,6 +47,18 @@ impl Store {
     /// If the backend cannot carry it out.
     pub async fn enqueue_all(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, Error> {
         observed("enqueue", self.backend.enqueue(jobs)).await
+    }
+
+    /// See [`crate::Jobs::replay`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn replay(
+        &self,
+        tenant: &TenantId,
+        idempotency: &Idempotency,
+    ) -> Result<Option<Enqueued>, Error> {
+        observed("replay", self.backend.replay(tenant, idempotency)).await
     }
 
     /// See [`crate::Jobs::claim`].

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use qd_store::{
-    Backend, Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, JobQuery, Jobs,
-    NewJob, Page, Published, Record, Refused, Revocation, Stats, StoredCrew, Tick, Turn,
+    Backend, Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, Idempotency, JobQuery,
+    Jobs, NewJob, Page, Published, Record, Refused, Revocation, Stats, StoredCrew, Tick, Turn,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
@@ -90,6 +90,10 @@ impl Crash {
 impl Jobs for Crash {
     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, Error> {
         self.inner.enqueue(jobs).await
+    }
+
+    async fn replay(&self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<Enqueued>, Error> {
+        self.inner.replay(tenant, idempotency).await
     }
 
     async fn claim(&self, worker: &WorkerId, max: usize) -> Result<Vec<Claimed>, Error> {

@@ -12,7 +12,7 @@ use super::{PathJob, json, list_query, new_job, prefer};
 use crate::body;
 use crate::context::Shared;
 use crate::problem::Problem;
-use crate::submit::{self, IDEMPOTENT_REPLAYED};
+use crate::submit::{self, IDEMPOTENT_REPLAYED, Submission};
 use crate::view::JobView;
 
 /// `POST /v1/jobs`.
@@ -25,12 +25,16 @@ pub(crate) async fn create(
     let wait = prefer::wait(request.headers());
     let body = body::json(request, &context).await?;
     let body_hash = key.is_some().then(|| body::canonical_hash(&body));
-    let mut submission = new_job::read(body, &context).await?;
-    submission.idempotency = key
+    let idempotency = key
         .zip(body_hash)
         .map(|(key, hash)| submit::idempotency("POST /v1/jobs", &key, hash, OtherBody::Refuse));
-    let new = submission.into_job(context.env.job_id(), &context);
-    let made = submit::enqueue(&context, new).await?;
+    let made = match new_job::read(body, &context).await {
+        Ok(submission) => {
+            let new = Submission { idempotency, ..submission }.into_job(context.env.job_id(), &context);
+            submit::enqueue(&context, new).await?
+        }
+        Err(problem) => submit::replay_or(problem, &context, idempotency.as_ref()).await?,
+    };
     let (job, replayed) = (made.job, made.replayed);
     // It is a preference: with too many waiting already, the job is answered as it is.
     let place = wait.and_then(|_| context.watchers.try_acquire().ok());

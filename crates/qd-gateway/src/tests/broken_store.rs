@@ -29,6 +29,9 @@ impl Jobs for BrokenDisk {
     async fn enqueue(&self, _: Vec<NewJob>) -> Result<Vec<Enqueued>, Error> {
         broken()
     }
+    async fn replay(&self, _: &TenantId, _: &qd_store::Idempotency) -> Result<Option<Enqueued>, Error> {
+        broken()
+    }
     async fn claim(&self, _: &WorkerId, _: usize) -> Result<Vec<Claimed>, Error> {
         broken()
     }

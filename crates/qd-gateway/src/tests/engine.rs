@@ -33,6 +33,7 @@ impl Server {
             progress,
             outcome,
             history: Vec::new(),
+            doubt_settled: true,
         };
         self.store.finish(finish).await.unwrap().unwrap();
     }

@@ -1,5 +1,7 @@
 //! Repeating requests with a key: on every route that makes jobs.
 
+use qd_store::{NewJob, OtherBody};
+use qd_types::{CrewName, JobId, TenantId};
 use serde_json::{Value, json};
 
 use super::Server;
@@ -126,4 +128,40 @@ async fn refused_requests_do_not_burn_the_key() {
     server.succeed().await;
     let made = server.post_with(route, &[(KEY, "k")], &body).await;
     assert_eq!((made.status, made.header("idempotent-replayed")), (202, None));
+}
+
+#[tokio::test]
+async fn a_repeated_request_hears_of_its_job_although_it_would_not_be_accepted_now() {
+    let server = Server::start().await;
+    let body = json!({ "crew": "solo", "input": { "topic": "a" } });
+    let first = server.post("/v1/jobs", &body).await;
+    let job =
+        server.store.job(&TenantId::default(), JobId::parse(&id(&first)).unwrap()).await.unwrap().unwrap();
+    // As if it had been accepted while its crew was still there.
+    let gone = json!({ "crew": "gone", "input": { "topic": "a" } });
+    let hash = crate::body::canonical_hash(&gone);
+    let accepted = NewJob {
+        id: JobId::parse("0198c0de-0000-7000-8000-000000000001").unwrap(),
+        tenant: job.tenant,
+        crew: CrewName::new("gone"),
+        crew_version: job.crew_version,
+        machine_version: job.machine_version,
+        total_tasks: 1,
+        input: job.input,
+        priority: job.priority,
+        conversation: None,
+        run_at: None,
+        expires_at: None,
+        timeout_seconds: 300,
+        max_attempts: 5,
+        metadata: job.metadata,
+        redrive_of: None,
+        idempotency: Some(crate::submit::idempotency("POST /v1/jobs", "k", hash, OtherBody::Refuse)),
+    };
+    let accepted_id = accepted.id.to_string();
+    server.store.enqueue(accepted).await.unwrap();
+    let again = server.post_with("/v1/jobs", &[(KEY, "k")], &gone).await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (202, Some("true")), "{}", again.text());
+    assert_eq!(id(&again), accepted_id);
+    server.post_with("/v1/jobs", &[(KEY, "other")], &gone).await.problem(422, "unknown_crew");
 }

@@ -113,3 +113,18 @@ pub(crate) async fn cancelled_job_is_over_and_never_claimed(make: Make) {
     assert_eq!(answer, Err(Refused::Terminal));
     assert_eq!(f.status(running).await, JobStatus::Cancelled);
 }
+
+pub(crate) async fn known_key_can_be_asked_for(make: Make) {
+    let f = Fixture::new(make, |_| {});
+    let job = keyed(f.job(), "k", 1, OtherBody::Refuse);
+    let (tenant, key) = (TenantId::default(), job.idempotency.clone().unwrap());
+    assert!(f.store.replay(&tenant, &key).await.unwrap().is_none());
+    let id = f.accept(job).await;
+    assert!(
+        matches!(f.store.replay(&tenant, &key).await.unwrap(), Some(Enqueued::Replayed(job)) if job.id == id)
+    );
+    let other = crate::Idempotency { body_hash: [2; 32], ..key };
+    assert!(
+        matches!(f.store.replay(&tenant, &other).await.unwrap(), Some(Enqueued::Conflict { job }) if job == id)
+    );
+}

@@ -81,3 +81,12 @@ pub(crate) async fn silent_conversation_is_forgotten(make: Make) {
     f.advance(61);
     assert_eq!(f.store.tick(10).await.unwrap().pruned, 1);
 }
+
+pub(crate) async fn long_conversation_keeps_its_newest_messages(make: Make) {
+    let f = Fixture::new(make, |_| {});
+    for n in 0..103 {
+        talk(&f, n).await;
+    }
+    let all = f.store.history(&TenantId::default(), &ConversationId::new("ada"), 10_000).await.unwrap();
+    assert_eq!((all.len(), &all[..2], &all[198..]), (200, &turns(3)[..], &turns(102)[..]));
+}

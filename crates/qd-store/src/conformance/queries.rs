@@ -148,3 +148,17 @@ pub(crate) async fn every_field_round_trips(make: Make) {
     let log = f.store.log(&TenantId::default(), id, 1, 1).await.unwrap().unwrap();
     assert_eq!((log[0].item.clone(), log[0].at, log[0].attempt), (item, now, 1));
 }
+
+pub(crate) async fn large_jobs_make_small_pages(make: Make) {
+    let f = Fixture::new(make, |_| {});
+    for _ in 0..7 {
+        let mut large = f.job();
+        large.input.insert("message".into(), "x".repeat(1 << 20).into());
+        f.accept(large).await;
+    }
+    let all = JobQuery { limit: 500, ..JobQuery::default() };
+    let first = f.store.jobs(&TenantId::default(), all.clone()).await.unwrap();
+    assert!((1..=5).contains(&first.jobs.len()), "{}", first.jobs.len());
+    let rest = f.store.jobs(&TenantId::default(), JobQuery { cursor: first.next, ..all }).await.unwrap();
+    assert_eq!((first.jobs.len() + rest.jobs.len(), rest.next), (7, None));
+}

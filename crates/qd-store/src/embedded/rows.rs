@@ -66,6 +66,12 @@ pub(crate) struct OpenJob {
     pub(crate) last_seq: Seq,
 }
 
+/// Messages of a conversation that are kept; older ones go as new ones come.
+pub(crate) const KEPT_TURNS: usize = 200;
+
+/// Texts of a page of jobs, in bytes, after which it ends early.
+pub(crate) const PAGE_BYTES: usize = 4 << 20;
+
 /// Where rows are kept.
 pub(crate) trait Rows {
     /// Adds an accepted job.

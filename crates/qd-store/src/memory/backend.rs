@@ -13,8 +13,8 @@ use super::rows::MemoryRows;
 use crate::embedded::{Core, Limits, Rows};
 use crate::live::{Live, tell};
 use crate::{
-    Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, Incarnation, JobQuery, Jobs,
-    NewJob, Page, Published, Record, Refused, Revocation, Stats, StoredCrew, Tick, Turn,
+    Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, Idempotency, Incarnation,
+    JobQuery, Jobs, NewJob, Page, Published, Record, Refused, Revocation, Stats, StoredCrew, Tick, Turn,
 };
 
 /// The backend behind `memory:`.
@@ -54,6 +54,10 @@ impl MemoryBackend {
 impl Jobs for MemoryBackend {
     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, Error> {
         self.change(|core| jobs.iter().map(|job| core.enqueue(job)).collect())
+    }
+
+    async fn replay(&self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<Enqueued>, Error> {
+        self.change(|core| core.replay(tenant, idempotency))
     }
 
     async fn claim(&self, worker: &WorkerId, max: usize) -> Result<Vec<Claimed>, Error> {

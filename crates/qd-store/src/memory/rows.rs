@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use qd_types::{ConversationId, Job, JobId, JobStatus, Logged, Seq, TenantId, Timestamp};
 
-use crate::embedded::{RowId, Rows, Settled, Spent, Started, StoredKey};
+use crate::embedded::{KEPT_TURNS, PAGE_BYTES, RowId, Rows, Settled, Spent, Started, StoredKey};
 use crate::{Error, Idempotency, JobQuery, Page, Turn};
 
 #[derive(Default)]
@@ -35,7 +35,14 @@ impl MemoryRows {
                 && query.created_before.is_none_or(|at| job.created_at < at)
         };
         let mut rows = self.jobs.range(..below).rev().filter(|(_, job)| matches(job));
-        let found: Vec<_> = rows.by_ref().take(query.limit).collect();
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        while found.len() < query.limit
+            && bytes < PAGE_BYTES
+            && let Some((row, job)) = rows.next()
+        {
+            bytes += text_bytes(job);
+            found.push((row, job));
+        }
         let next = found.last().map(|(row, _)| crate::Cursor(**row)).filter(|_| rows.next().is_some());
         Page { jobs: found.into_iter().map(|(_, job)| job.clone()).collect(), next }
     }
@@ -59,6 +66,12 @@ impl MemoryRows {
     fn job_mut(&mut self, row: RowId) -> Result<&mut Job, Error> {
         self.jobs.get_mut(&row).ok_or_else(|| missing(row))
     }
+}
+
+/// Roughly what a job's texts take in an answer.
+fn text_bytes(job: &Job) -> usize {
+    let input: usize = job.input.values().map(|value| value.as_str().map_or(64, str::len)).sum();
+    input + job.output.as_ref().map_or(0, |output| output.raw.len())
 }
 
 fn missing(row: RowId) -> Error {
@@ -155,6 +168,8 @@ impl Rows for MemoryRows {
             kept.turns.clear();
         }
         kept.turns.extend_from_slice(turns);
+        let surplus = kept.turns.len().saturating_sub(KEPT_TURNS);
+        kept.turns.drain(..surplus);
         kept.last_at = now;
         Ok(())
     }

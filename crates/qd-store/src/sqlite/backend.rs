@@ -19,9 +19,9 @@ use super::writer::Writer;
 use super::{codec, query, schema};
 use crate::embedded::{Core, Limits, before};
 use crate::{
-    Cancelled, Claimed, Conversations, Crews, Durability, Enqueued, Error, Fence, Finish, Incarnation,
-    JobQuery, Jobs, Live, NewJob, Page, Published, Record, Refused, Revocation, Stats, StoredCrew, Tick,
-    Turn,
+    Cancelled, Claimed, Conversations, Crews, Durability, Enqueued, Error, Fence, Finish, Idempotency,
+    Incarnation, JobQuery, Jobs, Live, NewJob, Page, Published, Record, Refused, Revocation, Stats,
+    StoredCrew, Tick, Turn,
 };
 
 /// The backend behind `sqlite:PATH`.
@@ -113,6 +113,11 @@ fn open_writer(database: &Path) -> Result<Connection, rusqlite::Error> {
 impl Jobs for SqliteBackend {
     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, Error> {
         self.writer.call(move |core| jobs.iter().map(|job| core.enqueue(job)).collect()).await
+    }
+
+    async fn replay(&self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<Enqueued>, Error> {
+        let (tenant, idempotency) = (tenant.clone(), idempotency.clone());
+        self.writer.call(move |core| core.replay(&tenant, &idempotency)).await
     }
 
     async fn claim(&self, worker: &WorkerId, max: usize) -> Result<Vec<Claimed>, Error> {

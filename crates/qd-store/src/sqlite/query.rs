@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::codec;
 use super::rows::select_job;
+use crate::embedded::PAGE_BYTES;
 use crate::{Cursor, Error, JobQuery, Page, StoredCrew, Turn};
 
 /// One job.
@@ -41,11 +42,19 @@ pub(super) fn page(connection: &Connection, tenant: &TenantId, query: &JobQuery)
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut page = Page::default();
-    let mut last_row = 0;
+    let (mut last_row, mut bytes) = (0, 0);
     while let Some(row) = rows.next()? {
-        if page.jobs.len() == query.limit {
+        if page.jobs.len() == query.limit || bytes >= PAGE_BYTES {
             page.next = Some(Cursor(last_row));
             break;
+        }
+        // Input and output are the columns that can be large.
+        for column in [11, 12] {
+            bytes += row
+                .get_ref(column)?
+                .as_bytes_or_null()
+                .map_err(rusqlite::Error::from)?
+                .map_or(0, <[u8]>::len);
         }
         page.jobs.push(codec::job(row)?);
         last_row = row.get(26)?;

@@ -4,7 +4,7 @@ use qd_types::{ConversationId, Job, JobId, JobStatus, Logged, Seq, TenantId, Tim
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::codec;
-use crate::embedded::{RowId, Rows, Settled, Spent, Started, StoredKey};
+use crate::embedded::{KEPT_TURNS, RowId, Rows, Settled, Spent, Started, StoredKey};
 use crate::{Error, Idempotency, Turn};
 
 /// The only connection that writes.
@@ -152,6 +152,10 @@ impl Rows for SqliteRows {
                 )?
                 .execute(params![tenant, name, n, codec::json(&turn.role)?, turn.text])?;
         }
+        let oldest = n - i64::try_from(KEPT_TURNS).unwrap_or(i64::MAX);
+        self.connection
+            .prepare_cached("DELETE FROM messages WHERE tenant = ?1 AND name = ?2 AND n <= ?3")?
+            .execute(params![tenant, name, oldest])?;
         self.connection
             .prepare_cached("INSERT OR REPLACE INTO conversations (tenant, name, last_n, last_at) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![tenant, name, n, now.0])?;

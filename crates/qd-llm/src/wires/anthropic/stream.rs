@@ -126,8 +126,11 @@ impl Decoder {
 
     fn end(&mut self, data: &Value) {
         let delta = &data["delta"];
-        self.stop_reason = delta.get("stop_reason").and_then(Value::as_str).map(str::to_owned);
-        self.refusal = refusal(delta);
+        // A later event without a reason takes nothing back.
+        if let Some(reason) = delta.get("stop_reason").and_then(Value::as_str) {
+            self.stop_reason = Some(reason.to_owned());
+            self.refusal = refusal(delta);
+        }
         // Counts are cumulative, and a field that is absent here was said at the start.
         if let (Some(all), Some(new)) = (self.usage.as_object_mut(), data["usage"].as_object()) {
             all.extend(new.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), v.clone())));

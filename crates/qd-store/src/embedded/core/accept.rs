@@ -6,7 +6,7 @@ use qd_types::{Class, Code, Failure, Job, JobId, JobStatus, LogItem, Logged, Ten
 
 use super::super::rows::{OpenJob, Rows, Settled, StoredKey};
 use super::{Core, Notice};
-use crate::{Cancelled, Enqueued, Error, NewJob, OtherBody};
+use crate::{Cancelled, Enqueued, Error, Idempotency, NewJob, OtherBody};
 
 /// What a client is told to wait when the queue is full: long enough not to hammer, short enough to catch a gap.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -15,7 +15,9 @@ impl<R: Rows> Core<R> {
     /// Accepts one job.
     pub(crate) fn enqueue(&mut self, new: &NewJob) -> Result<Enqueued, Error> {
         let now = self.env.now();
-        if let Some(answer) = self.known_key(new)? {
+        if let Some(idempotency) = &new.idempotency
+            && let Some(answer) = self.replay(&new.tenant, idempotency)?
+        {
             return Ok(answer);
         }
         let depth = self.schedule.depth();
@@ -52,9 +54,13 @@ impl<R: Rows> Core<R> {
         Ok(Enqueued::Created(Box::new(job)))
     }
 
-    fn known_key(&mut self, new: &NewJob) -> Result<Option<Enqueued>, Error> {
-        let Some(idempotency) = &new.idempotency else { return Ok(None) };
-        let Some(stored) = self.rows.key(&new.tenant, idempotency)? else { return Ok(None) };
+    /// The answer for a known key.
+    pub(crate) fn replay(
+        &mut self,
+        tenant: &TenantId,
+        idempotency: &Idempotency,
+    ) -> Result<Option<Enqueued>, Error> {
+        let Some(stored) = self.rows.key(tenant, idempotency)? else { return Ok(None) };
         // The window ends only once the job is over: a retried request must never make a second live job.
         if stored.expires_at <= self.env.now() && self.schedule.get(stored.row).is_none() {
             return Ok(None);
