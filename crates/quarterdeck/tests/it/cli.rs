@@ -13,6 +13,8 @@ async fn mistakes_end_with_their_exit_code_and_a_message_that_names_the_thing() 
     let public = Project::new(&with_inner_sim("[server]\nlisten = \"0.0.0.0:0\""), &[]);
     let no_secret = Project::new("[providers.anthropic]\napi_key = { env = \"NOPE\" }\n", &[]);
     let unwritable = Project::new(&with_inner_sim("[store]\nurl = \"sqlite:/proc/nope/store.db\""), &[]);
+    let elsewhere =
+        Project::new(&with_inner_sim("[log]\nlevel = \"loud\"\n[store]\nurl = \"postgres://x\""), &[]);
     for (project, args, code, message) in [
         (
             &broken,
@@ -25,6 +27,10 @@ async fn mistakes_end_with_their_exit_code_and_a_message_that_names_the_thing() 
         (&bad_crew, vec!["serve"], 3, "bad.yaml:"),
         (&bad_crew, vec!["check"], 3, "bad.yaml:"),
         (&missing_default, vec!["serve"], 3, "default_crew `ghost` is not among the crews"),
+        (&missing_default, vec!["check"], 3, "default_crew `ghost` is not among the crews"),
+        (&public, vec!["check"], 3, "refusing to listen on 0.0.0.0:0"),
+        (&elsewhere, vec!["check"], 3, "quarterdeck.toml:5:1: store.url: `postgres://x` names no store"),
+        (&elsewhere, vec!["serve"], 3, "quarterdeck.toml:3:1: log.level: log level `loud`"),
         (&public, vec!["serve"], 3, "refusing to listen on 0.0.0.0:0"),
         (&no_secret, vec!["serve"], 3, "providers.anthropic.api_key: the variable NOPE is not set"),
         (
@@ -40,6 +46,19 @@ async fn mistakes_end_with_their_exit_code_and_a_message_that_names_the_thing() 
             vec!["jobs", "list", "--url", "http://127.0.0.1:9"],
             4,
             "cannot reach the server at http://127.0.0.1:9",
+        ),
+        (
+            &no_model,
+            vec!["run", "assistant", "-i", "message=x", "--url", "http://127.0.0.1:9"],
+            4,
+            "cannot reach the server at http://127.0.0.1:9",
+        ),
+        (&no_model, vec!["run", "crews/none.yaml", "--sim"], 2, "there is no file crews/none.yaml"),
+        (
+            &bad_crew,
+            vec!["run", "crews/bad.yaml", "--url", "http://127.0.0.1:9"],
+            2,
+            "a server takes the name of a crew",
         ),
         (&no_model, vec!["jobs", "list", "--url", "localhost"], 2, "`localhost` is no URL"),
         (
