@@ -146,7 +146,7 @@ fn counts_without_bounds_and_words_without_meaning_are_refused() {
         ("log.level = \"loud\"", "log.level: log level `loud` is not understood"),
     ] {
         let text = from(&sources(setting, &[])).unwrap_err().to_string();
-        assert!(text.starts_with(&format!("quarterdeck.toml:1:1: {message}")), "{setting}: {text}");
+        assert!(text.starts_with("quarterdeck.toml:1:") && text.contains(message), "{setting}: {text}");
     }
     for setting in ["queue.max_depth = 100000000", "limits.tool_calls = 0", "store.url = \"memory:\""] {
         assert!(from(&sources(setting, &[])).is_ok(), "{setting}");
