@@ -1,8 +1,12 @@
 //! The command line: exit codes, where output goes, messages that say what to do.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
-use crate::process::{Project, SUMS, post, run, said, sim, with_inner_sim, with_sim};
+use crate::process::{
+    PATIENCE, Process, Project, SUMS, post, quarterdeck, run, said, sim, until, with_inner_sim, with_sim,
+};
 
 #[tokio::test]
 async fn mistakes_end_with_their_exit_code_and_a_message_that_names_the_thing() {
@@ -60,6 +64,10 @@ async fn mistakes_end_with_their_exit_code_and_a_message_that_names_the_thing() 
             2,
             "a server takes the name of a crew",
         ),
+        (&no_model, vec!["run", "x", "-i", "a=1", "-i", "a=2", "--sim"], 2, "`a` is given twice"),
+        (&no_model, vec!["demo", "--listen", "bogus"], 2, "it looks like 127.0.0.1:8000"),
+        (&no_model, vec!["sim", "serve", "--latency-ms", "inf"], 2, "--latency-ms inf: is no time"),
+        (&no_model, vec!["sim", "serve", "--token-ms=-1"], 2, "--token-ms -1: is no time"),
         (&no_model, vec!["jobs", "list", "--url", "localhost"], 2, "`localhost` is no URL"),
         (
             &no_model,
@@ -213,6 +221,40 @@ async fn demo_shows_crews_surviving_a_kill() {
     assert!(err.contains("kill -9 number 1") && err.contains("the server is back after"), "{err}");
     assert!(out.contains("5 accepted, 5 succeeded, 0 failed, 0 still open"), "{out}");
     assert!(out.contains("journaled calls made again: 0"), "{out}");
+}
+
+#[tokio::test]
+async fn server_of_a_demo_does_not_outlive_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = quarterdeck(folder.path());
+    command.args(["demo", "--jobs", "50", "--listen", "127.0.0.1:0"]);
+    let mut demo = Process::start(&mut command, "API").await;
+    assert!(tokio::net::TcpStream::connect(&demo.address).await.is_ok(), "the server is there");
+    demo.kill().await;
+    until("the server is gone, too", || async {
+        tokio::net::TcpStream::connect(&demo.address).await.is_err().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn run_works_where_servers_have_no_slots() {
+    let project = Project::new(&with_inner_sim("[worker]\nslots = 0"), &[]);
+    let (out, err, code) = said(&run(&project.path(), &["run", "assistant", "-i", "message=hi"]).await);
+    assert!(code == 0 && !out.is_empty(), "{code} {err}");
+}
+
+#[tokio::test]
+async fn reader_that_goes_away_is_no_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = quarterdeck(folder.path());
+    let output = command.args(["config", "show"]).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
+    let child = output.spawn().unwrap();
+    let output =
+        tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("ends in time").unwrap();
+    assert_eq!(said(&output), (String::new(), String::new(), 0));
 }
 
 #[tokio::test]
