@@ -59,7 +59,8 @@ fn check_crew(crew: &str, remote: bool) -> anyhow::Result<()> {
         (true, true) if remote => Err(ended(
             Exit::Usage,
             format!(
-                "{crew} is a file of this machine, and a server takes the name of a crew that it has; name one, or run the file without a URL"
+                "{crew} is a path of this machine, and a server takes names of crews that it has; \
+                 name one, or run the path without a URL"
             ),
         )),
         (true, true) => Ok(()),

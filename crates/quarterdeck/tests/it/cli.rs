@@ -62,7 +62,7 @@ async fn mistakes_end_with_their_exit_code_and_a_message_that_names_the_thing() 
             &bad_crew,
             vec!["run", "crews/bad.yaml", "--url", "http://127.0.0.1:9"],
             2,
-            "a server takes the name of a crew",
+            "a server takes names of crews",
         ),
         (&no_model, vec!["run", "x", "-i", "a=1", "-i", "a=2", "--sim"], 2, "`a` is given twice"),
         (&no_model, vec!["demo", "--listen", "bogus"], 2, "it looks like 127.0.0.1:8000"),
