@@ -40,7 +40,7 @@ pub enum Error {
 /// # Errors
 /// If the level is not understood.
 pub fn start_logs(level: &str, format: LogFormat) -> Result<(), Error> {
-    let filter = filter(level).ok_or_else(|| Error::Level { level: level.to_owned() })?;
+    let filter = understood(level)?;
     let terminal = std::io::stderr().is_terminal();
     let json = match format {
         LogFormat::Auto => !terminal,
@@ -56,6 +56,18 @@ pub fn start_logs(level: &str, format: LogFormat) -> Result<(), Error> {
     // An error here means that somebody set logs up before, e.g. another test of the same process.
     let _ = registry().with(lines.with_filter(filter)).try_init();
     Ok(())
+}
+
+/// Whether [`start_logs`] would take this level.
+///
+/// # Errors
+/// If the level is not understood.
+pub fn check_level(level: &str) -> Result<(), Error> {
+    understood(level).map(drop)
+}
+
+fn understood(level: &str) -> Result<Targets, Error> {
+    filter(level).ok_or_else(|| Error::Level { level: level.to_owned() })
 }
 
 /// A level, or levels by target as in `info,qd_store=debug`. A plain level leaves libraries at `warn`.

@@ -103,6 +103,9 @@ pub(crate) struct Serve {
     /// Answer models with the simulator instead of a provider
     #[arg(long)]
     pub(crate) sim: bool,
+    /// Stop when standard input ends, as it does when the process at its other end is gone
+    #[arg(long, hide = true)]
+    pub(crate) stop_with_stdin: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -161,10 +161,46 @@ fn explained(status: StatusCode, problem: &Value) -> String {
         Some(code) => format!("{detail} ({code})"),
         None => format!("the server answered {status}: {detail}"),
     };
-    for error in problem["errors"].as_array().into_iter().flatten() {
+    let errors = problem["errors"].as_array().map_or(&[][..], Vec::as_slice);
+    for error in errors {
         let (path, message) =
             (error["path"].as_str().unwrap_or_default(), error["message"].as_str().unwrap_or_default());
+        if errors.len() == 1 && detail.contains(message) {
+            // It was all said above.
+            break;
+        }
         text.push_str(&format!("\n  {path}: {message}"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{StatusCode, explained};
+
+    #[test]
+    fn mistakes_of_a_request_are_said_once_each() {
+        let problem = |detail: &str, messages: &[&str]| {
+            let errors: Vec<_> = messages.iter().map(|m| json!({"path": "input", "message": m})).collect();
+            json!({"code": "validation", "detail": detail, "errors": errors})
+        };
+        for (detail, messages, text) in [
+            (
+                "input: `topic` is missing",
+                vec!["`topic` is missing"],
+                "input: `topic` is missing (validation)",
+            ),
+            (
+                "one mistake",
+                vec!["`topic` is missing"],
+                "one mistake (validation)\n  input: `topic` is missing",
+            ),
+            ("a and b", vec!["a", "b"], "a and b (validation)\n  input: a\n  input: b"),
+            ("nothing more", vec![], "nothing more (validation)"),
+        ] {
+            assert_eq!(explained(StatusCode::BAD_REQUEST, &problem(detail, &messages)), text);
+        }
+    }
 }

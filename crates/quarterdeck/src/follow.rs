@@ -118,8 +118,12 @@ impl Teller {
             "task.started" => format!("{} {} ({})", self.mark("▸", 36), text("task"), text("agent")),
             "task.finished" => format!("{} {} done", self.mark("✓", 32), text("task")),
             "step.finished" => self.step(data),
-            "step.failed" | "job.retrying" => {
+            "step.failed" => {
                 format!("{} {}", self.mark("!", 33), harmless(data["error"]["message"].as_str()?))
+            }
+            // Why was said with the step that failed.
+            "job.retrying" => {
+                format!("{} tries again at {}", self.mark("↻", 33), harmless(data["retry_at"].as_str()?))
             }
             _ => return None,
         };

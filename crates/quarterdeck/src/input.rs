@@ -1,5 +1,6 @@
 //! A crew's variables from the command line.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
@@ -18,11 +19,17 @@ pub(crate) fn read(args: &InputArgs) -> anyhow::Result<Input> {
         Some(path) => from_file(path)?,
         None => Input::new(),
     };
+    let mut given = BTreeSet::new();
     for pair in &args.input {
         let Some((name, value)) = pair.split_once('=') else {
             return Err(ended(Exit::Usage, format!("`{pair}` is no NAME=VALUE")));
         };
-        input.insert(name.trim().to_owned(), value_of(value));
+        let name = name.trim();
+        if !given.insert(name) {
+            let message = format!("`{name}` is given twice with -i; give it once, a list as NAME=[A,B]");
+            return Err(ended(Exit::Usage, message));
+        }
+        input.insert(name.to_owned(), value_of(value));
     }
     Ok(input)
 }
@@ -87,6 +94,8 @@ mod tests {
         let merged = read(&args(&["b=3", "c=x=y"], Some(path.clone()))).unwrap();
         assert_eq!(serde_json::Value::Object(merged), json!({"a": 1, "b": 3, "c": "x=y"}));
         assert!(read(&args(&["b"], None)).unwrap_err().to_string().contains("`b` is no NAME=VALUE"));
+        let twice = read(&args(&["a=1", " a =2"], None)).unwrap_err().to_string();
+        assert!(twice.contains("`a` is given twice"), "{twice}");
         std::fs::write(&path, "[1]").unwrap();
         assert!(read(&args(&[], Some(path))).unwrap_err().to_string().contains("is no JSON object"));
     }

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match outcome {
         Ok(exit) => exit.into(),
+        Err(error) if output::reader_went_away(&error) => exit::Exit::Ok.into(),
         Err(error) => {
             output::complain(&error);
             exit::of(&error).into()

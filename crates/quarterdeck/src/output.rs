@@ -31,6 +31,12 @@ pub(crate) fn print(line: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether an error says no more than that nobody reads our standard output any longer: no mistake of a filter.
+/// What broke inside a call of the network is wrapped in that call's own error, and stays one.
+pub(crate) fn reader_went_away(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
 /// A value in the wished form; `table` says it for people.
 pub(crate) fn show(
     format: Format,

@@ -91,27 +91,32 @@ pub(crate) fn check_all(
     }
 }
 
+/// The built-in crews that the given ones do not replace. The default crew must be among them all.
+pub(crate) fn built_in(
+    specs: &[qd_crew::CrewSpec],
+    default_crew: &str,
+    catalog: &Catalog,
+) -> anyhow::Result<Vec<qd_crew::CrewSpec>> {
+    let has = |specs: &[qd_crew::CrewSpec], name: &str| specs.iter().any(|spec| spec.name.as_str() == name);
+    let more =
+        if has(specs, "assistant") { Vec::new() } else { check_all(&[crew_files::assistant()], catalog)?.0 };
+    if has(specs, default_crew) || has(&more, default_crew) {
+        return Ok(more);
+    }
+    let known: Vec<_> = specs.iter().chain(&more).map(|spec| spec.name.to_string()).collect();
+    let message = format!("default_crew `{default_crew}` is not among the crews: {}", known.join(", "));
+    Err(ended(Exit::Configuration, message))
+}
+
 /// Starts everything. `extra` crews come on top of those that the configuration names.
 pub(crate) async fn start(config: &Config, extra: Vec<CrewSource>) -> anyhow::Result<Server> {
     let env = Env::system();
     let options = gateway_options(config)?;
-    options.validate().map_err(|e| ended(Exit::Configuration, e.to_string()))?;
     let catalog = Arc::new(catalog(&config.models, &env));
     let mut sources = crew_files::of_patterns(&config.base, &config.settings.crews)?;
     sources.extend(extra);
     let (mut specs, warnings) = check_all(&sources, &catalog)?;
-    if !specs.iter().any(|spec| spec.name.as_str() == "assistant") {
-        specs.extend(check_all(&[crew_files::assistant()], &catalog)?.0);
-    }
-    if !specs.iter().any(|spec| spec.name.as_str() == config.settings.default_crew) {
-        let known: Vec<_> = specs.iter().map(|spec| spec.name.to_string()).collect();
-        let message = format!(
-            "default_crew `{}` is not among the crews: {}",
-            config.settings.default_crew,
-            known.join(", ")
-        );
-        return Err(ended(Exit::Configuration, message));
-    }
+    specs.extend(built_in(&specs, &config.settings.default_crew, &catalog)?);
     let models = Arc::new(
         Models::build(config.models.clone(), env.clone())
             .map_err(|e| ended(Exit::Configuration, e.to_string()))?,
@@ -190,10 +195,11 @@ fn open_store(config: &Config, env: &Env) -> anyhow::Result<Store> {
     })
 }
 
-fn gateway_options(config: &Config) -> anyhow::Result<qd_gateway::Options> {
+/// What the API is served with, checked: e.g. that no public address is taken by mistake.
+pub(crate) fn gateway_options(config: &Config) -> anyhow::Result<qd_gateway::Options> {
     let server = &config.settings.server;
     let address = |text: &str| text.parse().with_context(|| format!("`{text}` is no address"));
-    Ok(qd_gateway::Options {
+    let options = qd_gateway::Options {
         listen: address(&server.listen)?,
         admin_listen: if server.admin_listen.is_empty() {
             None
@@ -207,7 +213,9 @@ fn gateway_options(config: &Config) -> anyhow::Result<qd_gateway::Options> {
         body_bytes_max: server.max_body_bytes,
         default_max_attempts: config.settings.retry.max_attempts,
         ..qd_gateway::Options::default()
-    })
+    };
+    options.validate().map_err(|e| ended(Exit::Configuration, e.to_string()))?;
+    Ok(options)
 }
 
 fn engine_options(config: &Config) -> qd_engine::Options {

@@ -17,6 +17,11 @@ pub(super) fn run(global: &Global, args: &Check) -> anyhow::Result<Exit> {
     };
     let catalog = catalog(&config.models);
     let (specs, warnings) = wire::check_all(&sources, &catalog)?;
+    if args.paths.is_empty() {
+        // What `serve` would refuse.
+        wire::gateway_options(&config)?;
+        wire::built_in(&specs, &config.settings.default_crew, &catalog)?;
+    }
     for warning in &warnings {
         output::say(&warning.to_string());
     }

@@ -7,6 +7,7 @@ mod keys;
 mod server;
 mod show;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::serve::{Stop, stop_signals};
 use crate::cli::{Demo, Global};
 use crate::client::Client;
-use crate::exit::Exit;
+use crate::exit::{Exit, ended};
 use crate::follow;
 use keys::{Key, Keys};
 use server::ServerProcess;
@@ -36,6 +37,12 @@ const CHAOS: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(_: &Global, args: Demo) -> anyhow::Result<Exit> {
+    if let Some(address) = args.listen.as_deref()
+        && address.parse::<SocketAddr>().is_err()
+    {
+        let message = format!("--listen {address}: is no address and port; it looks like 127.0.0.1:8000");
+        return Err(ended(Exit::Usage, message));
+    }
     let mut stop = stop_signals()?;
     let env = Env::system();
     let (sim, provider) = start_provider(&env).await?;

@@ -10,21 +10,24 @@ use super::{configuration, require_model, sim_flags};
 use crate::cli::{Format, Global, Run};
 use crate::client::Client;
 use crate::config::{Flag, variable};
-use crate::exit::Exit;
+use crate::exit::{Exit, ended};
 use crate::follow::{self, Teller};
 use crate::{crew_files, input, output, wire};
 
 pub(super) async fn run(global: &Global, args: Run) -> anyhow::Result<Exit> {
     let input = input::read(&args.input)?;
-    if args.target.url.is_some() || (variable("QUARTERDECK_URL").is_some() && !args.sim) {
+    let remote = args.target.url.is_some() || (variable("QUARTERDECK_URL").is_some() && !args.sim);
+    check_crew(&args.crew, remote)?;
+    if remote {
         let client = Client::new(args.target.url.as_deref())?;
         return follow_one(global, &client, &json!({"crew": args.crew, "input": input})).await;
     }
-    let config = configuration(global, flags(args.sim))?;
+    let mut config = configuration(global, flags(args.sim))?;
     require_model(&config)?;
+    // A process that serves the API alone is a setting of servers; here somebody has to do the work.
+    config.settings.worker.slots = config.settings.worker.slots.max(1);
     let path = Path::new(&args.crew);
     let extra = if path.exists() { vec![crew_files::source(path)?] } else { Vec::new() };
-    let mut config = config;
     if !extra.is_empty() {
         // The crew at hand is meant, whatever else the configuration has mistakes in.
         config.settings.crews.clear();
@@ -40,9 +43,28 @@ pub(super) async fn run(global: &Global, args: Run) -> anyhow::Result<Exit> {
         args.crew
     };
     let client = Client::new(Some(&server.url()))?;
+    client.ready(Duration::from_secs(10)).await?;
     let outcome = follow_one(global, &client, &json!({"crew": crew, "input": input})).await;
     server.stop().await;
     outcome
+}
+
+/// What looks like a path is one: taken for a name, it would be looked up among crews and not be found there.
+fn check_crew(crew: &str, remote: bool) -> anyhow::Result<()> {
+    let is_path =
+        crew.contains('/') || [".yaml", ".yml", ".json"].iter().any(|ending| crew.ends_with(ending));
+    match (is_path, Path::new(crew).exists()) {
+        (false, _) => Ok(()),
+        (true, false) => Err(ended(Exit::Usage, format!("there is no file {crew}"))),
+        (true, true) if remote => Err(ended(
+            Exit::Usage,
+            format!(
+                "{crew} is a path of this machine, and a server takes names of crews that it has; \
+                 name one, or run the path without a URL"
+            ),
+        )),
+        (true, true) => Ok(()),
+    }
 }
 
 /// A server that nobody else sees: any free port, nothing kept.
@@ -59,7 +81,6 @@ fn flags(sim: bool) -> Vec<Flag> {
 
 /// Submits, follows, prints; Ctrl-C ends the command, not the job.
 pub(super) async fn follow_one(global: &Global, client: &Client, body: &Value) -> anyhow::Result<Exit> {
-    client.ready(Duration::from_secs(10)).await?;
     let accepted = client.submit(body, None).await?;
     let id = accepted["id"].as_str().unwrap_or_default().to_owned();
     let mut teller = Teller::new();

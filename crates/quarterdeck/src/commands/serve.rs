@@ -40,6 +40,7 @@ pub(super) async fn run(global: &Global, args: Serve) -> anyhow::Result<Exit> {
     }
     tokio::select! {
         () = stop.wait() => {}
+        () = stdin_ended(args.stop_with_stdin) => {}
         error = server.broken() => return Err(ended(Exit::Failed, error.to_string())),
     }
     tracing::info!("stopping: no new jobs are taken up, calls in flight are finished");
@@ -63,20 +64,50 @@ fn announce(server: &wire::Server, profile: &str, model: Option<&str>) {
     say(&format!("  Model   {}", model.unwrap_or("as each agent names it")));
 }
 
-/// SIGTERM and Ctrl-C.
+/// Returns when standard input ends; never, if that is not watched.
+async fn stdin_ended(watched: bool) {
+    if !watched {
+        return std::future::pending().await;
+    }
+    let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
+}
+
+/// SIGTERM, Ctrl-C, and a terminal that goes away.
 pub(super) struct Stop {
+    hangup: Option<tokio::signal::unix::Signal>,
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
 
 pub(super) fn stop_signals() -> anyhow::Result<Stop> {
     use tokio::signal::unix::{SignalKind, signal};
-    Ok(Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    // `nohup` ignores it for us, which listening would undo.
+    let hangup = if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
+    Ok(Stop {
+        hangup,
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+    })
+}
+
+/// Whether this process was started with SIGHUP ignored, where the system tells (Linux).
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // One bit a signal, SIGHUP (1) first.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 impl Stop {
     pub(super) async fn wait(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            _ = hangup => {}
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }

@@ -10,6 +10,9 @@ use crate::cli::SimServe;
 use crate::exit::{Exit, ended};
 use crate::output::say;
 
+/// A simulator slower than a day for a token is a mistake.
+const MS_MAX: f64 = 86_400_000.0;
+
 pub(super) async fn run(args: SimServe) -> anyhow::Result<Exit> {
     let options = options(&args)?;
     let mut stop = stop_signals()?;
@@ -40,6 +43,13 @@ pub(super) async fn run(args: SimServe) -> anyhow::Result<Exit> {
 }
 
 fn options(args: &SimServe) -> anyhow::Result<SimOptions> {
+    for (flag, ms) in [("--latency-ms", args.latency_ms), ("--token-ms", args.token_ms)] {
+        if !(0.0..=MS_MAX).contains(&ms) {
+            let message =
+                format!("{flag} {ms}: is no time; it is a number of milliseconds from 0 to {MS_MAX}");
+            return Err(ended(Exit::Usage, message));
+        }
+    }
     let fixed = |ms: f64| if ms > 0.0 { Distribution::Fixed { ms } } else { Distribution::None };
     let faults = args.fault.iter().map(|text| fault(text)).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(SimOptions {

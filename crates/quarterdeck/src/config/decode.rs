@@ -108,6 +108,7 @@ fn decode<T: DeserializeOwned>(tree: &mut Tree, problems: &mut Problems) -> Opti
         }
         if let (Origin::Variable(_), Some(value)) = (tree.origin(&path), tree.get(&path))
             && !value.is_string()
+            && !value.is_object()
         {
             // A number was seen in a variable where a text was meant.
             let (text, origin) = (Value::String(value.to_string()), tree.origin(&path));
@@ -223,6 +224,10 @@ fn check_models(models: &qd_llm::Options, tree: &Tree, profile: &str, problems: 
     }
 }
 
+/// Connections and calls beyond this are a slip of the finger, and would not fit the counters behind them.
+const COUNT_MAX: usize = 1_000_000;
+const DEPTH_MAX: usize = 100_000_000;
+
 fn check_settings(settings: &Settings, tree: &Tree, problems: &mut Problems) {
     let mut must = |holds: bool, path: &str, message: &str| {
         if !holds {
@@ -233,22 +238,40 @@ fn check_settings(settings: &Settings, tree: &Tree, problems: &mut Problems) {
             });
         }
     };
-    let s = settings;
+    check_server(settings, &mut must);
+    check_work(settings, &mut must);
+    if let Err(error) = qd_telemetry::check_level(&settings.log.level) {
+        must(false, "log.level", &error.to_string());
+    }
+}
+
+fn check_server(s: &Settings, must: &mut dyn FnMut(bool, &str, &str)) {
     let is_address = |text: &str| text.parse::<std::net::SocketAddr>().is_ok();
     must(is_address(&s.server.listen), "server.listen", "is an address and a port such as 127.0.0.1:8000");
     let admin = s.server.admin_listen.is_empty() || is_address(&s.server.admin_listen);
     must(admin, "server.admin_listen", "is an address and a port such as 127.0.0.1:8080, or empty");
-    must(s.server.max_connections > 0, "server.max_connections", "must be at least 1");
+    let counts = 1..=COUNT_MAX;
+    let between = "must be between 1 and 1000000";
+    must(counts.contains(&s.server.max_connections), "server.max_connections", between);
     must(
-        s.server.max_connections_per_address > 0,
+        counts.contains(&s.server.max_connections_per_address),
         "server.max_connections_per_address",
-        "must be at least 1",
+        between,
     );
     must(
         (1_024..=64 << 20).contains(&s.server.max_body_bytes),
         "server.max_body_bytes",
         "must be between 1024 and 67108864 (64 MiB)",
     );
+    let known = match s.store.url.split_once(':') {
+        Some(("sqlite", path)) => !path.is_empty(),
+        Some(("memory", rest)) => rest.is_empty(),
+        Some(_) | None => false,
+    };
+    must(known, "store.url", &format!("`{}` names no store; use sqlite:PATH or memory:", s.store.url));
+}
+
+fn check_work(s: &Settings, must: &mut dyn FnMut(bool, &str, &str)) {
     must(s.worker.slots <= 10_000, "worker.slots", "must be at most 10000");
     must((3..=3_600).contains(&s.worker.lease_seconds), "worker.lease_seconds", "must be between 3 and 3600");
     must(s.worker.drain_timeout_seconds <= 3_600, "worker.drain_timeout_seconds", "must be at most 3600");
@@ -259,13 +282,18 @@ fn check_settings(settings: &Settings, tree: &Tree, problems: &mut Problems) {
         "retry.cap_ms",
         "must be at least retry.base_ms and at most 86400000 (a day)",
     );
-    must(s.limits.model_calls > 0, "limits.model_calls", "must be at least 1");
+    must(
+        (1..=COUNT_MAX).contains(&(s.limits.model_calls as usize)),
+        "limits.model_calls",
+        "must be between 1 and 1000000",
+    );
+    must(s.limits.tool_calls as usize <= COUNT_MAX, "limits.tool_calls", "must be at most 1000000");
     must(
         (1..=256).contains(&s.limits.parallel_effects),
         "limits.parallel_effects",
         "must be between 1 and 256",
     );
-    must(s.queue.max_depth > 0, "queue.max_depth", "must be at least 1");
+    must((1..=DEPTH_MAX).contains(&s.queue.max_depth), "queue.max_depth", "must be between 1 and 100000000");
     must(
         s.conversations.reserve_tokens < s.conversations.token_budget,
         "conversations.reserve_tokens",

@@ -94,8 +94,14 @@ impl Tree {
         self.origins.insert(keys.join("."), origin.clone());
     }
 
-    /// Where the value at a path, or the nearest thing above it, came from.
+    /// Where the value at a path, or something in it, or the nearest thing above it, came from.
     pub(crate) fn origin(&self, path: &str) -> Origin {
+        // A variable or flag that sets `a.b` makes a table `a` that nothing else speaks of.
+        let inside = format!("{path}.");
+        let first = self.origins.range(inside.clone()..).next().filter(|(key, _)| key.starts_with(&inside));
+        if let (false, Some((_, origin))) = (self.origins.contains_key(path), first) {
+            return origin.clone();
+        }
         let mut path = path;
         loop {
             if let Some(origin) = self.origins.get(path) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::decode::{Problem, Problems, build};
+use super::position::Place;
 use super::{Config, Flag, Origin, Sources};
 
 /// The file that is taken when it is there and none was named.
@@ -25,13 +26,16 @@ pub(crate) fn read(
     let text = match (read_text(&path), named) {
         (Ok(text), _) => Some((path.display().to_string(), text)),
         (Err(error), None) if error.kind() == std::io::ErrorKind::NotFound => None,
-        (Err(error), _) => {
+        (Err(error), named) => {
             let message = format!("cannot read the configuration {}: {error}", path.display());
-            return Err(Problems(vec![Problem {
-                at: Origin::Flag("--config"),
-                path: String::new(),
-                message,
-            }]));
+            let named_by = match (file, named) {
+                (Some(_), _) => Origin::Flag("--config"),
+                (None, Some(_)) => Origin::Variable("QUARTERDECK_CONFIG".to_owned()),
+                (None, None) => {
+                    Origin::File { path: path.display().to_string(), place: Place { line: 1, column: 1 } }
+                }
+            };
+            return Err(Problems(vec![Problem { at: named_by, path: String::new(), message }]));
         }
     };
     let base = match (&text, path.parent()) {

@@ -133,6 +133,37 @@ fn values_out_of_range_are_explained() {
 }
 
 #[test]
+fn counts_without_bounds_and_words_without_meaning_are_refused() {
+    for (setting, message) in [
+        ("server.max_connections = 1000001", "server.max_connections: must be between 1 and 1000000"),
+        ("server.max_connections_per_address = 0", "server.max_connections_per_address: must be between"),
+        ("queue.max_depth = 100000001", "queue.max_depth: must be between 1 and 100000000"),
+        ("limits.model_calls = 1000001", "limits.model_calls: must be between 1 and 1000000"),
+        ("limits.tool_calls = 1000001", "limits.tool_calls: must be at most 1000000"),
+        ("store.url = \"postgres://x\"", "store.url: `postgres://x` names no store; use sqlite:PATH"),
+        ("store.url = \"sqlite:\"", "store.url: `sqlite:` names no store"),
+        ("store.url = \"memory:x\"", "store.url: `memory:x` names no store"),
+        ("log.level = \"loud\"", "log.level: log level `loud` is not understood"),
+    ] {
+        let text = from(&sources(setting, &[])).unwrap_err().to_string();
+        assert!(text.starts_with("quarterdeck.toml:1:") && text.contains(message), "{setting}: {text}");
+    }
+    for setting in ["queue.max_depth = 100000000", "limits.tool_calls = 0", "store.url = \"memory:\""] {
+        assert!(from(&sources(setting, &[])).is_ok(), "{setting}");
+    }
+}
+
+#[test]
+fn variable_of_an_unknown_section_is_named() {
+    let problems = from(&sources("", &[("QUARTERDECK_WORKERS__SLOTS", "3")])).unwrap_err();
+    assert_eq!(problems.0.len(), 1, "{problems}");
+    assert!(
+        problems.to_string().starts_with("variable QUARTERDECK_WORKERS__SLOTS: workers: there is no setting"),
+        "{problems}"
+    );
+}
+
+#[test]
 fn broken_toml_is_located() {
     let problems = from(&sources("[server\nlisten = 1", &[])).unwrap_err();
     assert!(problems.to_string().starts_with("quarterdeck.toml:1:"), "{problems}");

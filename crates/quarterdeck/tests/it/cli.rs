@@ -1,8 +1,12 @@
 //! The command line: exit codes, where output goes, messages that say what to do.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
-use crate::process::{Project, SUMS, post, run, said, sim, with_inner_sim, with_sim};
+use crate::process::{
+    PATIENCE, Process, Project, SUMS, post, quarterdeck, run, said, sim, until, with_inner_sim, with_sim,
+};
 
 #[tokio::test]
 async fn mistakes_end_with_their_exit_code_and_a_message_that_names_the_thing() {
@@ -13,6 +17,8 @@ async fn mistakes_end_with_their_exit_code_and_a_message_that_names_the_thing() 
     let public = Project::new(&with_inner_sim("[server]\nlisten = \"0.0.0.0:0\""), &[]);
     let no_secret = Project::new("[providers.anthropic]\napi_key = { env = \"NOPE\" }\n", &[]);
     let unwritable = Project::new(&with_inner_sim("[store]\nurl = \"sqlite:/proc/nope/store.db\""), &[]);
+    let elsewhere =
+        Project::new(&with_inner_sim("[log]\nlevel = \"loud\"\n[store]\nurl = \"postgres://x\""), &[]);
     for (project, args, code, message) in [
         (
             &broken,
@@ -25,6 +31,10 @@ async fn mistakes_end_with_their_exit_code_and_a_message_that_names_the_thing() 
         (&bad_crew, vec!["serve"], 3, "bad.yaml:"),
         (&bad_crew, vec!["check"], 3, "bad.yaml:"),
         (&missing_default, vec!["serve"], 3, "default_crew `ghost` is not among the crews"),
+        (&missing_default, vec!["check"], 3, "default_crew `ghost` is not among the crews"),
+        (&public, vec!["check"], 3, "refusing to listen on 0.0.0.0:0"),
+        (&elsewhere, vec!["check"], 3, "quarterdeck.toml:5:1: store.url: `postgres://x` names no store"),
+        (&elsewhere, vec!["serve"], 3, "quarterdeck.toml:3:1: log.level: log level `loud`"),
         (&public, vec!["serve"], 3, "refusing to listen on 0.0.0.0:0"),
         (&no_secret, vec!["serve"], 3, "providers.anthropic.api_key: the variable NOPE is not set"),
         (
@@ -41,6 +51,23 @@ async fn mistakes_end_with_their_exit_code_and_a_message_that_names_the_thing() 
             4,
             "cannot reach the server at http://127.0.0.1:9",
         ),
+        (
+            &no_model,
+            vec!["run", "assistant", "-i", "message=x", "--url", "http://127.0.0.1:9"],
+            4,
+            "cannot reach the server at http://127.0.0.1:9",
+        ),
+        (&no_model, vec!["run", "crews/none.yaml", "--sim"], 2, "there is no file crews/none.yaml"),
+        (
+            &bad_crew,
+            vec!["run", "crews/bad.yaml", "--url", "http://127.0.0.1:9"],
+            2,
+            "a server takes names of crews",
+        ),
+        (&no_model, vec!["run", "x", "-i", "a=1", "-i", "a=2", "--sim"], 2, "`a` is given twice"),
+        (&no_model, vec!["demo", "--listen", "bogus"], 2, "it looks like 127.0.0.1:8000"),
+        (&no_model, vec!["sim", "serve", "--latency-ms", "inf"], 2, "--latency-ms inf: is no time"),
+        (&no_model, vec!["sim", "serve", "--token-ms=-1"], 2, "--token-ms -1: is no time"),
         (&no_model, vec!["jobs", "list", "--url", "localhost"], 2, "`localhost` is no URL"),
         (
             &no_model,
@@ -194,6 +221,40 @@ async fn demo_shows_crews_surviving_a_kill() {
     assert!(err.contains("kill -9 number 1") && err.contains("the server is back after"), "{err}");
     assert!(out.contains("5 accepted, 5 succeeded, 0 failed, 0 still open"), "{out}");
     assert!(out.contains("journaled calls made again: 0"), "{out}");
+}
+
+#[tokio::test]
+async fn server_of_a_demo_does_not_outlive_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = quarterdeck(folder.path());
+    command.args(["demo", "--jobs", "50", "--listen", "127.0.0.1:0"]);
+    let mut demo = Process::start(&mut command, "API").await;
+    assert!(tokio::net::TcpStream::connect(&demo.address).await.is_ok(), "the server is there");
+    demo.kill().await;
+    until("the server is gone, too", || async {
+        tokio::net::TcpStream::connect(&demo.address).await.is_err().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn run_works_where_servers_have_no_slots() {
+    let project = Project::new(&with_inner_sim("[worker]\nslots = 0"), &[]);
+    let (out, err, code) = said(&run(&project.path(), &["run", "assistant", "-i", "message=hi"]).await);
+    assert!(code == 0 && !out.is_empty(), "{code} {err}");
+}
+
+#[tokio::test]
+async fn reader_that_goes_away_is_no_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = quarterdeck(folder.path());
+    let output = command.args(["config", "show"]).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
+    let child = output.spawn().unwrap();
+    let output =
+        tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("ends in time").unwrap();
+    assert_eq!(said(&output), (String::new(), String::new(), 0));
 }
 
 #[tokio::test]

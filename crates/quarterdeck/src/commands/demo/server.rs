@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 use crate::exit::{Exit, ended};
 
@@ -24,6 +24,8 @@ pub(super) struct ServerProcess {
     url: String,
     listen: String,
     child: Child,
+    /// The child stops when this goes, and it goes with this process, however that ends.
+    lifeline: Option<ChildStdin>,
 }
 
 impl ServerProcess {
@@ -40,8 +42,8 @@ impl ServerProcess {
             Some(address) => free_address(&[address]).await?,
             None => free_address(&["127.0.0.1:8000", "127.0.0.1:0"]).await?,
         };
-        let child = spawn(folder.path(), &listen)?;
-        Ok(Self { folder, url: format!("http://{listen}"), listen, child })
+        let (child, lifeline) = spawn(folder.path(), &listen)?;
+        Ok(Self { folder, url: format!("http://{listen}"), listen, child, lifeline })
     }
 
     pub(super) fn url(&self) -> &str {
@@ -64,7 +66,7 @@ impl ServerProcess {
     }
 
     pub(super) fn restart(&mut self) -> anyhow::Result<()> {
-        self.child = spawn(self.folder.path(), &self.listen)?;
+        (self.child, self.lifeline) = spawn(self.folder.path(), &self.listen)?;
         Ok(())
     }
 
@@ -82,22 +84,25 @@ impl ServerProcess {
     }
 }
 
-fn spawn(folder: &Path, listen: &str) -> anyhow::Result<Child> {
+fn spawn(folder: &Path, listen: &str) -> anyhow::Result<(Child, Option<ChildStdin>)> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let log = std::fs::File::options().create(true).append(true).open(folder.join("server.log"))?;
     let mut command = Command::new(program);
     command
-        .args(["serve", "--listen", listen, "--config"])
+        .args(["serve", "--stop-with-stdin", "--listen", listen, "--config"])
         .arg(folder.join("quarterdeck.toml"))
         // The demo is the same whatever the shell around it has set.
         .env_clear()
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(log)
         .kill_on_drop(true);
     // A Ctrl-C of the terminal is for the demo, which then ends its server.
     command.process_group(0);
-    command.spawn().context("cannot start the server")
+    let mut child = command.spawn().context("cannot start the server")?;
+    // Taken out, because waiting for a child closes the standard input that it still holds.
+    let lifeline = child.stdin.take();
+    Ok((child, lifeline))
 }
 
 fn configuration(provider: &str) -> String {
@@ -105,6 +110,7 @@ fn configuration(provider: &str) -> String {
         "# Made by `quarterdeck demo`.\n\
          default_model = \"sim/standard\"\n\
          [server]\nadmin_listen = \"\"\n\
+         [worker]\ndrain_timeout_seconds = 2\n\
          [retry]\nbase_ms = 300\n\
          [log]\nlevel = \"info\"\nformat = \"text\"\n\
          [providers.sim]\nkind = \"sim\"\nbase_url = \"{provider}\"\n"

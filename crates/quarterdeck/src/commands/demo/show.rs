@@ -156,7 +156,7 @@ impl Show {
                 "  replayed  {} finished calls were kept over a kill: ${} not paid again",
                 sums.replayed, sums.saved
             ),
-            format!("  in doubt  {} calls were in flight at a kill and made again", sums.doubtful),
+            format!("  in doubt  at most {} calls were in flight at a kill", sums.doubtful),
             format!("  journaled calls made again: {}", sums.repeated),
         ] {
             let _ = print(&line);
