@@ -8,79 +8,70 @@ use crate::process::{
     PATIENCE, Process, Project, SUMS, post, quarterdeck, run, said, sim, until, with_inner_sim, with_sim,
 };
 
+/// Runs a command that must fail: how it ends, and what it must say on standard error.
+async fn refused(project: &Project, args: &[&str], code: i32, message: &str) {
+    let (out, err, ended) = said(&run(&project.path(), args).await);
+    assert_eq!((ended, out.as_str()), (code, ""), "{args:?}: {err}");
+    assert!(err.contains(message), "{args:?}: `{message}` is not in: {err}");
+}
+
 #[tokio::test]
-async fn mistakes_end_with_their_exit_code_and_a_message_that_names_the_thing() {
-    let broken = Project::new("[server]\nprot = 1\n", &[]);
+async fn mistakes_in_files_end_with_code_three_and_name_the_place() {
+    let inner = |more: &str| Project::new(&with_inner_sim(more), &[]);
     let no_model = Project::new("", &[]);
+    let broken = Project::new("[server]\nprot = 1\n", &[]);
     let bad_crew = Project::new(&with_inner_sim(""), &[("bad.yaml", "name: bad\nagents: {}\ntasks: []\n")]);
-    let missing_default = Project::new(&with_inner_sim("default_crew = \"ghost\""), &[]);
-    let public = Project::new(&with_inner_sim("[server]\nlisten = \"0.0.0.0:0\""), &[]);
+    let missing_default = inner("default_crew = \"ghost\"");
+    let public = inner("[server]\nlisten = \"0.0.0.0:0\"");
     let no_secret = Project::new("[providers.anthropic]\napi_key = { env = \"NOPE\" }\n", &[]);
-    let unwritable = Project::new(&with_inner_sim("[store]\nurl = \"sqlite:/proc/nope/store.db\""), &[]);
-    let elsewhere =
-        Project::new(&with_inner_sim("[log]\nlevel = \"loud\"\n[store]\nurl = \"postgres://x\""), &[]);
-    for (project, args, code, message) in [
-        (
-            &broken,
-            vec!["serve"],
-            3,
-            "quarterdeck.toml:2:1: server.prot: there is no setting `prot` in [server]",
-        ),
-        (&no_model, vec!["serve"], 3, "there is no model to ask"),
-        (&no_model, vec!["run", "assistant", "-i", "message=x"], 3, "add --sim"),
-        (&bad_crew, vec!["serve"], 3, "bad.yaml:"),
-        (&bad_crew, vec!["check"], 3, "bad.yaml:"),
-        (&missing_default, vec!["serve"], 3, "default_crew `ghost` is not among the crews"),
-        (&missing_default, vec!["check"], 3, "default_crew `ghost` is not among the crews"),
-        (&public, vec!["check"], 3, "refusing to listen on 0.0.0.0:0"),
-        (&elsewhere, vec!["check"], 3, "quarterdeck.toml:5:1: store.url: `postgres://x` names no store"),
-        (&elsewhere, vec!["serve"], 3, "quarterdeck.toml:3:1: log.level: log level `loud`"),
-        (&public, vec!["serve"], 3, "refusing to listen on 0.0.0.0:0"),
-        (&no_secret, vec!["serve"], 3, "providers.anthropic.api_key: the variable NOPE is not set"),
-        (
-            &unwritable,
-            vec!["serve", "--listen", "127.0.0.1:0", "--admin-listen", ""],
-            3,
-            "cannot open the store",
-        ),
-        (&no_model, vec!["frobnicate"], 2, "unrecognized subcommand"),
-        (&no_model, vec!["run", "x", "-i", "novalue", "--sim"], 2, "`novalue` is no NAME=VALUE"),
-        (
-            &no_model,
-            vec!["jobs", "list", "--url", "http://127.0.0.1:9"],
-            4,
-            "cannot reach the server at http://127.0.0.1:9",
-        ),
-        (
-            &no_model,
-            vec!["run", "assistant", "-i", "message=x", "--url", "http://127.0.0.1:9"],
-            4,
-            "cannot reach the server at http://127.0.0.1:9",
-        ),
-        (&no_model, vec!["run", "crews/none.yaml", "--sim"], 2, "there is no file crews/none.yaml"),
-        (
-            &bad_crew,
-            vec!["run", "crews/bad.yaml", "--url", "http://127.0.0.1:9"],
-            2,
-            "a server takes names of crews",
-        ),
-        (&no_model, vec!["run", "x", "-i", "a=1", "-i", "a=2", "--sim"], 2, "`a` is given twice"),
-        (&no_model, vec!["demo", "--listen", "bogus"], 2, "it looks like 127.0.0.1:8000"),
-        (&no_model, vec!["sim", "serve", "--latency-ms", "inf"], 2, "--latency-ms inf: is no time"),
-        (&no_model, vec!["sim", "serve", "--token-ms=-1"], 2, "--token-ms -1: is no time"),
-        (&no_model, vec!["jobs", "list", "--url", "localhost"], 2, "`localhost` is no URL"),
-        (
-            &no_model,
-            vec!["serve", "--config", "nowhere.toml"],
-            3,
-            "cannot read the configuration nowhere.toml",
-        ),
-        (&no_model, vec!["serve", "--env", "prod"], 3, "there is no profile `prod`"),
-        (&no_model, vec!["sim", "serve", "--fault", "lightning:0.1"], 2, "--fault lightning:0.1"),
+    let unwritable = inner(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"\"\n[store]\nurl = \"sqlite:/proc/nope/store.db\"",
+    );
+    let elsewhere = inner("[log]\nlevel = \"loud\"\n[store]\nurl = \"postgres://x\"");
+    for (project, args, message) in [
+        (&broken, vec!["serve"], "quarterdeck.toml:2:1: server.prot: there is no setting `prot` in [server]"),
+        (&no_model, vec!["serve"], "there is no model to ask"),
+        (&no_model, vec!["run", "assistant", "-i", "message=x"], "add --sim"),
+        (&bad_crew, vec!["serve"], "bad.yaml:"),
+        (&bad_crew, vec!["check"], "bad.yaml:"),
+        (&missing_default, vec!["serve"], "default_crew `ghost` is not among the crews"),
+        (&missing_default, vec!["check"], "default_crew `ghost` is not among the crews"),
+        (&public, vec!["check"], "refusing to listen on 0.0.0.0:0"),
+        (&public, vec!["serve"], "refusing to listen on 0.0.0.0:0"),
+        (&elsewhere, vec!["check"], "quarterdeck.toml:5:1: store.url: `postgres://x` names no store"),
+        (&elsewhere, vec!["serve"], "quarterdeck.toml:3:1: log.level: log level `loud`"),
+        (&no_secret, vec!["serve"], "providers.anthropic.api_key: the variable NOPE is not set"),
+        (&unwritable, vec!["serve"], "cannot open the store"),
+        (&no_model, vec!["serve", "--config", "nowhere.toml"], "cannot read the configuration nowhere.toml"),
+        (&no_model, vec!["serve", "--env", "prod"], "there is no profile `prod`"),
     ] {
-        let (out, err, ended) = said(&run(&project.path(), &args).await);
-        assert_eq!((ended, out.as_str()), (code, ""), "{args:?}: {err}");
-        assert!(err.contains(message), "{args:?}: `{message}` is not in: {err}");
+        refused(project, &args, 3, message).await;
+    }
+}
+
+#[tokio::test]
+async fn mistakes_in_arguments_end_with_their_code_and_name_the_thing() {
+    let project = Project::new("", &[("bad.yaml", "name: bad\nagents: {}\ntasks: []\n")]);
+    let away = "http://127.0.0.1:9";
+    for (args, code, message) in [
+        (vec!["frobnicate"], 2, "unrecognized subcommand"),
+        (vec!["run", "x", "-i", "novalue", "--sim"], 2, "`novalue` is no NAME=VALUE"),
+        (vec!["run", "x", "-i", "a=1", "-i", "a=2", "--sim"], 2, "`a` is given twice"),
+        (vec!["run", "crews/none.yaml", "--sim"], 2, "there is no file crews/none.yaml"),
+        (vec!["run", "crews/bad.yaml", "--url", away], 2, "a server takes names of crews"),
+        (vec!["demo", "--listen", "bogus"], 2, "it looks like 127.0.0.1:8000"),
+        (vec!["sim", "serve", "--latency-ms", "inf"], 2, "--latency-ms inf: is no time"),
+        (vec!["sim", "serve", "--token-ms=-1"], 2, "--token-ms -1: is no time"),
+        (vec!["sim", "serve", "--fault", "lightning:0.1"], 2, "--fault lightning:0.1"),
+        (vec!["jobs", "list", "--url", "localhost"], 2, "`localhost` is no URL"),
+        (vec!["jobs", "list", "--url", away], 4, "cannot reach the server at http://127.0.0.1:9"),
+        (
+            vec!["run", "assistant", "-i", "message=x", "--url", away],
+            4,
+            "cannot reach the server at http://127.0.0.1:9",
+        ),
+    ] {
+        refused(&project, &args, code, message).await;
     }
 }
 
