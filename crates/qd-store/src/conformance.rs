@@ -6,6 +6,7 @@ mod accept;
 mod conversations;
 mod lease;
 mod model;
+mod poison;
 mod queries;
 mod queue;
 mod time;
@@ -177,6 +178,8 @@ macro_rules! conformance_suite {
                 lease: record_and_finish_need_the_current_fence, lapsed_lease_is_rescued_and_the_old_worker_refused,
                     renewed_lease_does_not_lapse, cancel_revokes_the_lease, released_job_is_not_in_doubt, doubt_outlives_a_release_that_did_not_settle_it,
                     log_is_gapless_and_complete, spend_adds_up, finish_carries_the_last_entries;
+                poison: job_that_crashes_its_worker_three_times_fails_alone, suspect_waits_until_nothing_else_runs_and_is_next,
+                    progress_and_a_release_clear_a_suspicion, news_is_no_progress;
                 time: scheduled_job_waits_for_its_time, retrying_job_comes_back_when_due, expired_job_fails_in_any_state,
                     old_jobs_are_pruned_in_bounded_rounds;
                 conversations: one_job_at_a_time_in_order_of_acceptance, retrying_job_keeps_its_place,

@@ -9,5 +9,5 @@ pub(crate) mod schedule;
 
 pub(crate) use self::core::{Core, Limits, Notice, before};
 pub(crate) use self::rows::{
-    KEPT_TURNS, OpenJob, PAGE_BYTES, RowId, Rows, Settled, Spent, Started, StoredKey,
+    DurableRows, KEPT_TURNS, OpenJob, PAGE_BYTES, RowId, Rows, Settled, Spent, Started, StoredKey,
 };

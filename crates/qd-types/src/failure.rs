@@ -178,6 +178,8 @@ codes! {
     JobCancelled = "job_cancelled",
     /// The worker had a bug.
     WorkerPanic = "worker_panic",
+    /// The job's worker crashed again and again without progress.
+    WorkerCrashed = "worker_crashed",
     /// The crew version or its machine is not known to this release.
     CrewUnavailable = "crew_unavailable",
     /// The request is no well-formed JSON or HTTP.

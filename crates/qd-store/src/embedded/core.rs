@@ -14,7 +14,7 @@ use std::time::Duration;
 use qd_env::Env;
 use qd_types::{JobId, JobStatus, LogItem, Logged, Timestamp};
 
-use super::rows::{OpenJob, RowId, Rows, Settled, Spent};
+use super::rows::{DurableRows, OpenJob, RowId, Rows, Settled, Spent};
 use super::schedule::{Hold, Schedule};
 use crate::policy::Sharing;
 use crate::{Error, Fence, Incarnation, Stats};
@@ -60,55 +60,6 @@ impl<R: Rows> Core<R> {
         Self { rows, schedule, env, limits, incarnation, next_row, notices: Vec::new() }
     }
 
-    /// Builds the schedule at the start. A job that was running lost its worker with the process before and is queued
-    /// again. Answers how many those were.
-    pub(crate) fn take_over(&mut self, open: Vec<OpenJob>) -> Result<usize, Error> {
-        let mut rescued = 0;
-        for mut job in open {
-            self.next_row = self.next_row.max(job.row + 1);
-            if job.status == JobStatus::Running {
-                rescued += 1;
-                self.rescue_at_start(&mut job)?;
-            }
-            self.schedule.add(&job);
-        }
-        if self.schedule.depth() > 0 {
-            self.notices.push(Notice::Work);
-        }
-        Ok(rescued)
-    }
-
-    /// Rebuilds the schedule from the rows after a failed write. It only reads: the disk may be full. Running jobs stay
-    /// with their workers, who may try their write again; hints of earlier commands are kept.
-    pub(crate) fn rebuild(&mut self, open: Vec<OpenJob>) -> Result<(), Error> {
-        self.schedule = Schedule::new(self.limits.sharing);
-        let until = self.lease_end(self.env.now());
-        for job in open {
-            self.next_row = self.next_row.max(job.row + 1);
-            self.schedule.add(&job);
-            if job.status == JobStatus::Running {
-                let row = self.rows.load(job.row)?;
-                let spent = Spent { usage: row.usage, cost: row.cost, progress: row.progress };
-                self.schedule.unplace(job.row);
-                self.schedule.place_held(job.row, Hold { until, spent });
-            }
-        }
-        if self.schedule.depth() > 0 {
-            self.notices.push(Notice::Work);
-        }
-        Ok(())
-    }
-
-    fn rescue_at_start(&mut self, job: &mut OpenJob) -> Result<(), Error> {
-        job.crashes += 1;
-        job.in_doubt = true;
-        job.last_seq += 1;
-        job.status = JobStatus::Queued;
-        let logged = self.status_item(job.last_seq, 0, JobStatus::Queued);
-        self.rows.append(job.row, &logged)?;
-        self.rows.settle(job.row, &Settled { crashes: job.crashes, in_doubt: true, ..Settled::queued() })
-    }
-
     /// What to tell after the commit.
     pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
@@ -138,6 +89,52 @@ impl<R: Rows> Core<R> {
 
     fn lease_end(&self, now: Timestamp) -> Option<Timestamp> {
         self.limits.lease.map(|span| now.plus(span))
+    }
+}
+
+impl<R: DurableRows> Core<R> {
+    /// Builds the schedule at the start. A job that was running lost its worker with the process before: it is queued
+    /// again, or fails if that happened too often. Answers how many those were.
+    pub(crate) fn take_over(&mut self) -> Result<usize, Error> {
+        let running = self.load_open()?;
+        for job in &running {
+            self.schedule.add(job);
+            self.lost_worker(job.row)?;
+        }
+        Ok(running.len())
+    }
+
+    /// Rebuilds the schedule from the rows after a failed write. It only reads: the disk may be full. Running jobs stay
+    /// with their workers, who may try their write again; hints of earlier commands are kept.
+    pub(crate) fn rebuild(&mut self) -> Result<(), Error> {
+        self.schedule = Schedule::new(self.limits.sharing);
+        let until = self.lease_end(self.env.now());
+        for job in self.load_open()? {
+            let spent = Spent::of(&self.rows.load(job.row)?);
+            self.schedule.add(&job);
+            self.schedule.unplace(job.row);
+            self.schedule.place_held(job.row, Hold { until, spent });
+        }
+        Ok(())
+    }
+
+    /// Adds every open job to the schedule as it is read, so that a million of them are in memory once. Answers those
+    /// that somebody held.
+    fn load_open(&mut self) -> Result<Vec<OpenJob>, Error> {
+        let Self { rows, schedule, next_row, .. } = self;
+        let mut running = Vec::new();
+        rows.each_open(&mut |job| {
+            *next_row = (*next_row).max(job.row + 1);
+            if job.status == JobStatus::Running {
+                running.push(job);
+            } else {
+                schedule.add(&job);
+            }
+        })?;
+        if self.schedule.depth() > 0 {
+            self.notices.push(Notice::Work);
+        }
+        Ok(running)
     }
 }
 

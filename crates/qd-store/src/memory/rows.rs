@@ -116,7 +116,7 @@ impl Rows for MemoryRows {
         job.usage = spent.usage;
         job.cost = spent.cost;
         job.progress = spent.progress.clone();
-        job.crashes = 0;
+        job.crashes = spent.crashes;
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use super::file_lock::FileLock;
 use super::reader::Readers;
 use super::rows::SqliteRows;
 use super::writer::Writer;
-use super::{codec, query, schema};
+use super::{query, schema};
 use crate::embedded::{Core, Limits, before};
 use crate::{
     Cancelled, Claimed, Conversations, Crews, Durability, Enqueued, Error, Fence, Finish, Idempotency,
@@ -69,9 +69,8 @@ impl SqliteBackend {
 
 /// Queues again what was running when the process before ended, in one transaction.
 fn take_over(core: &mut Core<SqliteRows>) -> Result<(), Error> {
-    let open = codec::open_jobs(&core.rows.connection)?;
     core.rows.connection.execute_batch("BEGIN IMMEDIATE")?;
-    let rescued = core.take_over(open)?;
+    let rescued = core.take_over()?;
     core.rows.connection.execute_batch("COMMIT")?;
     if rescued > 0 {
         tracing::info!(rescued, "took over jobs of a process that ended without finishing them");

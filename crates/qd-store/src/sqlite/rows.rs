@@ -4,7 +4,7 @@ use qd_types::{ConversationId, Job, JobId, JobStatus, Logged, Seq, TenantId, Tim
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::codec;
-use crate::embedded::{KEPT_TURNS, RowId, Rows, Settled, Spent, Started, StoredKey};
+use crate::embedded::{DurableRows, KEPT_TURNS, OpenJob, RowId, Rows, Settled, Spent, Started, StoredKey};
 use crate::{Error, Idempotency, Turn};
 
 /// The only connection that writes.
@@ -58,9 +58,15 @@ impl Rows for SqliteRows {
     fn spend(&mut self, row: RowId, spent: &Spent) -> Result<(), Error> {
         self.connection
             .prepare_cached(
-                "UPDATE jobs SET usage = ?2, cost = ?3, progress = ?4, crashes = 0 WHERE row = ?1",
+                "UPDATE jobs SET usage = ?2, cost = ?3, progress = ?4, crashes = ?5 WHERE row = ?1",
             )?
-            .execute(params![row, codec::json(&spent.usage)?, spent.cost.0, codec::json(&spent.progress)?])?;
+            .execute(params![
+                row,
+                codec::json(&spent.usage)?,
+                spent.cost.0,
+                codec::json(&spent.progress)?,
+                spent.crashes
+            ])?;
         Ok(())
     }
 
@@ -196,6 +202,12 @@ impl Rows for SqliteRows {
             }
         }
         Ok(jobs.len() + silent.len())
+    }
+}
+
+impl DurableRows for SqliteRows {
+    fn each_open(&mut self, visit: &mut dyn FnMut(OpenJob)) -> Result<(), Error> {
+        codec::each_open(&self.connection, visit)
     }
 }
 

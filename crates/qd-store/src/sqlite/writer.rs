@@ -12,7 +12,6 @@ use qd_env::Env;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::checkpoint::Checkpointer;
-use super::codec;
 use super::file_lock::FileLock;
 use super::rows::SqliteRows;
 use crate::embedded::Core;
@@ -219,8 +218,7 @@ impl Run {
 
     /// Rebuilds the schedule from the rows.
     fn reload(&mut self) -> Result<(), Error> {
-        let open = codec::open_jobs(&self.core.rows.connection)?;
-        self.core.rebuild(open)
+        self.core.rebuild()
     }
 
     /// In relaxed mode commits are synced at most a second late: a later synced commit makes the earlier ones durable.

@@ -27,7 +27,7 @@ impl<R: Rows> Core<R> {
             entry.epoch = started.epoch;
             entry.last_seq = seq;
         }
-        let spent = Spent { usage: job.usage, cost: job.cost, progress: job.progress.clone() };
+        let spent = Spent::of(&job);
         self.schedule.place_held(row, Hold { until, spent });
         self.notices.push(Notice::Changed(job.id));
         let lease = Lease { fence: self.fence(started.epoch), worker: worker.clone(), until };
@@ -66,7 +66,9 @@ impl<R: Rows> Core<R> {
         self.rows.spend(row, &spent)?;
         if let Some(entry) = self.schedule.get_mut(row) {
             entry.last_seq = seq;
-            entry.crashes = 0;
+        }
+        if spent.crashes == 0 && self.schedule.clear_suspicion(row) {
+            self.note_work();
         }
         if let Some(hold) = self.schedule.hold(row) {
             hold.spent = spent;
@@ -107,7 +109,7 @@ impl<R: Rows> Core<R> {
 
     fn remember_conversation(&mut self, row: RowId, finish: &Finish, now: Timestamp) -> Result<(), Error> {
         let Some(entry) = self.schedule.get(row) else { return Ok(()) };
-        let Some(conversation) = entry.conversation.clone() else { return Ok(()) };
+        let Some(conversation) = entry.conversation().cloned() else { return Ok(()) };
         if finish.history.is_empty() {
             return Ok(());
         }
@@ -125,6 +127,8 @@ impl<R: Rows> Core<R> {
             return;
         }
         self.schedule.unplace(row);
+        // A suspect that left makes room for the others.
+        self.note_work();
         if let Some(entry) = self.schedule.get_mut(row) {
             entry.last_seq = seq;
             entry.crashes = settled.crashes;
@@ -132,10 +136,7 @@ impl<R: Rows> Core<R> {
         }
         match settled.retry_at {
             Some(at) => self.schedule.place_delayed(row, at),
-            None => {
-                self.schedule.place_queued(row);
-                self.note_work();
-            }
+            None => self.schedule.place_queued(row),
         }
     }
 
@@ -150,6 +151,8 @@ impl<R: Rows> Core<R> {
                 let (usage, cost) = entry.spend();
                 spent.usage += usage;
                 spent.cost += cost;
+                // News such as "the task starts" is no progress: a job that crashes its workers repeats it for ever.
+                spent.crashes = 0;
             }
             self.rows.append(row, &Logged { seq, at: now, attempt, item: item.clone() })?;
         }

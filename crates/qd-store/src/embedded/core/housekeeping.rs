@@ -1,8 +1,9 @@
 //! What happens as time passes: delayed jobs become due, leases lapse, jobs expire, the old is deleted.
 
-use qd_types::{Class, Code, Failure, JobStatus, Timestamp};
+use qd_types::{Class, Code, Failure, JobStatus};
 
 use super::super::rows::{RowId, Rows, Settled};
+use super::super::schedule::POISON_CRASHES;
 use super::attempt::before;
 use super::{Core, Notice};
 use crate::{Error, Tick};
@@ -21,13 +22,13 @@ impl<R: Rows> Core<R> {
         while tick.promoted < limit
             && let Some(row) = self.schedule.first_due(now)
         {
-            self.requeue(row, false, now)?;
+            self.requeue(row, false)?;
             tick.promoted += 1;
         }
         while tick.rescued < limit
             && let Some(row) = self.schedule.first_lapsed(now)
         {
-            self.requeue(row, true, now)?;
+            self.lost_worker(row)?;
             self.notices.push(Notice::Revoked);
             tick.rescued += 1;
         }
@@ -56,8 +57,27 @@ impl<R: Rows> Core<R> {
         Ok(())
     }
 
+    /// The worker of a running job is gone. The job is queued again, unless it is the one that kills its workers.
+    pub(super) fn lost_worker(&mut self, row: RowId) -> Result<(), Error> {
+        let crashes = self.schedule.get(row).map_or(0, |entry| entry.crashes + 1);
+        if crashes < POISON_CRASHES {
+            return self.requeue(row, true);
+        }
+        let message = format!(
+            "its worker crashed {crashes} times in a row while it executed this job, the last time with no other job \
+             beside it, and nothing new was journaled in between"
+        );
+        let failure = Failure::new(Code::WorkerCrashed, Class::Exhausted, message);
+        if let Some(entry) = self.schedule.get_mut(row) {
+            entry.crashes = crashes;
+        }
+        let job = self.end(row, JobStatus::Failed, failure)?;
+        tracing::error!(job = %job.id, crew = %job.crew, crashes, "a job crashed its worker too often; it fails");
+        Ok(())
+    }
+
     /// A delayed job is due, or a running one lost its worker.
-    fn requeue(&mut self, row: RowId, crashed: bool, now: Timestamp) -> Result<(), Error> {
+    fn requeue(&mut self, row: RowId, crashed: bool) -> Result<(), Error> {
         let Some(entry) = self.schedule.get(row) else { return Ok(()) };
         let (id, seq) = (entry.id, entry.last_seq + 1);
         let crashes = entry.crashes + u32::from(crashed);
@@ -74,7 +94,7 @@ impl<R: Rows> Core<R> {
         self.schedule.place_queued(row);
         self.notices.push(Notice::Changed(id));
         self.note_work();
-        tracing::debug!(job = %id, crashed, at = now.0, "job queued again");
+        tracing::debug!(job = %id, crashed, "job queued again");
         Ok(())
     }
 }
