@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::held::Held;
+use crate::pace::Paces;
 use crate::tools::Tools;
 use crate::{Options, Plans, services, worker};
 
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) env: Env,
     pub(crate) worker: WorkerId,
     pub(crate) held: Held,
+    pub(crate) paces: Paces,
     /// No new claims and no new effects.
     pub(crate) stopping: CancellationToken,
     /// Effects in flight are dropped.
@@ -58,6 +60,7 @@ impl Engine {
             worker: WorkerId::new(format!("worker-{:08x}", env.draw() as u32)),
             tools: Tools::built_in(&env),
             held: Held::default(),
+            paces: Paces::default(),
             stopping: CancellationToken::new(),
             cut: CancellationToken::new(),
             options,

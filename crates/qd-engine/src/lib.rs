@@ -10,6 +10,7 @@ mod executor;
 mod facts;
 mod held;
 mod options;
+mod pace;
 mod plans;
 mod resume;
 mod retry;

@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod crash;
+mod limits;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,8 +133,13 @@ struct Bench {
 
 impl Bench {
     async fn start(options: Options) -> Self {
+        Self::over(options, |store| store).await
+    }
+
+    /// The same with something around the store.
+    async fn over(options: Options, wrap: impl FnOnce(Store) -> Store) -> Self {
         let env = env();
-        let store = qd_store::open(&qd_store::Options::default(), &env).unwrap();
+        let store = wrap(qd_store::open(&qd_store::Options::default(), &env).unwrap());
         let (models, catalog) = (models(&env), catalog(&env));
         for crew in [CREW, PLAIN] {
             publish(&store, &catalog, crew).await;
@@ -141,6 +147,11 @@ impl Bench {
         let plans = Plans::new(store.clone(), catalog);
         let engine = Engine::start(options, store.clone(), Arc::clone(&models), plans, env.clone());
         Self { env, store, models, engine }
+    }
+
+    /// Publishes one more crew.
+    async fn publish(&self, text: &str) {
+        publish(&self.store, &catalog(&self.env), text).await;
     }
 
     async fn submit(&self, text: &str) -> JobId {

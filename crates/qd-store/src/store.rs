@@ -223,6 +223,18 @@ impl Store {
         self.live.work().await;
     }
 
+    /// Whether a lease is known to be revoked: to be asked before each call. `false` may be late, except where the
+    /// revoker and the worker are one process.
+    #[must_use]
+    pub fn is_revoked(&self, job: JobId, fence: Fence) -> bool {
+        self.live.is_revoked(job, fence)
+    }
+
+    /// Forgets a lease whose attempt has ended.
+    pub fn let_go(&self, job: JobId, fence: Fence) {
+        self.live.let_go(job, fence);
+    }
+
     /// Waits for a hint that a lease was revoked.
     pub async fn revocation(&self) {
         self.live.revocation().await;

@@ -231,6 +231,7 @@ fn engine_options(config: &Config) -> qd_engine::Options {
         limits: qd_engine::Limits {
             model_calls: s.limits.model_calls,
             tool_calls: s.limits.tool_calls,
+            tokens: s.limits.tokens,
             parallel_effects: s.limits.parallel_effects,
         },
         history_tokens: s.conversations.token_budget.saturating_sub(s.conversations.reserve_tokens),

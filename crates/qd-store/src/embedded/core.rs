@@ -39,7 +39,7 @@ pub(crate) enum Notice {
     /// A job became ready.
     Work,
     /// A worker lost a lease.
-    Revoked,
+    Revoked(JobId, Fence),
 }
 
 /// Rows, schedule and rules together.
@@ -75,6 +75,13 @@ impl<R: Rows> Core<R> {
 
     fn fence(&self, epoch: u64) -> Fence {
         Fence { incarnation: self.incarnation, epoch }
+    }
+
+    /// What to tell whoever holds a job once its lease is taken away; to be noted after the rows are written.
+    fn revocation(&mut self, row: RowId) -> Option<Notice> {
+        self.schedule.hold(row)?;
+        let entry = self.schedule.get(row)?;
+        Some(Notice::Revoked(entry.id, self.fence(entry.epoch)))
     }
 
     fn status_item(&self, seq: u64, attempt: u32, status: JobStatus) -> Logged {

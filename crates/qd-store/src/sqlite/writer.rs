@@ -207,6 +207,8 @@ impl Run {
             Err(error) if self.broken.is_none() => {
                 tracing::error!(%error, "the store could not commit");
                 let _ = self.core.rows.connection.execute_batch("ROLLBACK");
+                // Nothing of it happened, so nobody must hear of it.
+                self.core.take_notices();
                 if matches!(error, Error::Broken { .. }) || self.reload().is_err() {
                     let _ = self.publish.send_replace(Err(error.to_string()));
                     self.broken = Some(Error::Broken { reason: error.to_string() });

@@ -78,12 +78,10 @@ impl<R: Rows> Core<R> {
         if self.schedule.get(row).is_none() {
             return Ok(Cancelled::Already(Box::new(self.rows.load(row)?)));
         }
-        let held = self.schedule.hold(row).is_some();
+        let revocation = self.revocation(row);
         let failure = Failure::new(Code::JobCancelled, Class::Cancelled, "the job was cancelled by request");
         let job = self.end(row, JobStatus::Cancelled, failure)?;
-        if held {
-            self.notices.push(Notice::Revoked);
-        }
+        self.notices.extend(revocation);
         Ok(Cancelled::Now(Box::new(job)))
     }
 

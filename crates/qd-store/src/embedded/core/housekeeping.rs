@@ -28,8 +28,9 @@ impl<R: Rows> Core<R> {
         while tick.rescued < limit
             && let Some(row) = self.schedule.first_lapsed(now)
         {
+            let revocation = self.revocation(row);
             self.lost_worker(row)?;
-            self.notices.push(Notice::Revoked);
+            self.notices.extend(revocation);
             tick.rescued += 1;
         }
         tick.pruned = self.rows.prune(
@@ -49,11 +50,9 @@ impl<R: Rows> Core<R> {
             Class::Exhausted,
             "the job was not finished before its expires_at",
         );
-        let held = self.schedule.hold(row).is_some();
+        let revocation = self.revocation(row);
         self.end(row, JobStatus::Failed, failure)?;
-        if held {
-            self.notices.push(Notice::Revoked);
-        }
+        self.notices.extend(revocation);
         Ok(())
     }
 
