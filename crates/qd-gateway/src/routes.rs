@@ -1,6 +1,7 @@
 //! The native API, one file a noun, and what they share: ids in paths and JSON answers.
 
 pub(crate) mod cancel;
+pub(crate) mod conversations;
 pub(crate) mod crews;
 pub(crate) mod events;
 pub(crate) mod health;
@@ -9,6 +10,7 @@ pub(crate) mod jobs;
 mod list_query;
 mod new_job;
 mod prefer;
+pub(crate) mod redrive;
 pub(crate) mod steps;
 
 use axum::body::Body;

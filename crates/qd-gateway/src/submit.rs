@@ -29,6 +29,7 @@ pub(crate) struct Submission {
     pub(crate) timeout_seconds: Option<u32>,
     pub(crate) max_attempts: Option<u32>,
     pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) redrive_of: Option<JobId>,
     pub(crate) idempotency: Option<Idempotency>,
 }
 
@@ -45,6 +46,7 @@ impl Submission {
             timeout_seconds: None,
             max_attempts: None,
             metadata: BTreeMap::new(),
+            redrive_of: None,
             idempotency: None,
         }
     }
@@ -67,7 +69,7 @@ impl Submission {
             timeout_seconds: self.timeout_seconds.unwrap_or(context.options.default_timeout_seconds),
             max_attempts: self.max_attempts.unwrap_or(context.options.default_max_attempts),
             metadata: self.metadata,
-            redrive_of: None,
+            redrive_of: self.redrive_of,
             idempotency: self.idempotency,
         }
     }

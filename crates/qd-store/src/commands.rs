@@ -270,6 +270,28 @@ pub struct Tick {
     pub more: bool,
 }
 
+/// A conversation as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredConversation {
+    /// The newest messages that were asked for, oldest of them first.
+    pub messages: Vec<StoredMessage>,
+    /// When a job added to it last.
+    pub last_at: Timestamp,
+    /// When it is forgotten unless another job adds to it.
+    pub expires_at: Timestamp,
+}
+
+/// A message, and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// What was said.
+    pub turn: Turn,
+    /// When the job that said it finished; `None` for messages of an older release.
+    pub at: Option<Timestamp>,
+    /// That job; `None` for messages of an older release.
+    pub job: Option<JobId>,
+}
+
 /// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {

@@ -7,7 +7,7 @@ pub(crate) mod core;
 pub(crate) mod rows;
 pub(crate) mod schedule;
 
-pub(crate) use self::core::{Core, Limits, Notice, before};
+pub(crate) use self::core::{Core, Limits, Notice};
 pub(crate) use self::rows::{
     DurableRows, KEPT_TURNS, OpenJob, PAGE_BYTES, RowId, Rows, Settled, Spent, Started, StoredKey,
 };

@@ -9,7 +9,7 @@ use qd_types::{
 
 use crate::{
     Backend, Cancelled, Claimed, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, Live, NewJob, Page,
-    Published, Record, Refused, Revocation, Stats, StoredCrew, Tick, Turn, Watch,
+    Published, Record, Refused, Revocation, Stats, StoredConversation, StoredCrew, Tick, Turn, Watch,
 };
 
 /// The store. Cheap to clone.
@@ -188,7 +188,20 @@ impl Store {
         observed("crews", self.backend.crews(tenant)).await
     }
 
-    /// See [`crate::Conversations::history`].
+    /// See [`crate::Conversations::conversation`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn conversation(
+        &self,
+        tenant: &TenantId,
+        conversation: &ConversationId,
+        limit: usize,
+    ) -> Result<Option<StoredConversation>, Error> {
+        observed("conversation", self.backend.conversation(tenant, conversation, limit)).await
+    }
+
+    /// What was said last in a conversation, at most `limit` messages, oldest of them first.
     ///
     /// # Errors
     /// If the backend cannot carry it out.
@@ -198,7 +211,16 @@ impl Store {
         conversation: &ConversationId,
         limit: usize,
     ) -> Result<Vec<Turn>, Error> {
-        observed("history", self.backend.history(tenant, conversation, limit)).await
+        let kept = self.conversation(tenant, conversation, limit).await?;
+        Ok(kept.into_iter().flat_map(|kept| kept.messages).map(|message| message.turn).collect())
+    }
+
+    /// See [`crate::Conversations::forget`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
+        observed("forget", self.backend.forget(tenant, conversation)).await
     }
 
     /// Listens to a job. Watch first, then read: whatever is committed later is heard.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use qd_store::{
     Backend, Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, Idempotency, JobQuery,
-    Jobs, NewJob, Page, Published, Record, Refused, Revocation, Stats, StoredCrew, Tick, Turn,
+    Jobs, NewJob, Page, Published, Record, Refused, Revocation, Stats, StoredConversation, StoredCrew, Tick,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
@@ -204,12 +204,16 @@ impl Crews for Crash {
 
 #[async_trait]
 impl Conversations for Crash {
-    async fn history(
+    async fn conversation(
         &self,
         tenant: &TenantId,
         conversation: &ConversationId,
         limit: usize,
-    ) -> Result<Vec<Turn>, Error> {
-        self.inner.history(tenant, conversation, limit).await
+    ) -> Result<Option<StoredConversation>, Error> {
+        self.inner.conversation(tenant, conversation, limit).await
+    }
+
+    async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
+        self.inner.forget(tenant, conversation).await
     }
 }

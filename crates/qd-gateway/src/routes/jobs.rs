@@ -59,7 +59,8 @@ pub(crate) async fn create(
     Ok(response)
 }
 
-fn made_answer(job: &Job, status: StatusCode) -> Response {
+/// The answer that names a job just made.
+pub(crate) fn made_answer(job: &Job, status: StatusCode) -> Response {
     let mut response = json(status, &JobView::from(job));
     if let Ok(location) = HeaderValue::try_from(format!("/v1/jobs/{}", job.id)) {
         response.headers_mut().insert(header::LOCATION, location);

@@ -81,13 +81,10 @@ async fn what_is_not_built_yet_says_so() {
     let server = Server::start().await;
     let id = "018f0000-0000-7000-8000-000000000000";
     for (method, path) in [
-        ("POST", format!("/v1/jobs/{id}/redrive")),
         ("POST", format!("/v1/jobs/{id}/resume")),
         ("POST", "/v1/batches".to_owned()),
         ("GET", "/v1/batches/b".to_owned()),
         ("PUT", "/v1/crews/research".to_owned()),
-        ("GET", "/v1/conversations/c".to_owned()),
-        ("DELETE", "/v1/conversations/c".to_owned()),
         ("GET", "/v1/stats".to_owned()),
         ("GET", "/v1/models".to_owned()),
         ("POST", "/v1/chat/completions".to_owned()),

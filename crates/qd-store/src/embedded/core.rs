@@ -7,8 +7,6 @@ mod accept;
 mod attempt;
 mod housekeeping;
 
-pub(crate) use attempt::before;
-
 use std::time::Duration;
 
 use qd_env::Env;

@@ -115,10 +115,18 @@ pub(crate) trait Rows {
         &mut self,
         tenant: &TenantId,
         conversation: &ConversationId,
+        job: JobId,
         turns: &[Turn],
         now: Timestamp,
         forgotten_before: Timestamp,
     ) -> Result<(), Error>;
+    /// Deletes a conversation; `false` if there was none, or it outlived `forgotten_before`.
+    fn forget(
+        &mut self,
+        tenant: &TenantId,
+        conversation: &ConversationId,
+        forgotten_before: Timestamp,
+    ) -> Result<bool, Error>;
     /// Deletes at most `limit` each of: jobs finished before, keys expired at `now`, conversations silent since before.
     fn prune(
         &mut self,

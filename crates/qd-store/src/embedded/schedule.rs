@@ -307,10 +307,10 @@ impl Schedule {
         if let Some(at) = self.expiries.remove(&row) {
             self.expiring.remove(&(at, row));
         }
-        if let Some(key) = entry.conversation {
-            if self.lines.get(&key).is_some_and(|line| line.holder.is_none() && line.queued.is_empty()) {
-                self.lines.remove(&key);
-            }
+        if let Some(key) = entry.conversation
+            && self.lines.get(&key).is_some_and(|line| line.holder.is_none() && line.queued.is_empty())
+        {
+            self.lines.remove(&key);
         }
     }
 

@@ -17,11 +17,11 @@ use super::reader::Readers;
 use super::rows::SqliteRows;
 use super::writer::Writer;
 use super::{query, schema};
-use crate::embedded::{Core, Limits, before};
+use crate::embedded::{Core, Limits};
 use crate::{
     Cancelled, Claimed, Conversations, Crews, Durability, Enqueued, Error, Fence, Finish, Idempotency,
     Incarnation, JobQuery, Jobs, Live, NewJob, Page, Published, Record, Refused, Revocation, Stats,
-    StoredCrew, Tick, Turn,
+    StoredConversation, StoredCrew, Tick,
 };
 
 /// The backend behind `sqlite:PATH`.
@@ -219,18 +219,21 @@ impl Crews for SqliteBackend {
 
 #[async_trait]
 impl Conversations for SqliteBackend {
-    async fn history(
+    async fn conversation(
         &self,
         tenant: &TenantId,
         conversation: &ConversationId,
         limit: usize,
-    ) -> Result<Vec<Turn>, Error> {
+    ) -> Result<Option<StoredConversation>, Error> {
         let (tenant, conversation) = (tenant.clone(), conversation.clone());
-        let forgotten_before = before(self.env.now(), self.conversation_ttl);
+        let (ttl, now) = (self.conversation_ttl, self.env.now());
         self.readers
-            .read(move |connection| {
-                query::history(connection, &tenant, &conversation, forgotten_before, limit)
-            })
+            .read(move |connection| query::conversation(connection, &tenant, &conversation, ttl, now, limit))
             .await
+    }
+
+    async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
+        let (tenant, conversation) = (tenant.clone(), conversation.clone());
+        self.writer.call(move |core| core.forget(&tenant, &conversation)).await
     }
 }

@@ -134,6 +134,7 @@ impl Rows for SqliteRows {
         &mut self,
         tenant: &TenantId,
         conversation: &ConversationId,
+        job: JobId,
         turns: &[Turn],
         now: Timestamp,
         forgotten_before: Timestamp,
@@ -154,9 +155,9 @@ impl Rows for SqliteRows {
             n += 1;
             self.connection
                 .prepare_cached(
-                    "INSERT INTO messages (tenant, name, n, role, text) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    "INSERT INTO messages (tenant, name, n, role, text, at, job) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
-                .execute(params![tenant, name, n, codec::json(&turn.role)?, turn.text])?;
+                .execute(params![tenant, name, n, codec::json(&turn.role)?, turn.text, now.0, job.0])?;
         }
         let oldest = n - i64::try_from(KEPT_TURNS).unwrap_or(i64::MAX);
         self.connection
@@ -166,6 +167,21 @@ impl Rows for SqliteRows {
             .prepare_cached("INSERT OR REPLACE INTO conversations (tenant, name, last_n, last_at) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![tenant, name, n, now.0])?;
         Ok(())
+    }
+
+    fn forget(
+        &mut self,
+        tenant: &TenantId,
+        conversation: &ConversationId,
+        forgotten_before: Timestamp,
+    ) -> Result<bool, Error> {
+        let last_at: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT last_at FROM conversations WHERE tenant = ?1 AND name = ?2")?
+            .query_row([tenant.as_str(), conversation.as_str()], |row| row.get(0))
+            .optional()?;
+        self.delete_conversation(tenant.as_str(), conversation.as_str())?;
+        Ok(last_at.is_some_and(|at| at >= forgotten_before.0))
     }
 
     fn prune(
@@ -194,12 +210,7 @@ impl Rows for SqliteRows {
             .execute([now.0, limit])?;
         let silent = self.silent(silent_before, limit)?;
         for (tenant, name) in &silent {
-            for sql in [
-                "DELETE FROM messages WHERE tenant = ?1 AND name = ?2",
-                "DELETE FROM conversations WHERE tenant = ?1 AND name = ?2",
-            ] {
-                self.connection.prepare_cached(sql)?.execute([tenant, name])?;
-            }
+            self.delete_conversation(tenant, name)?;
         }
         Ok(jobs.len() + silent.len())
     }
@@ -212,6 +223,16 @@ impl DurableRows for SqliteRows {
 }
 
 impl SqliteRows {
+    fn delete_conversation(&self, tenant: &str, name: &str) -> Result<(), Error> {
+        for sql in [
+            "DELETE FROM messages WHERE tenant = ?1 AND name = ?2",
+            "DELETE FROM conversations WHERE tenant = ?1 AND name = ?2",
+        ] {
+            self.connection.prepare_cached(sql)?.execute([tenant, name])?;
+        }
+        Ok(())
+    }
+
     fn column(&self, sql: &str, at: Timestamp, limit: i64) -> Result<Vec<RowId>, Error> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([at.0, limit], |row| row.get(0))?;

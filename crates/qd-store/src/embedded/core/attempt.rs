@@ -115,7 +115,7 @@ impl<R: Rows> Core<R> {
         }
         let tenant = self.schedule.tenant_name(entry.tenant).clone();
         let forgotten_before = before(now, self.limits.conversation_ttl);
-        self.rows.say(&tenant, &conversation, &finish.history, now, forgotten_before)
+        self.rows.say(&tenant, &conversation, finish.job, &finish.history, now, forgotten_before)
     }
 
     /// The schedule's side of an end of an attempt.
