@@ -1,8 +1,10 @@
 //! From a checked request to a durable job: the one place where jobs enter, for the native API and every facade.
+//!
+//! A process that stops takes jobs as long as its port is open: whoever routes requests learns late that it is not ready,
+//! and a job that is durable is taken up by whoever comes next.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 use qd_crew::MACHINE_VERSION;
@@ -80,15 +82,6 @@ pub(crate) struct Accepted {
     pub(crate) job: Box<Job>,
     /// An earlier request with the same key made it.
     pub(crate) replayed: bool,
-}
-
-/// Refuses new work while the process stops. Before anything is read, so that the client can go elsewhere at once.
-pub(crate) fn refuse_while_draining(context: &Context) -> Result<(), Problem> {
-    if context.closing.is_cancelled() || context.health.draining() {
-        let detail = "the server is stopping and takes no new jobs; repeat the request in a moment";
-        return Err(Problem::new(Code::Draining, detail).retry_after(Duration::from_secs(2)));
-    }
-    Ok(())
 }
 
 /// Makes a job durable. One call of the store.

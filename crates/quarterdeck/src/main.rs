@@ -13,6 +13,7 @@ mod follow;
 mod input;
 mod output;
 mod sse;
+mod supervisor;
 mod wire;
 
 use std::process::ExitCode;

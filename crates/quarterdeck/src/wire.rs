@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use qd_crew::{CrewSource, Diagnostic};
 use qd_engine::{Engine, Plans};
 use qd_env::Env;
-use qd_gateway::{CrewBook, Gateway, Health, Running};
+use qd_gateway::{CrewBook, Gateway, Health, Listeners, Running};
 use qd_llm::Models;
 use qd_store::{Leases, Store, policy};
 use qd_types::{Catalog, CrewName, TenantId};
@@ -109,7 +109,11 @@ pub(crate) fn built_in(
 }
 
 /// Starts everything. `extra` crews come on top of those that the configuration names.
-pub(crate) async fn start(config: &Config, extra: Vec<CrewSource>) -> anyhow::Result<Server> {
+pub(crate) async fn start(
+    config: &Config,
+    extra: Vec<CrewSource>,
+    listeners: Listeners,
+) -> anyhow::Result<Server> {
     let env = Env::system();
     let options = gateway_options(config)?;
     let catalog = Arc::new(catalog(&config.models, &env));
@@ -129,7 +133,7 @@ pub(crate) async fn start(config: &Config, extra: Vec<CrewSource>) -> anyhow::Re
     let health = Arc::new(Counts::default());
     let book = Arc::new(CrewBook::new(store.clone(), Arc::clone(&catalog), env.clone()));
     let for_gateway: Arc<dyn Health> = Arc::clone(&health) as Arc<dyn Health>;
-    let gateway = Gateway::bind(options, store.clone(), book, for_gateway, env.clone())
+    let gateway = Gateway::take(listeners, options, store.clone(), book, for_gateway, env.clone())
         .await
         .map_err(|e| ended(Exit::Conflict, e.to_string()))?;
     let (address, admin) = (gateway.local_addr(), gateway.admin_addr());

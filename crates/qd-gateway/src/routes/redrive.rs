@@ -20,7 +20,6 @@ pub(crate) async fn redrive(
     PathJob(id): PathJob,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    submit::refuse_while_draining(&context)?;
     // The path is all there is to hash: the same key for another job is another body.
     let idempotency = submit::header_key(&headers)?.map(|key| {
         let hash = crate::body::canonical_hash(&serde_json::Value::String(id.to_string()));
