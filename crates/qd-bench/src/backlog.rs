@@ -34,11 +34,10 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     accepting(&server, "a million queued").await?;
 
     server.child.kill().await?;
-    server.child.wait().await?;
-    let server = Server::serve(folder.path()).await?;
+    let mut server = Server::serve(folder.path()).await?;
     println!("kill -9 and restart to ready: {:.2} s", server.started_in.as_secs_f64());
     println!("memory after the restart: {:.0} MiB", server.rss_mib()?.0);
-    drop(server);
+    server.child.kill().await?;
     dispatching(&settings(8)).await
 }
 
@@ -65,16 +64,16 @@ async fn fill(server: &Server) -> anyhow::Result<u64> {
 /// The time from accepting an urgent job to its end, alone and in front of a million others of the lowest level.
 async fn dispatching(settings: &str) -> anyhow::Result<()> {
     let folder = project(settings)?;
-    let server = Server::serve(folder.path()).await?;
+    let mut server = Server::serve(folder.path()).await?;
     urgent(&server, "empty").await?;
-    drop(server);
+    server.child.kill().await?;
     // Filled without workers, then served with them: the urgent ones share the claims with the backlog.
     let path = folder.path().join("quarterdeck.toml");
     let held = std::fs::read_to_string(&path)?.replace("slots = 8", "slots = 0");
     std::fs::write(&path, held)?;
-    let server = Server::serve(folder.path()).await?;
+    let mut server = Server::serve(folder.path()).await?;
     fill(&server).await?;
-    drop(server);
+    server.child.kill().await?;
     std::fs::write(&path, settings)?;
     let server = Server::serve(folder.path()).await?;
     urgent(&server, "a million queued").await

@@ -58,7 +58,7 @@ impl<R: Rows> Core<R> {
 
     /// The worker of a running job is gone. The job is queued again, unless it is the one that kills its workers.
     pub(super) fn lost_worker(&mut self, row: RowId) -> Result<(), Error> {
-        let crashes = self.schedule.get(row).map_or(0, |entry| entry.crashes + 1);
+        let crashes = self.schedule.get(row).map_or(0, |entry| entry.crashes() + 1);
         if crashes < POISON_CRASHES {
             return self.requeue(row, true);
         }
@@ -68,7 +68,7 @@ impl<R: Rows> Core<R> {
         );
         let failure = Failure::new(Code::WorkerCrashed, Class::Exhausted, message);
         if let Some(entry) = self.schedule.get_mut(row) {
-            entry.crashes = crashes;
+            entry.set_crashes(crashes);
         }
         let job = self.end(row, JobStatus::Failed, failure)?;
         tracing::error!(job = %job.id, crew = %job.crew, crashes, "a job crashed its worker too often; it fails");
@@ -78,16 +78,16 @@ impl<R: Rows> Core<R> {
     /// A delayed job is due, or a running one lost its worker.
     fn requeue(&mut self, row: RowId, crashed: bool) -> Result<(), Error> {
         let Some(entry) = self.schedule.get(row) else { return Ok(()) };
-        let (id, seq) = (entry.id, entry.last_seq + 1);
-        let crashes = entry.crashes + u32::from(crashed);
+        let (id, seq) = (entry.id, entry.last_seq() + 1);
+        let crashes = entry.crashes() + u32::from(crashed);
         let in_doubt = entry.in_doubt || crashed;
         let logged = self.status_item(seq, 0, JobStatus::Queued);
         self.rows.append(row, &logged)?;
         self.rows.settle(row, &Settled { crashes, in_doubt, ..Settled::queued() })?;
         self.schedule.unplace(row);
         if let Some(entry) = self.schedule.get_mut(row) {
-            entry.last_seq = seq;
-            entry.crashes = crashes;
+            entry.set_last_seq(seq);
+            entry.set_crashes(crashes);
             entry.in_doubt = in_doubt;
         }
         self.schedule.place_queued(row);
