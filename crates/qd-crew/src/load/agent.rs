@@ -12,7 +12,7 @@ use super::items::Item;
 use super::{keys, llm};
 
 /// Turns of one task that an agent may be given.
-const MAX_ITER_MAX: i64 = 1_000;
+pub(super) const MAX_ITER_MAX: i64 = 1_000;
 /// Tools of one agent or task.
 const TOOLS_MAX: usize = 128;
 const DATE_FORMAT_DEFAULT: &str = "%Y-%m-%d";
