@@ -9,6 +9,9 @@ use crate::output;
 
 pub(super) fn run(global: &Global, origin: bool) -> anyhow::Result<Exit> {
     let config = configuration(global, Vec::new())?;
+    for warning in config.warnings.iter().filter(|_| !global.quiet) {
+        output::say(&format!("warning: {warning}"));
+    }
     let mut values = Value::Object(config.tree.values.clone());
     mask(&mut values);
     if !origin {

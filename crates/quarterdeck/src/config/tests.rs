@@ -13,13 +13,13 @@ fn sources(file: &str, variables: &[(&str, &str)]) -> Sources {
         file: (!file.is_empty()).then(|| ("quarterdeck.toml".to_owned(), file.to_owned())),
         profile: None,
         variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        flags: Vec::new(),
+        ..Sources::default()
     }
 }
 
 fn from(sources: &Sources) -> Result<Config, Problems> {
     let secrets: BTreeMap<&str, &str> = [("SET", "s3cret")].into();
-    build(sources, Path::new("."), &|reference| match reference.get("env").and_then(Value::as_str) {
+    build(sources, Path::new("."), &|reference, _| match reference.get("env").and_then(Value::as_str) {
         Some(name) => secrets
             .get(name)
             .map(|s| (*s).to_owned())
@@ -106,12 +106,12 @@ x = 1
     for expected in [
         "quarterdeck.toml:2:1: defualt_crew: there is no setting `defualt_crew` at the top; did you mean `default_crew`?",
         "quarterdeck.toml:5:1: server.prot: there is no setting `prot` in [server]",
-        "quarterdeck.toml:7:1: store.durability: unknown variant `sometimes`",
-        "quarterdeck.toml:9:1: worker.slots: invalid type: string \"many\"",
-        "quarterdeck.toml:11:1: queue.max_depth: invalid value",
+        "quarterdeck.toml:7:1: store.durability: must be one of strict, relaxed, found `\"sometimes\"`",
+        "quarterdeck.toml:9:1: worker.slots: must be a whole number of at most 10000, found `\"many\"`",
+        "quarterdeck.toml:11:1: queue.max_depth: must be a whole number between 1 and 100000000, found `-1`",
         "quarterdeck.toml:13:1: providers.anthropic.api_key: the variable NOT_SET is not set",
-        "quarterdeck.toml:15:1: providers.local.kind: unknown variant `openia`",
-        "variable QUARTERDECK_RETENTION__JOBS_DAYS: retention.jobs_days: invalid type",
+        "quarterdeck.toml:15:1: providers.local.kind: must be one of anthropic, openai, sim, found `\"openia\"`; did you mean `openai`?",
+        "variable QUARTERDECK_RETENTION__JOBS_DAYS: retention.jobs_days: must be a whole number between 1 and 36500",
     ] {
         assert!(text.contains(expected), "missing `{expected}` in:\n{text}");
     }

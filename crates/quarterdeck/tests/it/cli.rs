@@ -38,7 +38,7 @@ async fn mistakes_in_files_end_with_code_three_and_name_the_place() {
         (&missing_default, vec!["check"], "default_crew `ghost` is not among the crews"),
         (&public, vec!["check"], "refusing to listen on 0.0.0.0:0"),
         (&public, vec!["serve"], "refusing to listen on 0.0.0.0:0"),
-        (&elsewhere, vec!["check"], "quarterdeck.toml:5:1: store.url: `postgres://x` names no store"),
+        (&elsewhere, vec!["check"], "quarterdeck.toml:5:1: error: store.url: `postgres://x` names no store"),
         (&elsewhere, vec!["serve"], "quarterdeck.toml:3:1: log.level: log level `loud`"),
         (&no_secret, vec!["serve"], "providers.anthropic.api_key: the variable NOPE is not set"),
         (&unwritable, vec!["serve"], "cannot open the store"),
