@@ -71,22 +71,28 @@ pub(crate) enum Command {
     Run(Run),
     /// Queue a job on a server and print its id
     Submit(Submit),
-    /// Look at jobs on a server
-    #[command(subcommand)]
+    /// List, show, cancel and export jobs of a server
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  quarterdeck jobs list --status failed\n  quarterdeck jobs cancel --crew research --dry-run"
+    )]
     Jobs(Jobs),
     /// Follow a job's events until it is over, or all jobs of a server
     Tail(Tail),
     /// Check crew files and the configuration
     Check(Check),
     /// Show the configuration
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  quarterdeck config show --origin\n  quarterdeck config schema > quarterdeck.schema.json"
+    )]
     Config(ConfigCommand),
     /// Look for what is wrong with this machine and this folder, and say what to do
     Doctor(Doctor),
     /// Say what an error code means and what to do
     Explain(Explain),
     /// The simulated model provider
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  quarterdeck sim serve --latency-ms 200")]
     Sim(SimCommand),
     /// Print a completion script for a shell
     Completions(Completions),

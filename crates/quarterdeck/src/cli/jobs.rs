@@ -38,9 +38,9 @@ pub(crate) struct Submit {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Jobs {
-    /// Newest first
+    /// List jobs, newest first
     List(JobsList),
-    /// One job, whole
+    /// Show one job, whole
     Get(JobsGet),
     /// Stop jobs that are not over; calls in flight are dropped
     Cancel(JobsCancel),

@@ -54,7 +54,7 @@ pub(crate) enum SchemaFile {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// The settings in force
+    /// Show the settings in force
     #[command(
         after_help = "Examples:\n  quarterdeck config show --origin\n  quarterdeck config show --env production -o json"
     )]
@@ -63,7 +63,7 @@ pub(crate) enum ConfigCommand {
         #[arg(long)]
         origin: bool,
     },
-    /// The JSON Schema of quarterdeck.toml, for editors
+    /// Print the JSON Schema of quarterdeck.toml, for editors
     #[command(after_help = "Examples:\n  quarterdeck config schema > quarterdeck.schema.json")]
     Schema,
 }

@@ -46,6 +46,33 @@ fn table(path: &str, value: &Value, known: &[Key], outside: &mut dyn FnMut(&str,
     }
 }
 
+/// Paths of what should be a table and is none.
+pub(super) fn not_tables(
+    path: &str,
+    value: &Value,
+    known: &'static [Key],
+    wrong: &mut Vec<(String, &'static Kind)>,
+) {
+    for (name, value) in value.as_object().into_iter().flatten() {
+        let Some(key) = known.iter().find(|key| key.name == name) else { continue };
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        match (&key.kind, value) {
+            (Kind::Table(keys), Value::Object(_)) => not_tables(&path, value, keys, wrong),
+            (Kind::Named(keys), Value::Object(named)) => {
+                for (name, value) in named {
+                    match value {
+                        Value::Object(_) => not_tables(&format!("{path}.{name}"), value, keys, wrong),
+                        _ => wrong.push((format!("{path}.{name}"), &Kind::Table(&[]))),
+                    }
+                }
+            }
+            (Kind::List(_), Value::Array(items)) if items.iter().all(Value::is_object) => {}
+            (Kind::Table(_) | Kind::Named(_) | Kind::List(_), _) => wrong.push((path, &key.kind)),
+            _ => {}
+        }
+    }
+}
+
 fn is_outside(kind: &Kind, value: &Value) -> bool {
     match (kind, value.as_f64()) {
         // What is no whole number at all was reported for its type.
@@ -80,6 +107,10 @@ pub(super) fn literal_secrets(tree: &Tree, profile: &str, problems: &mut Problem
 /// Providers, models and prices.
 pub(super) fn models(models: &Options, tree: &Tree, profile: &str, problems: &mut Problems) {
     for problem in models.validate().err().unwrap_or_default() {
+        // Something in it was told already.
+        if problems.0.iter().any(|known| known.path.starts_with(&format!("{}.", problem.path))) {
+            continue;
+        }
         let hint = if problem.path == "default_model" { missing_provider(models) } else { None };
         problems.add(Problem {
             at: tree.origin(&problem.path),
@@ -135,18 +166,18 @@ pub(super) fn settings(
 ) {
     let found =
         |path: &str, message: String| Problem { at: tree.origin(path), path: path.to_owned(), message };
+    // What is wrong by itself needs no word on what it does to others.
+    let retry = problems.are_about(&["retry.base_ms", "retry.cap_ms"]) || s.retry.base_ms <= s.retry.cap_ms;
+    let tokens = ["conversations.reserve_tokens", "conversations.token_budget"];
+    let tokens = problems.are_about(&tokens) || s.conversations.reserve_tokens < s.conversations.token_budget;
     let mut must = |holds: bool, path: &str, message: &str| {
         if !holds {
             problems.add(found(path, message.to_owned()));
         }
     };
     server(s, &mut must);
-    must(s.retry.base_ms <= s.retry.cap_ms, "retry.cap_ms", "must be at least retry.base_ms");
-    must(
-        s.conversations.reserve_tokens < s.conversations.token_budget,
-        "conversations.reserve_tokens",
-        "must be below conversations.token_budget",
-    );
+    must(retry, "retry.cap_ms", "must be at least retry.base_ms");
+    must(tokens, "conversations.reserve_tokens", "must be below conversations.token_budget");
     if let Err(error) = qd_telemetry::check_level(&s.log.level) {
         must(false, "log.level", &error.to_string());
     }

@@ -42,6 +42,11 @@ impl Problems {
         }
     }
 
+    /// Whether something was found about one of these settings.
+    pub(super) fn are_about(&self, paths: &[&str]) -> bool {
+        self.0.iter().any(|problem| paths.contains(&problem.path.as_str()))
+    }
+
     /// In the order in which a person goes through a file.
     fn sort(&mut self) {
         self.0.sort_by_key(|problem| match &problem.at {
@@ -83,6 +88,7 @@ pub(super) fn build(sources: &Sources, base: &Path, read_secret: ReadSecret<'_>)
     let mut warnings = Problems::default();
     warnings.0.extend(variables::unread(sources, &profile));
     checks::literal_secrets(&tree, &profile, &mut problems, &mut warnings);
+    tables(&mut tree, &mut problems);
     let shown = tree.clone();
     providers::complete(&mut tree, &|reference| read_secret(reference, &variables), &mut problems);
     let mut rest = tree.clone();
@@ -112,6 +118,19 @@ pub(super) fn build(sources: &Sources, base: &Path, read_secret: ReadSecret<'_>)
             Ok(Config { base, profile, settings, models, tree: shown, warnings })
         }
         _ => Err(problems),
+    }
+}
+
+/// Reports what should be a table and is none: serde would take the items of a list for the keys of a table.
+fn tables(tree: &mut Tree, problems: &mut Problems) {
+    let mut wrong = Vec::new();
+    checks::not_tables("", &Value::Object(tree.values.clone()), keys::ROOT, &mut wrong);
+    let fallback = defaults::all();
+    for (path, kind) in wrong {
+        let found = tree.get(&path).map(shown).unwrap_or_else(|| "something else".to_owned());
+        let message = format!("must be {}, found {found}", kind.wanted());
+        problems.add(Problem { at: tree.origin(&path), path: path.clone(), message });
+        replace(tree, &path, &fallback);
     }
 }
 
@@ -148,9 +167,14 @@ fn decode<T: DeserializeOwned>(tree: &mut Tree, problems: &mut Problems) -> Opti
             }
         }
         let at = tree.origin(&path);
-        let message = explained(&message, &path, tree.get(&path));
-        problems.add(Problem { at, path: path.clone(), message });
-        if !replace(tree, &path, &fallback) {
+        // What was taken out because it does not fit is not missing.
+        let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+        let is_told = missing.is_some_and(|key| problems.are_about(&[&format!("{path}.{key}")]));
+        if !is_told {
+            let message = explained(&message, &path, tree.get(&path));
+            problems.add(Problem { at, path: path.clone(), message });
+        }
+        if !stand_in(tree, &path) && !replace(tree, &path, &fallback) {
             return None;
         }
     }
@@ -161,15 +185,38 @@ fn unknown_field(message: &str) -> Option<&str> {
     message.strip_prefix("unknown field `")?.split('`').next()
 }
 
+/// Puts something in the place of a value that must be there, so that its table is not said to lack it.
+fn stand_in(tree: &mut Tree, path: &str) -> bool {
+    let Some((above, name)) = path.rsplit_once('.') else { return false };
+    let table = above.split('.').next().unwrap_or_default();
+    let kind = keys::find(path).map(|key| &key.kind).filter(|_| keys::required(table).contains(&name));
+    let value = match kind {
+        Some(Kind::Text) => Value::from("-"),
+        Some(Kind::Choice(words)) => Value::from(words[0]),
+        Some(Kind::Number(..)) => Value::from(0),
+        Some(Kind::Texts) => Value::Array(Vec::new()),
+        _ => return false,
+    };
+    match tree.holder(path) {
+        Some((table, key)) if table.get(key) != Some(&value) => {
+            table.insert(key.to_owned(), value);
+            true
+        }
+        _ => false,
+    }
+}
+
 /// Puts the default in the place of a value that does not fit, or takes it out. False if that changes nothing.
 fn replace(tree: &mut Tree, path: &str, fallback: &Map<String, Value>) -> bool {
+    // The item of a list goes with the whole list.
+    let path = path.split('[').next().unwrap_or(path);
     let default = Tree { values: fallback.clone(), origins: BTreeMap::new() }.get(path).cloned();
     if let Some(default) = default {
         let changed = tree.get(path) != Some(&default);
         tree.set(path, default, &Origin::Default);
         return changed;
     }
-    // The item of a list goes with the whole list; a key that is missing goes with its table.
+    // A key that is missing goes with its table.
     let mut path = path;
     loop {
         if let Some((table, key)) = tree.holder(path)
@@ -177,8 +224,8 @@ fn replace(tree: &mut Tree, path: &str, fallback: &Map<String, Value>) -> bool {
         {
             return true;
         }
-        match path.rfind(['.', '[']) {
-            Some(end) => path = &path[..end],
+        match path.rsplit_once('.') {
+            Some((above, _)) => path = above,
             None => return false,
         }
     }
@@ -194,6 +241,9 @@ fn explained(message: &str, path: &str, found: Option<&Value>) -> String {
         return format!("lacks `{key}`");
     }
     match (keys::find(path).map(|key| &key.kind), found) {
+        (Some(Kind::Texts), Some(item)) if path.ends_with(']') => {
+            format!("must be {}, found {}", Kind::Text.wanted(), shown(item))
+        }
         (Some(Kind::Secret), _) => format!("must be {}", Kind::Secret.wanted()),
         (Some(kind), Some(found)) => {
             format!("must be {}, found {}{}", kind.wanted(), shown(found), near(kind, found))
@@ -220,13 +270,14 @@ fn near(kind: &Kind, found: &Value) -> String {
 }
 
 fn no_such_key(unknown: &str, message: &str, path: &str) -> String {
-    let known: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
+    let above = path.strip_suffix(unknown).unwrap_or(path).trim_end_matches('.');
+    let by_serde = || message.split('`').skip(3).step_by(2).collect();
+    let known: Vec<&str> =
+        keys::of_table(above).map_or_else(by_serde, |keys| keys.iter().map(|key| key.name).collect());
     let hint = match qd_crew::nearest(unknown, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => "it takes none".to_owned(),
         None => format!("known: {}", known.join(", ")),
     };
-    let above = path.strip_suffix(unknown).unwrap_or(path).trim_end_matches('.');
     let place = if above.is_empty() { "at the top".to_owned() } else { format!("in [{above}]") };
     format!("there is no setting `{unknown}` {place}; {hint}")
 }

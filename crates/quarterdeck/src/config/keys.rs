@@ -237,6 +237,8 @@ const PRICE: &[Key] = &[
 pub(super) fn required(table: &str) -> &'static [&'static str] {
     match table {
         "systems" => &["crews"],
+        // Names that are known imply it.
+        "providers" => &["kind"],
         "models" => &["provider", "model"],
         "prices" => &["input", "output"],
         _ => &[],
@@ -254,9 +256,26 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
         (keys, rest) = match found.kind {
             Table(keys) | List(keys) => (keys, below),
             // Names may hold dots; no key does.
-            Named(keys) => (keys, keys.iter().find_map(|key| at_key(below, key.name))?),
+            Named(keys) => {
+                (keys, keys.iter().filter_map(|key| at_key(below, key.name)).max_by_key(|rest| rest.len())?)
+            }
             Text | Flag | Whole(..) | Number(..) | Positive(_) | Choice(_) | Texts | Secret => return None,
         };
+    }
+}
+
+/// The keys that a table may have: of the root, of `server`, of `providers.x`, of `providers.x.sim.faults[0]`.
+pub(super) fn of_table(path: &str) -> Option<&'static [Key]> {
+    if path.is_empty() {
+        return Some(ROOT);
+    }
+    match find(path).map(|key| &key.kind) {
+        Some(Table(keys) | List(keys)) => Some(keys),
+        Some(_) => None,
+        None => match find(path.split_once('.')?.0)?.kind {
+            Named(keys) => Some(keys),
+            _ => None,
+        },
     }
 }
 

@@ -160,7 +160,7 @@ impl Tree {
         }
     }
 
-    /// The value at a dotted path. Keys may hold dots, as names of models do.
+    /// The value at a dotted path, with items of lists as `a[0]`. Keys may hold dots, as names of models do.
     pub(crate) fn get(&self, path: &str) -> Option<&Value> {
         find(&self.values, path)
     }
@@ -174,8 +174,13 @@ impl Tree {
 fn find<'a>(map: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     map.get(path).or_else(|| {
         map.iter().find_map(|(key, value)| {
-            let rest = path.strip_prefix(key.as_str())?.strip_prefix('.')?;
-            find(value.as_object()?, rest)
+            let rest = path.strip_prefix(key.as_str())?;
+            let Some(rest) = rest.strip_prefix('[') else {
+                return find(value.as_object()?, rest.strip_prefix('.')?);
+            };
+            let (index, rest) = rest.split_once(']')?;
+            let item = value.get(index.parse::<usize>().ok()?)?;
+            if rest.is_empty() { Some(item) } else { find(item.as_object()?, rest.strip_prefix('.')?) }
         })
     })
 }

@@ -4,7 +4,8 @@ use qd_llm::ProviderKind;
 use serde_json::{Value, json};
 
 use super::decode::{Problem, Problems};
-use super::layers::{Origin, Tree};
+use super::keys::Kind;
+use super::layers::{Origin, Tree, is_reference};
 use super::variables::Variables;
 
 /// Without providers in the file, they appear from the usual variables; the first gives the default model.
@@ -75,7 +76,9 @@ pub(super) fn complete(
             }
         }
         if let Some(reference) = provider.get("api_key").filter(|key| key.is_object()).cloned() {
-            match read(&reference) {
+            let is_one = reference.as_object().is_some_and(is_reference);
+            let wrong = || Err(format!("must be {}", Kind::Secret.wanted()));
+            match if is_one { read(&reference) } else { wrong() } {
                 Ok(secret) => {
                     provider.insert("api_key".into(), Value::String(secret));
                 }

@@ -24,7 +24,27 @@ pub(crate) fn read(
     flags: Vec<Flag>,
 ) -> Result<Config, Problems> {
     let (sources, base) = sources(file, profile, flags)?;
-    build(&sources, &base, &|reference, variables| secret(reference, &base, variables))
+    let mut config = build(&sources, &base, &|reference, variables| secret(reference, &base, variables))?;
+    let open: Vec<Problem> =
+        config.models.providers.keys().filter_map(|name| open_secret(&config, name)).collect();
+    config.warnings.extend(open);
+    Ok(config)
+}
+
+/// A provider's key in a file that everybody on the machine can read.
+fn open_secret(config: &Config, provider: &str) -> Option<Problem> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = format!("providers.{provider}.api_key");
+    let file = config.base.join(config.tree.get(&path)?.get("file")?.as_str()?);
+    let meta = std::fs::symlink_metadata(&file).ok()?;
+    // What a container is given has the modes of whoever gave it, and nobody else is in there.
+    let is_given =
+        !meta.is_file() || file.starts_with("/run/secrets") || file.starts_with("/var/run/secrets");
+    if is_given || meta.permissions().mode() & 0o004 == 0 {
+        return None;
+    }
+    let message = format!("everybody on this machine can read {0}; `chmod 600 {0}`", file.display());
+    Some(Problem { at: config.tree.origin(&path), path, message })
 }
 
 /// The mistakes that the file's other profiles have, by profile. Which secrets they will find where they run is not known

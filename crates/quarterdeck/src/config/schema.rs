@@ -58,8 +58,8 @@ fn property(path: &str, key: &Key, default: &Value, is_whole: bool) -> Value {
         Kind::Named(keys) => {
             let mut table = object(path, keys, &Value::Null, is_whole);
             let needed = required(key.name);
-            // An overlay may add to a table of the file.
-            if is_whole && !needed.is_empty() {
+            // An overlay may add to a table of the file, and the name of a provider may imply its kind.
+            if is_whole && key.name != "providers" && !needed.is_empty() {
                 table["required"] = json!(needed);
             }
             json!({ "type": "object", "additionalProperties": table })

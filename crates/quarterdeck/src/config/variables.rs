@@ -109,9 +109,11 @@ fn is_service_link(name: &str) -> bool {
 }
 
 fn unknown(name: &str) -> String {
-    let near = qd_crew::nearest(name, OWN.into_iter().chain(TOP)).map(str::to_owned).or_else(|| {
+    let rest = name.trim_start_matches("QUARTERDECK_");
+    let known = OWN.into_iter().chain(TOP).map(|known| known.trim_start_matches("QUARTERDECK_"));
+    let near = qd_crew::nearest(rest, known).map(|near| format!("QUARTERDECK_{near}")).or_else(|| {
         // One underscore where two were meant.
-        let rest = name.strip_prefix("QUARTERDECK_")?.to_lowercase();
+        let rest = rest.to_lowercase();
         let (table, key) = rest.split_once('_')?;
         super::keys::find(&format!("{table}.{key}"))?;
         Some(format!("QUARTERDECK_{}__{}", table.to_uppercase(), key.to_uppercase()))
