@@ -153,19 +153,6 @@ fn decode<T: DeserializeOwned>(tree: &mut Tree, problems: &mut Problems) -> Opti
             problems.add(Problem { at: Origin::Default, path: String::new(), message });
             return None;
         }
-        if let (Origin::Variable(_) | Origin::Dotenv { .. }, Some(value)) =
-            (tree.origin(&path), tree.get(&path))
-            && !value.is_string()
-            && !value.is_object()
-            && let Some(Kind::Text) = keys::find(&path).map(|key| &key.kind)
-        {
-            // A number was seen in a variable where a text was meant.
-            let text = Value::String(value.to_string());
-            if let Some((table, key)) = tree.holder(&path) {
-                table.insert(key.to_owned(), text);
-                continue;
-            }
-        }
         let at = tree.origin(&path);
         // What was taken out because it does not fit is not missing.
         let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());

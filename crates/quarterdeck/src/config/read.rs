@@ -72,9 +72,6 @@ fn sources(
     let by_variable = variables.get("QUARTERDECK_CONFIG").filter(|path| !path.is_empty());
     let named = file.map(Path::to_owned).or_else(|| by_variable.map(PathBuf::from));
     let path = named.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
-    let in_file =
-        |path: &Path| Origin::File { path: path.display().to_string(), place: Place { line: 1, column: 1 } };
-    let refused = |at, message| Problems(vec![Problem { at, path: String::new(), message }]);
     let text = match (read_text(&path), named) {
         (Ok(text), _) => Some((path.display().to_string(), text)),
         (Err(error), None) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -92,21 +89,32 @@ fn sources(
         (Some(_), Some(folder)) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
     };
-    let dotenv = if base == Path::new(".") { PathBuf::from(DOTENV_FILE) } else { base.join(DOTENV_FILE) };
-    let dotenv = match read_text(&dotenv) {
-        Ok(text) => Some((dotenv.display().to_string(), text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        // Another profile does not read it.
-        Err(error) => {
-            let wished = profile.as_ref().or_else(|| variables.get("QUARTERDECK_ENV"));
-            if wished.is_some_and(|name| !name.is_empty() && name != defaults::PROFILES[0]) {
-                None
-            } else {
-                return Err(refused(in_file(&dotenv), format!("cannot read {DOTENV_FILE}: {error}")));
-            }
-        }
-    };
+    // Without a configuration beside it, it is some other program's.
+    let dotenv = if text.is_some() { read_dotenv(&base, profile.as_deref(), &variables)? } else { None };
     Ok((Sources { file: text, profile, variables, dotenv, flags }, base))
+}
+
+fn read_dotenv(
+    base: &Path,
+    profile: Option<&str>,
+    variables: &BTreeMap<String, String>,
+) -> Result<Option<(String, String)>, Problems> {
+    let path = if base == Path::new(".") { PathBuf::from(DOTENV_FILE) } else { base.join(DOTENV_FILE) };
+    let wished = profile.or_else(|| variables.get("QUARTERDECK_ENV").map(String::as_str));
+    let is_read = wished.is_none_or(|name| name.is_empty() || name == defaults::PROFILES[0]);
+    match read_text(&path) {
+        Ok(text) => Ok(Some((path.display().to_string(), text))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound || !is_read => Ok(None),
+        Err(error) => Err(refused(in_file(&path), format!("cannot read {DOTENV_FILE}: {error}"))),
+    }
+}
+
+fn in_file(path: &Path) -> Origin {
+    Origin::File { path: path.display().to_string(), place: Place { line: 1, column: 1 } }
+}
+
+fn refused(at: Origin, message: String) -> Problems {
+    Problems(vec![Problem { at, path: String::new(), message }])
 }
 
 /// One variable of the process.

@@ -68,6 +68,9 @@ fn variable_that_looks_like_a_number_may_be_a_text() {
         from(&sources("", &[("QUARTERDECK_DEFAULT_CREW", "42"), ("QUARTERDECK_QUEUE__MAX_DEPTH", "9")]))
             .unwrap();
     assert_eq!((config.settings.default_crew.as_str(), config.settings.queue.max_depth), ("42", 9));
+    let key = ("QUARTERDECK_PROVIDERS__GROQ__API_KEY", "12345");
+    let config = from(&sources("[providers.groq]", &[key])).unwrap();
+    assert_eq!(config.models.providers["groq"].api_key, Some(qd_llm::Secret::new("12345")));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::decode::{Problem, Problems};
 use super::dotenv;
+use super::keys::{self, Kind};
 use super::layers::{Origin, Sources, Tree};
 
 /// The profile in which `.env` is read.
@@ -76,7 +77,7 @@ impl Variables {
     pub(super) fn lay(&self, tree: &mut Tree, problems: &mut Problems) {
         for (name, value) in &self.values {
             match setting_of(name) {
-                Some(path) => tree.set(&path, scalar(value), &self.origin(name)),
+                Some(path) => tree.set(&path, value_of(&path, value), &self.origin(name)),
                 None if is_unknown(name) => problems.add(Problem {
                     at: self.origin(name),
                     path: String::new(),
@@ -115,7 +116,7 @@ fn unknown(name: &str) -> String {
         // One underscore where two were meant.
         let rest = rest.to_lowercase();
         let (table, key) = rest.split_once('_')?;
-        super::keys::find(&format!("{table}.{key}"))?;
+        keys::find(&format!("{table}.{key}"))?;
         Some(format!("QUARTERDECK_{}__{}", table.to_uppercase(), key.to_uppercase()))
     });
     let hint = near.map_or_else(
@@ -125,8 +126,11 @@ fn unknown(name: &str) -> String {
     format!("there is no such variable; {hint}")
 }
 
-/// A variable's text as the value it looks like. Where a text was meant, `decode.rs` takes it back.
-fn scalar(text: &str) -> Value {
+/// A variable's text as the value that its key wants: keys and names may look like numbers.
+fn value_of(path: &str, text: &str) -> Value {
+    if let Some(Kind::Text | Kind::Secret | Kind::Choice(_)) = keys::find(path).map(|key| &key.kind) {
+        return Value::String(text.to_owned());
+    }
     match serde_json::from_str(text) {
         Ok(value @ (Value::Bool(_) | Value::Number(_) | Value::Array(_))) => value,
         _ => Value::String(text.to_owned()),

@@ -116,3 +116,30 @@ async fn configuration_elsewhere_brings_its_own_folder() {
     let (out, err, code) = said(&run(elsewhere.path(), &["check", "--config", file]).await);
     assert!(code == 0 && out.contains("ok: crew sums"), "{err}");
 }
+
+#[tokio::test]
+async fn systems_are_shown_and_secrets_of_variables_are_not() {
+    let project = Project::new("[providers.groq]\n[systems.shop]\ncrews = [\"assistant\"]\n", &[]);
+    let mut command = quarterdeck(&project.path());
+    let output =
+        command.args(["config", "show"]).env("QUARTERDECK_PROVIDERS__GROQ__API_KEY", "12345").output();
+    let (out, err, code) = said(&output.await.unwrap());
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.contains("[systems.shop]\ncrews = [\"assistant\"]"), "{out}");
+    assert!(out.contains("api_key = \"[redacted]\"") && !out.contains("12345"), "{out}");
+}
+
+#[tokio::test]
+async fn dotenv_of_another_program_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(".env"), "not ours at all\nQUARTERDECK_WORKER__SLOTS=x\n").unwrap();
+    let (_, err, code) = said(&run(folder.path(), &["config", "show"]).await);
+    assert_eq!((code, err.as_str()), (0, ""));
+    std::fs::write(folder.path().join("quarterdeck.toml"), "").unwrap();
+    let (_, err, code) = said(&run(folder.path(), &["config", "show"]).await);
+    assert!(code == 3 && err.contains(".env:1: is no NAME=VALUE"), "{err}");
+    std::fs::remove_file(folder.path().join(".env")).unwrap();
+    std::fs::create_dir(folder.path().join(".env")).unwrap();
+    let (_, err, code) = said(&run(folder.path(), &["config", "show"]).await);
+    assert!(code == 3 && err.contains(".env:1:1: cannot read .env: it is not a file"), "{err}");
+}
