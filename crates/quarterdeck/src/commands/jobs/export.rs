@@ -20,10 +20,13 @@ pub(super) async fn run(args: JobsExport) -> anyhow::Result<Exit> {
         () = stop.wait() => Ok(Exit::Interrupted),
     };
     let mut said = format!("{} jobs exported", place.jobs);
-    if !place.complete {
-        let on = place.cursor.as_ref().map_or(String::new(), |cursor| format!(" --cursor {cursor}"));
-        // The page under way is written again then.
-        said = format!("{said}; to go on, repeat the command with{on}, and drop the jobs that come twice");
+    match &place.cursor {
+        _ if place.complete => {}
+        // Of the page under way something may be written already.
+        Some(cursor) => {
+            said.push_str(&format!("; to go on, add --cursor {cursor} and drop the jobs that come twice"));
+        }
+        None => said.push_str("; it was broken off before the first page was whole"),
     }
     output::say(&said);
     ended
