@@ -1,6 +1,9 @@
 //! `jobs` on a server: lists with filters and pages, exports, cancels.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::process::{
     Process, Project, SUMS, finished, in_mid_call, post, run, said, sim, with_inner_sim, with_sim,
@@ -86,8 +89,11 @@ async fn lists_are_filtered_and_paged() {
 #[tokio::test]
 async fn lists_beyond_a_page_are_whole() {
     let desk = Desk::new(&with_inner_sim("[worker]\nslots = 0")).await;
+    // One client: making one for each job takes longer than all of the rest.
+    let (http, jobs) = (crate::process::http(), desk.server.url("/v1/jobs"));
     for _ in 0..505 {
-        desk.submit("assistant", json!({"message": "hi"})).await;
+        let job = json!({"crew": "assistant", "input": {"message": "hi"}});
+        assert_eq!(http.post(&jobs).json(&job).send().await.unwrap().status(), 202);
     }
     let (out, err, code) = desk.jobs(&["list", "--all", "-o", "jsonl"]).await;
     assert_eq!(code, 0, "{err}");
@@ -109,6 +115,32 @@ async fn lists_beyond_a_page_are_whole() {
     let (out, err, code) = desk.jobs(&["export", "--cursor", page["next_cursor"].as_str().unwrap()]).await;
     assert!(code == 0 && err.contains("5 jobs exported"), "{err}");
     assert_eq!(self::ids(&lines(&out)), ids.split_off(500));
+    export_goes_on_after_a_crash(desk).await;
+}
+
+/// The server dies while the first page waits for its reader; the second page is fetched from the next server.
+async fn export_goes_on_after_a_crash(mut desk: Desk) {
+    let url = desk.server.url("");
+    let mut command = crate::process::quarterdeck(&desk.project.path());
+    command
+        .args(["jobs", "export", "--url", &url])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(out.next_line().await.unwrap().is_some(), "the first page is there, and more than a pipe holds");
+    desk.server.kill().await;
+    let mut seen = 1;
+    while let Some(line) = out.next_line().await.unwrap() {
+        seen += usize::from(serde_json::from_str::<Value>(&line).is_ok());
+    }
+    let (_, err, code) = said(&child.wait_with_output().await.unwrap());
+    assert_eq!((seen, code), (500, 4), "{err}");
+    let cursor = err.split_once("--cursor ").unwrap().1.split(' ').next().unwrap();
+    desk.server = desk.project.serve("127.0.0.1:0").await;
+    let (out, err, code) = desk.jobs(&["export", "--cursor", cursor]).await;
+    assert!(code == 0 && err.contains("5 jobs exported") && out.lines().count() == 5, "{err}");
 }
 
 #[tokio::test]
