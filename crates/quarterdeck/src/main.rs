@@ -12,6 +12,8 @@ mod exit;
 mod follow;
 mod input;
 mod output;
+#[cfg(test)]
+mod reference;
 mod sse;
 mod supervisor;
 mod wire;

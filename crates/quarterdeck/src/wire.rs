@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use qd_crew::{CrewSource, Diagnostic};
+use qd_crew::{CrewSource, CrewSpec, Diagnostic, Severity};
 use qd_engine::{Engine, Plans};
 use qd_env::Env;
 use qd_gateway::{CrewBook, Gateway, Health, Listeners, Running};
@@ -61,53 +61,6 @@ pub(crate) fn catalog(models: &qd_llm::Options, env: &Env) -> Catalog {
     }
 }
 
-/// Checks crews against a catalog; all mistakes of all crews at once.
-pub(crate) fn check_all(
-    sources: &[CrewSource],
-    catalog: &Catalog,
-) -> anyhow::Result<(Vec<qd_crew::CrewSpec>, Vec<Diagnostic>)> {
-    let (mut specs, mut warnings, mut mistakes) = (Vec::new(), Vec::new(), Vec::new());
-    for source in sources {
-        match qd_crew::check(source, catalog) {
-            Ok((spec, _, found)) => {
-                specs.push(spec);
-                warnings.extend(found);
-            }
-            Err(diagnostics) => mistakes.extend(diagnostics.0),
-        }
-    }
-    let mut names: Vec<&CrewName> = specs.iter().map(|spec: &qd_crew::CrewSpec| &spec.name).collect();
-    names.sort();
-    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(ended(
-            Exit::Configuration,
-            format!("two crew files are named `{}`; rename one", twice[0]),
-        ));
-    }
-    if mistakes.is_empty() {
-        Ok((specs, warnings))
-    } else {
-        Err(crew_files::refused(&qd_crew::Diagnostics(mistakes)))
-    }
-}
-
-/// The built-in crews that the given ones do not replace. The default crew must be among them all.
-pub(crate) fn built_in(
-    specs: &[qd_crew::CrewSpec],
-    default_crew: &str,
-    catalog: &Catalog,
-) -> anyhow::Result<Vec<qd_crew::CrewSpec>> {
-    let has = |specs: &[qd_crew::CrewSpec], name: &str| specs.iter().any(|spec| spec.name.as_str() == name);
-    let more =
-        if has(specs, "assistant") { Vec::new() } else { check_all(&[crew_files::assistant()], catalog)?.0 };
-    if has(specs, default_crew) || has(&more, default_crew) {
-        return Ok(more);
-    }
-    let known: Vec<_> = specs.iter().chain(&more).map(|spec| spec.name.to_string()).collect();
-    let message = format!("default_crew `{default_crew}` is not among the crews: {}", known.join(", "));
-    Err(ended(Exit::Configuration, message))
-}
-
 /// Starts everything. `extra` crews come on top of those that the configuration names.
 pub(crate) async fn start(
     config: &Config,
@@ -117,10 +70,7 @@ pub(crate) async fn start(
     let env = Env::system();
     let options = gateway_options(config)?;
     let catalog = Arc::new(catalog(&config.models, &env));
-    let mut sources = crew_files::of_patterns(&config.base, &config.settings.crews)?;
-    sources.extend(extra);
-    let (mut specs, warnings) = check_all(&sources, &catalog)?;
-    specs.extend(built_in(&specs, &config.settings.default_crew, &catalog)?);
+    let (specs, warnings) = crews(config, extra, &catalog)?;
     let models = Arc::new(
         Models::build(config.models.clone(), env.clone())
             .map_err(|e| ended(Exit::Configuration, e.to_string()))?,
@@ -142,6 +92,30 @@ pub(crate) async fn start(
     let _ = health.in_flight.set(engine.in_flight());
     let crews = specs.into_iter().map(|spec| spec.name).collect();
     Ok(Server { gateway: gateway.start(), engine, health, store, address, admin, crews, warnings })
+}
+
+/// The crews that the configuration names and more, with the built-in one that they do not replace, and warnings.
+fn crews(
+    config: &Config,
+    more: Vec<CrewSource>,
+    catalog: &Catalog,
+) -> anyhow::Result<(Vec<CrewSpec>, Vec<Diagnostic>)> {
+    let crew_files::Found { mut sources, mistakes: mut findings } = crew_files::of_config(config);
+    sources.extend(more);
+    let (mut specs, found) = crew_files::examine(&sources, catalog);
+    findings.extend(found);
+    // Crews that have mistakes are no reason to call names of them unknown.
+    if findings.iter().all(|finding| finding.severity == Severity::Warning) {
+        let names: Vec<String> = specs.iter().map(|spec| spec.name.to_string()).collect();
+        findings.extend(crew_files::wrong_names(config, &names));
+    }
+    let warnings = crew_files::unless_wrong(findings)?;
+    if specs.iter().all(|spec| spec.name.as_str() != "assistant") {
+        let (built_in, found) = crew_files::examine(&[crew_files::assistant()], catalog);
+        crew_files::unless_wrong(found)?;
+        specs.extend(built_in);
+    }
+    Ok((specs, warnings))
 }
 
 impl Server {

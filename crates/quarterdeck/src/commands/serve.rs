@@ -32,6 +32,9 @@ pub(super) async fn run(global: &Global, args: Serve) -> anyhow::Result<Exit> {
     // Asked for before anything starts: a stop that comes early must not be missed.
     let mut stop = stop_signals()?;
     let server = wire::start(&config, Vec::new(), supervisor::listeners()?).await?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     for warning in &server.warnings {
         tracing::warn!("{warning}");
     }

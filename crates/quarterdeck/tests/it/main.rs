@@ -7,9 +7,16 @@
 )]
 
 mod api;
+mod check;
 mod cli;
+mod config;
 mod crews;
+mod doctor;
+mod init;
+mod jobs;
 mod kill;
 mod process;
 mod real_model;
+mod snapshot;
 mod stop;
+mod tail;
