@@ -254,7 +254,7 @@ pub enum Cancelled {
 }
 
 /// What one round of housekeeping did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tick {
     /// Delayed jobs that are queued now.
     pub promoted: usize,
@@ -262,6 +262,8 @@ pub struct Tick {
     pub rescued: usize,
     /// Jobs failed because their time was up.
     pub expired: usize,
+    /// The crew of each of these.
+    pub expired_crews: Vec<CrewName>,
     /// Finished jobs and old history deleted.
     pub pruned: usize,
     /// When there is something to do again, if that is known.

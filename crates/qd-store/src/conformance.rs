@@ -8,6 +8,7 @@ mod lease;
 mod model;
 mod queries;
 mod queue;
+mod stats;
 mod time;
 
 use std::sync::Arc;
@@ -183,6 +184,7 @@ macro_rules! conformance_suite {
                     finished_job_adds_to_the_history, long_conversation_keeps_its_newest_messages, silent_conversation_is_forgotten;
                 queries: pages_are_newest_first_and_complete, large_jobs_make_small_pages, filters_select, tenants_see_their_own_jobs_only,
                     publishing_the_same_spec_makes_no_new_version, log_pages_after_a_place, every_field_round_trips;
+                stats: queue_is_counted_by_priority_with_its_oldest, last_hour_is_summed_up;
                 model: random_histories_agree_with_the_model;
             }
         }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use qd_env::Env;
 use qd_store::{
     Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, JobQuery, Jobs, LocalBus,
-    NewJob, Page, Published, Record, Refused, Revocation, Stats, Store, StoredCrew, Tick, Turn,
+    NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, Store, StoredCrew, Tick, Turn,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
@@ -60,6 +60,9 @@ impl Jobs for BrokenDisk {
         broken()
     }
     async fn stats(&self) -> Result<Stats, Error> {
+        broken()
+    }
+    async fn recent(&self) -> Result<Recent, Error> {
         broken()
     }
 }

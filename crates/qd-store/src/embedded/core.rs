@@ -7,13 +7,16 @@ mod accept;
 mod attempt;
 mod housekeeping;
 
+use attempt::acceptance;
 pub(crate) use attempt::before;
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use qd_env::Env;
 use qd_types::{JobId, JobStatus, LogItem, Logged, Timestamp};
 
+use super::recent::RecentHour;
 use super::rows::{OpenJob, RowId, Rows, Settled, Spent};
 use super::schedule::{Hold, Schedule};
 use crate::policy::Sharing;
@@ -51,13 +54,18 @@ pub(crate) struct Core<R> {
     incarnation: Incarnation,
     next_row: RowId,
     notices: Vec<Notice>,
+    taken_over: usize,
+    // Shared with those who read it; held for one note or one look.
+    recent: Arc<Mutex<RecentHour>>,
 }
 
 impl<R: Rows> Core<R> {
     /// Rows without any open job.
     pub(crate) fn new(rows: R, env: Env, limits: Limits, incarnation: Incarnation, next_row: RowId) -> Self {
         let schedule = Schedule::new(limits.sharing);
-        Self { rows, schedule, env, limits, incarnation, next_row, notices: Vec::new() }
+        let recent = Arc::new(Mutex::new(RecentHour::since(env.now())));
+        let notices = Vec::new();
+        Self { rows, schedule, env, limits, incarnation, next_row, notices, taken_over: 0, recent }
     }
 
     /// Builds the schedule at the start. A job that was running lost its worker with the process before and is queued
@@ -75,6 +83,7 @@ impl<R: Rows> Core<R> {
         if self.schedule.depth() > 0 {
             self.notices.push(Notice::Work);
         }
+        self.taken_over = rescued;
         Ok(rescued)
     }
 
@@ -88,9 +97,10 @@ impl<R: Rows> Core<R> {
             self.schedule.add(&job);
             if job.status == JobStatus::Running {
                 let row = self.rows.load(job.row)?;
+                let accepted = acceptance(&row);
                 let spent = Spent { usage: row.usage, cost: row.cost, progress: row.progress };
                 self.schedule.unplace(job.row);
-                self.schedule.place_held(job.row, Hold { until, spent });
+                self.schedule.place_held(job.row, Hold { until, spent, accepted });
             }
         }
         if self.schedule.depth() > 0 {
@@ -119,7 +129,20 @@ impl<R: Rows> Core<R> {
             queued: self.schedule.depth(),
             running: self.schedule.held(),
             delayed: self.schedule.delayed(),
+            scheduled: self.schedule.scheduled(),
+            levels: self.schedule.levels(),
+            taken_over: self.taken_over,
+            bytes: 0,
         }
+    }
+
+    /// What is remembered of the last hour, for those who read it without this.
+    pub(crate) fn shared_recent(&self) -> Arc<Mutex<RecentHour>> {
+        Arc::clone(&self.recent)
+    }
+
+    fn recent(&self) -> MutexGuard<'_, RecentHour> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fence(&self, epoch: u64) -> Fence {

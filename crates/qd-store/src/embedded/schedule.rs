@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use qd_types::{ConversationId, JobId, Priority, TenantId, Timestamp};
 
 use super::rows::{OpenJob, RowId, Spent};
+use crate::LevelStats;
 use crate::policy::{Level, Sharing, Turns};
 
 type TenantKey = u32;
@@ -26,6 +27,8 @@ pub(crate) struct Entry {
     pub(crate) in_doubt: bool,
     pub(crate) epoch: u64,
     pub(crate) last_seq: u64,
+    /// Since when it is queued, where it is.
+    queued_since: Timestamp,
     place: Place,
 }
 
@@ -44,6 +47,8 @@ enum Place {
 pub(crate) struct Hold {
     pub(crate) until: Option<Timestamp>,
     pub(crate) spent: Spent,
+    /// When the job could first have been taken up.
+    pub(crate) accepted: Timestamp,
 }
 
 /// Jobs of one conversation: one at a time, in order of acceptance.
@@ -67,7 +72,10 @@ pub(crate) struct Schedule {
     lines: HashMap<ConversationKey, Line>,
     tenants: HashMap<TenantId, TenantKey>,
     tenant_names: Vec<TenantId>,
-    queued: usize,
+    /// The queued ones by priority, the longest queued first.
+    queued: [BTreeSet<(Timestamp, RowId)>; Priority::LEVELS],
+    /// Delayed ones that no worker took up yet.
+    scheduled: usize,
 }
 
 impl Schedule {
@@ -83,7 +91,8 @@ impl Schedule {
             lines: HashMap::new(),
             tenants: HashMap::new(),
             tenant_names: Vec::new(),
-            queued: 0,
+            queued: Default::default(),
+            scheduled: 0,
         }
     }
 
@@ -104,6 +113,7 @@ impl Schedule {
             in_doubt: job.in_doubt,
             epoch: job.epoch,
             last_seq: job.last_seq,
+            queued_since: job.queued_since,
             place: Place::Queued,
         };
         self.jobs.insert(job.row, entry);
@@ -113,7 +123,7 @@ impl Schedule {
         }
         match job.due {
             Some(at) => self.place_delayed(job.row, at),
-            None => self.place_queued(job.row),
+            None => self.place_queued(job.row, job.queued_since),
         }
     }
 
@@ -139,7 +149,19 @@ impl Schedule {
 
     /// Jobs that are queued.
     pub(crate) fn depth(&self) -> usize {
+        self.queued.iter().map(BTreeSet::len).sum()
+    }
+
+    /// The queued ones by priority.
+    pub(crate) fn levels(&self) -> [LevelStats; Priority::LEVELS] {
         self.queued
+            .each_ref()
+            .map(|level| LevelStats { queued: level.len(), oldest: level.first().map(|(since, _)| *since) })
+    }
+
+    /// Jobs that wait for their first attempt's time.
+    pub(crate) fn scheduled(&self) -> usize {
+        self.scheduled
     }
 
     /// Jobs in workers' hands.
@@ -187,10 +209,11 @@ impl Schedule {
     }
 
     /// Puts a job among the queued ones: ready at once, or behind its conversation.
-    pub(crate) fn place_queued(&mut self, row: RowId) {
+    pub(crate) fn place_queued(&mut self, row: RowId, since: Timestamp) {
         let Some(entry) = self.jobs.get_mut(&row) else { return };
         entry.place = Place::Queued;
-        self.queued += 1;
+        entry.queued_since = since;
+        self.queued[entry.priority.index()].insert((since, row));
         if entry.conversation.is_none() {
             self.make_ready(row);
             return;
@@ -207,6 +230,7 @@ impl Schedule {
     pub(crate) fn place_delayed(&mut self, row: RowId, at: Timestamp) {
         let Some(entry) = self.jobs.get_mut(&row) else { return };
         entry.place = Place::Delayed(at);
+        self.scheduled += usize::from(entry.attempt == 0);
         self.due.insert((at, row));
     }
 
@@ -215,7 +239,7 @@ impl Schedule {
         let Some(entry) = self.jobs.get_mut(&row) else { return };
         match std::mem::replace(&mut entry.place, Place::Delayed(Timestamp::default())) {
             Place::Queued => {
-                self.queued -= 1;
+                self.queued[entry.priority.index()].remove(&(entry.queued_since, row));
                 if entry.conversation.is_none() {
                     self.make_unready(row);
                     return;
@@ -228,7 +252,10 @@ impl Schedule {
                 self.refresh_line(row, before.flatten());
             }
             Place::Delayed(at) => {
-                self.due.remove(&(at, row));
+                // A job in no place stands as delayed, without being due.
+                if self.due.remove(&(at, row)) && entry.attempt == 0 {
+                    self.scheduled -= 1;
+                }
             }
             Place::Held(hold) => {
                 self.held.remove(&entry.id);
@@ -359,7 +386,7 @@ impl std::fmt::Debug for Schedule {
         let waiting: BTreeMap<_, _> =
             self.ready.iter().map(|l| l.values().map(BTreeSet::len).sum::<usize>()).enumerate().collect();
         f.debug_struct("Schedule")
-            .field("queued", &self.queued)
+            .field("queued", &self.depth())
             .field("held", &self.held.len())
             .field("ready", &waiting)
             .finish()

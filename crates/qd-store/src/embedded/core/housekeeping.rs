@@ -1,6 +1,6 @@
 //! What happens as time passes: delayed jobs become due, leases lapse, jobs expire, the old is deleted.
 
-use qd_types::{Class, Code, Failure, JobStatus, Timestamp};
+use qd_types::{Class, Code, CrewName, Failure, JobStatus, Timestamp};
 
 use super::super::rows::{RowId, Rows, Settled};
 use super::attempt::before;
@@ -15,7 +15,7 @@ impl<R: Rows> Core<R> {
         while tick.expired < limit
             && let Some(row) = self.schedule.first_expired(now)
         {
-            self.expire(row)?;
+            tick.expired_crews.push(self.expire(row)?);
             tick.expired += 1;
         }
         while tick.promoted < limit
@@ -42,18 +42,18 @@ impl<R: Rows> Core<R> {
         Ok(tick)
     }
 
-    fn expire(&mut self, row: RowId) -> Result<(), Error> {
+    fn expire(&mut self, row: RowId) -> Result<CrewName, Error> {
         let failure = Failure::new(
             Code::JobExpired,
             Class::Exhausted,
             "the job was not finished before its expires_at",
         );
         let held = self.schedule.hold(row).is_some();
-        self.end(row, JobStatus::Failed, failure)?;
+        let job = self.end(row, JobStatus::Failed, failure)?;
         if held {
             self.notices.push(Notice::Revoked);
         }
-        Ok(())
+        Ok(job.crew)
     }
 
     /// A delayed job is due, or a running one lost its worker.
@@ -71,10 +71,10 @@ impl<R: Rows> Core<R> {
             entry.crashes = crashes;
             entry.in_doubt = in_doubt;
         }
-        self.schedule.place_queued(row);
+        self.schedule.place_queued(row, now);
         self.notices.push(Notice::Changed(id));
         self.note_work();
-        tracing::debug!(job = %id, crashed, at = now.0, "job queued again");
+        tracing::debug!(job = %id, crashed, "job queued again");
         Ok(())
     }
 }
