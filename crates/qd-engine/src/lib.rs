@@ -9,6 +9,7 @@ mod engine;
 mod executor;
 mod facts;
 mod held;
+mod observe;
 mod options;
 mod plans;
 mod resume;
