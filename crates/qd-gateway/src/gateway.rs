@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use qd_env::Env;
 use qd_store::Store;
+use qd_telemetry::Metrics;
 use qd_types::TenantId;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -14,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::context::{Context, Health};
 use crate::crews::CrewBook;
 use crate::error::Error;
+use crate::observe::Observer;
 use crate::options::Options;
 use crate::router;
 use crate::serve::answer::Answer;
@@ -46,8 +48,10 @@ impl Gateway {
         crews: Arc<CrewBook>,
         health: Arc<dyn Health>,
         env: Env,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, Error> {
         options.validate()?;
+        let observer = Arc::new(Observer::new(metrics));
         let (listener, local_addr) = listen(options.listen, "API").await?;
         let admin = match options.admin_listen {
             Some(address) => Some(listen(address, "admin").await?),
@@ -63,14 +67,15 @@ impl Gateway {
             store,
             crews,
             health,
+            observer: Arc::clone(&observer),
             env: env.clone(),
             options,
             tenant: TenantId::default(),
             closing: shutdown.closing.clone(),
         });
-        let port = |listener, router, max_connections, max_connections_per_address| Port {
+        let port = |listener, answer, max_connections, max_connections_per_address| Port {
             listener,
-            answer: Answer::new(router, env.clone(), handler),
+            answer,
             limits: Arc::clone(&limits),
             max_connections,
             max_connections_per_address,
@@ -81,12 +86,14 @@ impl Gateway {
         Ok(Self {
             api: port(
                 listener,
-                router::api(Arc::clone(&context)),
+                Answer::new(router::api(Arc::clone(&context)), env.clone(), handler, Some(observer)),
                 max_connections,
                 max_connections_per_address,
             ),
             admin: admin.map(|(listener, _)| {
-                port(listener, router::admin(context), ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MAX)
+                // Probes and scrapes would drown what callers see of the API: this port is not counted.
+                let answer = Answer::new(router::admin(context), env.clone(), handler, None);
+                port(listener, answer, ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MAX)
             }),
             local_addr,
             admin_addr,
@@ -139,7 +146,8 @@ impl Running {
         if tokio::time::timeout(timeout, &mut ports).await.is_ok() {
             return;
         }
-        tracing::warn!(seconds = timeout.as_secs_f32(), "requests were not finished in time and are cut");
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(timeout_ms, "requests were not finished in time and are cut");
         self.shutdown.abort.cancel();
         if tokio::time::timeout(CUT, &mut ports).await.is_err() {
             tracing::error!("connections do not end though they were cut");
