@@ -12,6 +12,7 @@ mod exit;
 mod follow;
 mod input;
 mod output;
+mod process_figures;
 mod sse;
 mod wire;
 
