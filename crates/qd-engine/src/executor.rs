@@ -64,12 +64,12 @@ pub(crate) async fn execute(shared: &Shared, job: &Job, order: Order) -> Entry {
         },
         EffectKind::Tool(ref asked) => Entry::Tool { step, result: use_tool(shared, asked).await, call },
     };
+    let took = shared.env.monotonic().saturating_sub(began);
     if let Entry::Model { call, .. } | Entry::Tool { call, .. } | Entry::CallFailed { call, .. } = &mut entry
     {
-        let took = shared.env.monotonic().saturating_sub(began);
         call.duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     }
-    shared.observer.step(&shared.models, job, &entry);
+    shared.observer.step(&shared.models, job, &entry, took);
     entry
 }
 

@@ -13,8 +13,8 @@ use qd_llm::Models;
 use qd_store::{Claimed, Finish, Outcome};
 use qd_telemetry::{Amount, Counter, Fault, Gauge, Handles, Histogram, Metrics, OTHER, fault};
 use qd_types::{
-    Call, Code, Entry, Failure, Job, LogItem, NanoDollars, Priority, Source, StepId, StepKind, Timestamp,
-    ToolResult, Usage,
+    Call, Code, Entry, Failure, Job, LogItem, NanoDollars, Priority, StepId, StepKind, Timestamp, ToolResult,
+    Usage,
 };
 
 use crate::resume::Past;
@@ -72,6 +72,8 @@ impl Observer {
         let busy = [metrics.worker_slots.with(["busy"]), metrics.agent_worker_busy.only().clone()];
         let idle = metrics.worker_slots.with(["idle"]);
         idle.set(count(slots));
+        // There from the start, so that a rate sees the first one.
+        let _ = metrics.jobs_recovered.with(["drain_handoff"]);
         Self {
             metrics: Arc::clone(metrics),
             crews: Handles::default(),
@@ -128,24 +130,31 @@ impl Observer {
         }
     }
 
-    /// An effect came back.
-    pub(crate) fn step(&self, models: &Models, job: &Job, entry: &Entry) {
+    /// An effect came back. The journal has its time in whole milliseconds, which is coarse for a tool.
+    pub(crate) fn step(&self, models: &Models, job: &Job, entry: &Entry, took: Duration) {
         match entry {
-            Entry::Model { step, source, usage, cost, call, .. } => {
-                self.answered(models, job, call, usage, *cost);
-                self.crew(job.crew.as_str()).steps[0][usize::from(*source != Source::Executed)].inc();
+            Entry::Model { step, usage, cost, call, .. } => {
+                let model = self.model(models, &call.target);
+                model.ok_duration.observe(took.as_secs_f64());
+                self.answered(&model, job, call, usage, *cost);
                 tracing::trace!(job = %job.id, %step, model = call.target, duration_ms = call.duration_ms, "model answered");
             }
-            Entry::Tool { step, result, call } => self.tool(job, step, result, call),
-            Entry::CallFailed { step, failure, call, .. } => self.failed(models, job, step, failure, call),
+            Entry::Tool { step, result, .. } => self.tool(job, step, result, took),
+            Entry::CallFailed { step, failure, call, .. } => {
+                if step.kind() == StepKind::Model {
+                    let model = self.model(models, &call.target);
+                    model.error_duration.observe(took.as_secs_f64());
+                    let labels = [&model.provider, &model.model, "error", failure.class.as_str()];
+                    self.metrics.llm_requests.with(labels).inc();
+                }
+                tell_failed(job, step, failure, call);
+            }
             Entry::Fact { .. } | Entry::Signal { .. } => {}
         }
     }
 
-    fn answered(&self, models: &Models, job: &Job, call: &Call, usage: &Usage, cost: NanoDollars) {
-        let model = self.model(models, &call.target);
+    fn answered(&self, model: &ModelSeries, job: &Job, call: &Call, usage: &Usage, cost: NanoDollars) {
         model.ok.inc();
-        model.ok_duration.observe(seconds(call));
         let tokens = [
             usage.input_tokens,
             usage.cache_read_tokens,
@@ -160,32 +169,20 @@ impl Observer {
             model.unpriced.inc_by(u64::from(usage.unpriced_calls));
         }
         let crew = self.crew(job.crew.as_str());
+        crew.steps[0][0].inc();
         let labels = |_: &str| self.metrics.llm_cost.with([job.crew.as_str(), &model.provider, &model.model]);
         crew.costs.get(&call.target, labels).inc_by(dollars(cost));
     }
 
-    fn tool(&self, job: &Job, step: &StepId, result: &ToolResult, call: &Call) {
+    fn tool(&self, job: &Job, step: &StepId, result: &ToolResult, took: Duration) {
         let tool = self.tools.get(&result.name).unwrap_or(&self.other_tool);
         if result.is_error { &tool.error } else { &tool.ok }.inc();
-        tool.duration.observe(seconds(call));
+        tool.duration.observe(took.as_secs_f64());
         self.crew(job.crew.as_str()).steps[1][0].inc();
         if result.is_error {
             // The model is told and may mend its call: nothing that an operator must know of.
             tracing::debug!(job = %job.id, %step, tool = result.name, "tool call failed");
         }
-    }
-
-    fn failed(&self, models: &Models, job: &Job, step: &StepId, failure: &Failure, call: &Call) {
-        if step.kind() == StepKind::Model {
-            let model = self.model(models, &call.target);
-            let labels = [&model.provider, &model.model, "error", failure.class.as_str()];
-            self.metrics.llm_requests.with(labels).inc();
-            model.error_duration.observe(seconds(call));
-        }
-        tracing::warn!(
-            job = %job.id, crew = %job.crew, %step, r#try = call.number, model = call.target, code = %failure.code,
-            class = failure.class.as_str(), duration_ms = call.duration_ms, "model call failed"
-        );
     }
 
     /// The end of an attempt is durable.
@@ -297,6 +294,13 @@ impl ModelSeries {
     }
 }
 
+fn tell_failed(job: &Job, step: &StepId, failure: &Failure, call: &Call) {
+    tracing::warn!(
+        job = %job.id, crew = %job.crew, %step, r#try = call.number, model = call.target, code = %failure.code,
+        class = failure.class.as_str(), duration_ms = call.duration_ms, "model call failed"
+    );
+}
+
 /// A slot that is taken.
 pub(crate) struct Slot<'a>(&'a Observer);
 
@@ -329,10 +333,6 @@ fn label<'a>(job: &'a Job, failure: Option<&Failure>) -> &'a str {
 /// When a job could first have been taken up.
 fn acceptance(job: &Job) -> Timestamp {
     job.run_at.map_or(job.created_at, |at| at.max(job.created_at))
-}
-
-fn seconds(call: &Call) -> f64 {
-    Duration::from_millis(call.duration_ms).as_secs_f64()
 }
 
 fn ms(span: Duration) -> u64 {

@@ -46,6 +46,10 @@ struct MethodSeries {
 
 impl Observer {
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        // There from the start, so that a rate sees the first one.
+        for reason in ["validation", "payload", "backpressure", "draining"] {
+            let _ = metrics.http_rejections.with([reason]);
+        }
         Self {
             routes: Handles::default(),
             submitted: Handles::default(),

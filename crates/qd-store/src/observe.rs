@@ -63,6 +63,8 @@ impl Observer {
         let series =
             |word: &&str| (metrics.store_op_duration.with([*word]), metrics.store_errors.with([*word]));
         let series = Op::WORDS.iter().map(series).collect();
+        // There from the start, so that a rate sees the first one.
+        let _ = metrics.jobs_recovered.with(["lease_expired"]);
         Self(Some(Arc::new(Counted { metrics: Arc::clone(metrics), env: env.clone(), series })))
     }
 

@@ -122,7 +122,7 @@ async fn requests_are_counted_by_route_template_method_and_status() {
 
 #[tokio::test]
 async fn answers_that_take_too_long_and_panics_are_counted_on_their_route() {
-    let server = Server::with(|options| options.handler = Duration::from_millis(50), |_| {}).await;
+    let server = Server::with(|options| options.handler = Duration::from_millis(500), |_| {}).await;
     server.post_with("/v1/jobs", &[("prefer", "wait=30")], &json!({ "crew": "fixed" })).await;
     let text = server.exposition().await;
     let series = r#"quarterdeck_http_requests_total{route="/v1/jobs",method="POST",code="503"}"#;

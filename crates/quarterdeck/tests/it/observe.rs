@@ -117,6 +117,7 @@ async fn metrics_are_complete_and_neither_they_nor_the_logs_tell_what_jobs_hold(
         "starting",
         "worker started",
         "ready",
+        "model answered",
         "job succeeded",
         "job failed",
         "model call failed",
