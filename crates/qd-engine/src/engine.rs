@@ -86,7 +86,7 @@ impl Engine {
         });
         let services = services::start(&shared);
         let worker = env.spawn(worker::run(Arc::clone(&shared)));
-        shared.observer.workers(1, 0);
+        shared.observer.workers(usize::from(shared.options.slots > 0), 0);
         tracing::info!(worker = %shared.worker, slots = shared.options.slots, "worker started");
         Self { shared, worker, services }
     }
@@ -100,7 +100,7 @@ impl Engine {
     /// Stops: no new claims, effects in flight are finished and journaled or dropped at the drain timeout, and every
     /// job goes back to the queue without a try burnt.
     pub async fn stop(self) {
-        self.shared.observer.workers(0, 1);
+        self.shared.observer.workers(0, usize::from(self.shared.options.slots > 0));
         tracing::info!(worker = %self.shared.worker, jobs = self.shared.held.count(), "worker drains");
         self.shared.stopping.cancel();
         let mut worker = self.worker;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::extract::MatchedPath;
 use http::{Method, Request, StatusCode};
 use qd_store::{Enqueued, Stats};
-use qd_telemetry::{Counter, Gauge, Handles, Histogram, Metrics, OTHER};
+use qd_telemetry::{Counter, Exposition, Gauge, Handles, Histogram, Metrics, OTHER};
 use qd_types::{Code, CrewName, Priority, Timestamp};
 
 /// The route label of what matches no route.
@@ -62,7 +62,7 @@ impl Observer {
     }
 
     /// Everything, with the queue as the store sees it now; without it, if the store cannot answer.
-    pub(crate) fn scrape(&self, stats: Option<&Stats>, now: Timestamp) -> String {
+    pub(crate) fn scrape(&self, stats: Option<&Stats>, now: Timestamp, exposition: Exposition) -> String {
         match stats {
             Some(stats) => self.queue(stats, now),
             None => {
@@ -72,7 +72,7 @@ impl Observer {
                 self.metrics.agent_queue_depth.only().set(f64::NAN);
             }
         }
-        self.metrics.render()
+        self.metrics.render(exposition)
     }
 
     fn queue(&self, stats: &Stats, now: Timestamp) {

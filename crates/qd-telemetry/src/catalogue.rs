@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
+use crate::exposition::Exposition;
 use crate::metrics::{Amounts, Counters, Gauges, Histograms, Kind, Line};
 
 /// Answers of the API: a healthy one takes milliseconds.
@@ -119,23 +120,20 @@ catalogue! {
 type BeforeScrape = Box<dyn Fn(&Metrics) + Send + Sync>;
 
 impl Metrics {
-    /// Media type of [`Metrics::render`].
-    pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
     /// Has values set that are only known by looking, right before every scrape. `look` must be quick.
     pub fn before_scrape(&self, look: impl Fn(&Self) + Send + Sync + 'static) {
         self.before_scrape.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(look));
     }
 
-    /// Everything, as OpenMetrics text.
+    /// Everything, as text.
     #[must_use]
-    pub fn render(&self) -> String {
+    pub fn render(&self, exposition: Exposition) -> String {
         for look in self.before_scrape.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             look(self);
         }
-        let mut exposition = String::new();
-        text::encode(&mut exposition, &self.registry).expect("writing to a String cannot fail");
-        exposition
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry).expect("writing to a String cannot fail");
+        exposition.of_open_metrics(text)
     }
 }
 

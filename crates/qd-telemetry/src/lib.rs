@@ -4,6 +4,7 @@
 //! where is not decided here: each crate observes at its own seam, in its `observe.rs`.
 
 mod catalogue;
+mod exposition;
 mod fault;
 mod fields;
 mod handles;
@@ -12,6 +13,7 @@ mod metrics;
 mod reference;
 
 pub use catalogue::{CATALOGUE, Metrics};
+pub use exposition::Exposition;
 pub use fault::{Fault, fault};
 pub use fields::{FIELDS, Field};
 pub use handles::Handles;

@@ -28,7 +28,7 @@ const WRITTEN_BY: &str = "<!-- Written by `cargo xtask docs` from the tables of 
 
 fn metrics() -> String {
     let mut page = format!(
-        "# Metrics\n\n{WRITTEN_BY}\n\nServed as OpenMetrics text by `GET /metrics` on the admin port. How to use them stands \
+        "# Metrics\n\n{WRITTEN_BY}\n\nServed by `GET /metrics` on the admin port, as Prometheus text, or as OpenMetrics text to who asks for that. How to use them stands \
          in [observing](../guides/observing.md).\n\nLabels take their values from what is configured or from closed \
          lists, so that the number of series is bounded by the configuration: no job, key, path or prompt. Beyond 5,000 \
          series a metric counts under the label values `other`. Counters start at zero with the process. A series \

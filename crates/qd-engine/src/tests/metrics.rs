@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use qd_telemetry::Exposition;
 use qd_types::{Entry, JobStatus, LogItem, TenantId};
 
 use super::{Bench, accept, finished, job, quick};
@@ -9,14 +10,19 @@ use crate::Options;
 
 /// The value of a series, as it is served.
 fn value(bench: &Bench, series: &str) -> Option<f64> {
-    let text = bench.metrics.render();
+    let text = bench.metrics.render(Exposition::Prometheus);
     text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }
 
 #[track_caller]
 fn assert_values(bench: &Bench, expected: &[(&str, f64)]) {
     for (series, expected) in expected {
-        assert_eq!(value(bench, series), Some(*expected), "{series}\n{}", bench.metrics.render());
+        assert_eq!(
+            value(bench, series),
+            Some(*expected),
+            "{series}\n{}",
+            bench.metrics.render(Exposition::Prometheus)
+        );
     }
 }
 
@@ -137,7 +143,7 @@ async fn jobs_that_end_without_a_worker_and_those_handed_back_are_counted() {
     let (metrics, store) = (bench.metrics.clone(), bench.store.clone());
     bench.engine.stop().await;
     assert!(!store.job(&TenantId::default(), running).await.unwrap().unwrap().status.is_terminal());
-    let text = metrics.render();
+    let text = metrics.render(Exposition::Prometheus);
     for line in [
         r#"quarterdeck_jobs_finished_total{crew="plain",outcome="cancelled",fault="none"} 1"#,
         r#"quarterdeck_jobs_finished_total{crew="plain",outcome="failed",fault="platform"} 1"#,
@@ -164,7 +170,7 @@ async fn names_of_crews_that_do_not_exist_and_texts_of_jobs_make_no_series() {
         assert!(finished(&bench.store, *id).await.status.is_terminal());
     }
     idle(&bench).await;
-    let text = bench.metrics.render();
+    let text = bench.metrics.render(Exposition::Prometheus);
     assert!(!text.contains("hostile"), "{text}");
     for id in &ids {
         assert!(!text.contains(&id.to_string()));

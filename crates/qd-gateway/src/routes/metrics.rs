@@ -3,8 +3,8 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderValue, StatusCode, header};
-use qd_telemetry::Metrics;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use qd_telemetry::Exposition;
 
 use super::{health, json};
 use crate::context::Shared;
@@ -12,11 +12,13 @@ use crate::problem::Problem;
 use crate::view::stats::ScaleView;
 
 /// `GET /metrics`. A store that cannot answer takes only the figures of the queue away.
-pub(crate) async fn metrics(State(context): State<Shared>) -> Response {
+pub(crate) async fn metrics(State(context): State<Shared>, headers: HeaderMap) -> Response {
     let stats = health::stats(&context).await;
-    let text = context.observer.scrape(stats.as_ref(), context.env.now());
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let exposition = Exposition::wanted(accept.unwrap_or_default());
+    let text = context.observer.scrape(stats.as_ref(), context.env.now(), exposition);
     let mut response = Response::new(Body::from(text));
-    let kind = const { HeaderValue::from_static(Metrics::CONTENT_TYPE) };
+    let kind = HeaderValue::from_static(exposition.media_type());
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }

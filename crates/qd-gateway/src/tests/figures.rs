@@ -13,7 +13,7 @@ impl Server {
     async fn exposition(&self) -> String {
         let reply = request(self.admin, "GET", "/metrics", &[], b"").await;
         assert_eq!(reply.status, 200);
-        assert!(reply.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+        assert_eq!(reply.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
         reply.text()
     }
 
@@ -81,6 +81,16 @@ async fn autoscalers_are_told_what_there_is_to_do_and_how_many_workers_that_take
             "busy_slots": 7, "utilisation": 0.7, "desired": 3,
         })
     );
+}
+
+#[tokio::test]
+async fn scrapers_get_the_format_that_they_ask_for() {
+    let server = Server::start().await;
+    let accept = [("accept", "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5")];
+    let open = request(server.admin, "GET", "/metrics", &accept, b"").await;
+    assert!(open.header("content-type").unwrap().starts_with("application/openmetrics-text; version=1.0.0"));
+    assert!(open.text().ends_with("# EOF\n") && open.text().contains("# TYPE agent_job_errors counter\n"));
+    assert!(server.exposition().await.contains("# TYPE agent_job_errors_total counter\n"));
 }
 
 #[tokio::test]

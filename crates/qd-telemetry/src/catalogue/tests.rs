@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{CATALOGUE, Metrics};
-use crate::{Kind, SERIES_MAX};
+use crate::{Exposition, Kind, SERIES_MAX};
 
 fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
@@ -72,7 +72,7 @@ fn every_line_is_served_with_help_and_type_once_it_has_a_value() {
         metrics.http_requests.with(["/", "GET", "200"]).inc(),
         metrics.llm_cost.with(["a", "b", "c"]).inc_by(0.5),
     );
-    let text = metrics.render();
+    let text = metrics.render(Exposition::OpenMetrics);
     for line in
         CATALOGUE.iter().filter(|line| line.labels.is_empty() || line.name.contains("http_requests_total"))
     {
@@ -98,7 +98,7 @@ fn series_beyond_the_bound_share_one() {
     for n in 0..SERIES_MAX + 1_000 {
         metrics.jobs_submitted.with([&format!("crew-{n}"), "1"]).inc();
     }
-    let text = metrics.render();
+    let text = metrics.render(Exposition::OpenMetrics);
     assert_eq!(
         text.lines().filter(|line| line.starts_with("quarterdeck_jobs_submitted_total")).count(),
         SERIES_MAX + 1
@@ -112,6 +112,10 @@ fn what_is_only_known_by_looking_is_looked_at_before_every_scrape() {
     metrics.before_scrape(|metrics| {
         metrics.process_threads.only().inc();
     });
-    let _ = metrics.render();
-    assert!(metrics.render().contains("process_threads 2.0\n"), "{}", metrics.render());
+    let _ = metrics.render(Exposition::OpenMetrics);
+    assert!(
+        metrics.render(Exposition::OpenMetrics).contains("process_threads 2.0\n"),
+        "{}",
+        metrics.render(Exposition::OpenMetrics)
+    );
 }

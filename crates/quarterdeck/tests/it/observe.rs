@@ -64,8 +64,7 @@ async fn exercise(server: &str) {
 fn assert_complete(exposition: &str) {
     for line in CATALOGUE {
         let (name, kind) = (line.name, line.kind.as_str());
-        let family = if line.kind == Kind::Counter { name.trim_end_matches("_total") } else { name };
-        for head in [format!("# HELP {family} {}.", line.help), format!("# TYPE {family} {kind}")] {
+        for head in [format!("# HELP {name} {}.", line.help), format!("# TYPE {name} {kind}")] {
             assert!(exposition.lines().any(|found| found == head), "{head}\n{exposition}");
         }
         let sample = if line.kind == Kind::Histogram { format!("{name}_count") } else { name.to_owned() };
