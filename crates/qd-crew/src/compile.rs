@@ -1,9 +1,11 @@
 //! A [`CrewSpec`] into a [`Plan`]: names of models and tools are looked up, names inside the crew resolved.
 
+use std::time::Duration;
+
 use qd_types::{AgentId, Catalog, ToolSpec};
 
 use crate::diagnostic::{Diagnostics, Report, quote};
-use crate::plan::{AgentTexts, DateFact, Plan, PlannedAgent, PlannedTask, Sampling, TaskTexts};
+use crate::plan::{AgentTexts, DateFact, Pace, Plan, PlannedAgent, PlannedTask, Sampling, TaskTexts};
 use crate::references::{self, Places};
 use crate::spec::{AgentSpec, CrewSpec, LlmSpec, SPEC_VERSION, TaskSpec};
 use crate::suggest::did_you_mean;
@@ -29,12 +31,8 @@ pub fn compile(spec: &CrewSpec, catalog: &Catalog) -> Result<Plan, Diagnostics> 
 
 /// The plan, without tasks whose agent is not defined: `references` has reported those.
 pub(crate) fn resolve(spec: &CrewSpec, catalog: &Catalog, places: &Places, report: &mut Report) -> Plan {
-    let agents: Vec<PlannedAgent> = spec
-        .agents
-        .iter()
-        .enumerate()
-        .map(|(index, agent)| plan_agent(index, agent, catalog, places, report))
-        .collect();
+    let agents: Vec<PlannedAgent> =
+        (0..spec.agents.len()).map(|index| plan_agent(spec, index, catalog, places, report)).collect();
     let mut resolver = Resolver { spec, catalog, places, report };
     // Those of agents whose tasks all bring their own tools are looked up for the sake of their mistakes.
     for (index, agent) in spec.agents.iter().enumerate() {
@@ -53,12 +51,13 @@ pub(crate) fn resolve(spec: &CrewSpec, catalog: &Catalog, places: &Places, repor
 }
 
 fn plan_agent(
+    crew: &CrewSpec,
     index: usize,
-    agent: &AgentSpec,
     catalog: &Catalog,
     places: &Places,
     report: &mut Report,
 ) -> PlannedAgent {
+    let agent = &crew.agents[index];
     let llm = agent.llm.clone().unwrap_or_default();
     let date = agent
         .date_format
@@ -81,9 +80,18 @@ fn plan_agent(
             stop: llm.stop,
         },
         max_iter: agent.max_iter,
+        max_retry_limit: agent.max_retry_limit,
+        pace: pace(crew, agent),
+        max_execution_time: agent.max_execution_time.map(|s| Duration::from_secs(u64::from(s))),
         date,
         use_system_prompt: agent.use_system_prompt,
     }
+}
+
+/// An agent's own pace, else the one that the crew's agents share.
+fn pace(crew: &CrewSpec, agent: &AgentSpec) -> Option<Pace> {
+    let own = agent.max_rpm.map(|calls_per_minute| Pace { calls_per_minute, shared: false });
+    own.or(crew.max_rpm.map(|calls_per_minute| Pace { calls_per_minute, shared: true }))
 }
 
 /// The agent's model or the default one; empty, and reported, if there is none.

@@ -26,6 +26,6 @@ pub use compile::compile;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use load::{Loaded, load};
 pub use machine::{Effect, EffectKind, MACHINE_VERSION, Machine, Ready, TaskEvent};
-pub use plan::{CONVERSATION_FACT, FactNeed, InputProblem, Plan, PlannedAgent, PlannedTask};
+pub use plan::{CONVERSATION_FACT, FactNeed, InputProblem, Pace, Plan, PlannedAgent, PlannedTask};
 pub use source::{CrewSource, SourceFile};
 pub use spec::{AgentSpec, CrewSpec, LlmSpec, Process, SPEC_VERSION, TaskSpec};

@@ -164,6 +164,7 @@ fn assemble(mut parts: Parts<'_>, default_name: &str, report: &mut Report) -> Dr
     }
     let name = crew_name(&parts.crew, default_name, &mut places, report);
     let process = process(&parts.crew, report);
+    let max_rpm = agent::whole(&parts.crew, "max_rpm", 1..=agent::MAX_RPM_MAX, report);
     let inputs = inputs(&parts.crew, &mut places, report);
     bound("agents", AGENTS_MAX, &mut parts.agents, report);
     bound("tasks", TASKS_MAX, &mut parts.tasks, report);
@@ -179,7 +180,7 @@ fn assemble(mut parts: Parts<'_>, default_name: &str, report: &mut Report) -> Dr
         let read = |report: &mut Report| task::read(index, item, implied.as_ref(), &mut places, report);
         tasks.push(unless_broken(item, report, read));
     }
-    Draft { spec: CrewSpec { v: SPEC_VERSION, name, process, agents, tasks, inputs }, places }
+    Draft { spec: CrewSpec { v: SPEC_VERSION, name, process, agents, tasks, max_rpm, inputs }, places }
 }
 
 fn crew_name(crew: &Fields<'_>, default: &str, places: &mut Places, report: &mut Report) -> CrewName {

@@ -1,6 +1,7 @@
 //! A crew that can be executed: names resolved to models, tools and places in the order, texts taken apart.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use qd_types::{AgentId, CrewName, Input, TaskId, ToolSpec};
 
@@ -31,8 +32,22 @@ pub struct PlannedAgent {
     pub(crate) texts: AgentTexts,
     pub(crate) sampling: Sampling,
     pub(crate) max_iter: u32,
+    pub(crate) max_retry_limit: u32,
+    /// How often it may ask its model.
+    pub pace: Option<Pace>,
+    /// How long a task of it may run.
+    pub max_execution_time: Option<Duration>,
     pub(crate) date: Option<DateFact>,
     pub(crate) use_system_prompt: bool,
+}
+
+/// A bound of model calls a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// So many.
+    pub calls_per_minute: u32,
+    /// Whether the agents of the crew share it, or it is the agent's own.
+    pub shared: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -118,6 +133,12 @@ impl Plan {
     #[must_use]
     pub fn agents(&self) -> &[PlannedAgent] {
         &self.agents
+    }
+
+    /// An agent by its key.
+    #[must_use]
+    pub fn agent(&self, name: &AgentId) -> Option<&PlannedAgent> {
+        self.agents.iter().find(|agent| agent.name == *name)
     }
 
     /// In the order in which they are done.

@@ -15,6 +15,9 @@ pub const SPEC_VERSION: u32 = 1;
 /// LLM turns of a task without `max_iter`.
 pub(crate) const MAX_ITER_DEFAULT: u32 = 25;
 
+/// Restarts of a task without `max_retry_limit`.
+pub(crate) const MAX_RETRY_LIMIT_DEFAULT: u32 = 2;
+
 /// A crew as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CrewSpec {
@@ -29,6 +32,9 @@ pub struct CrewSpec {
     pub agents: Vec<AgentSpec>,
     /// In the order in which they are done.
     pub tasks: Vec<TaskSpec>,
+    /// Model calls a minute of all its agents that have no bound of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rpm: Option<u32>,
     /// Values of variables that a job does not give.
     #[serde(default, skip_serializing_if = "Input::is_empty")]
     pub inputs: Input,
@@ -63,6 +69,15 @@ pub struct AgentSpec {
     /// Turns with tools before the final answer is asked for.
     #[serde(default = "max_iter_default")]
     pub max_iter: u32,
+    /// Model calls a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rpm: Option<u32>,
+    /// Seconds that a task of it may run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_execution_time: Option<u32>,
+    /// How often a task is begun anew after unusable output.
+    #[serde(default = "max_retry_limit_default", skip_serializing_if = "is_max_retry_limit_default")]
+    pub max_retry_limit: u32,
     /// Bound of each answer, where `llm` has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,
@@ -72,6 +87,16 @@ pub struct AgentSpec {
     /// Whether instructions go as a system message; else at the start of the user's.
     #[serde(default = "yes")]
     pub use_system_prompt: bool,
+}
+
+fn max_retry_limit_default() -> u32 {
+    MAX_RETRY_LIMIT_DEFAULT
+}
+
+/// Left out when it is the default, so that the hash of a crew stored before there was such a field stays the same.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_max_retry_limit_default(limit: &u32) -> bool {
+    *limit == MAX_RETRY_LIMIT_DEFAULT
 }
 
 fn max_iter_default() -> u32 {

@@ -3,26 +3,33 @@
 //! The machine says what is ready, the executor does it, the store journals it, and only then the machine's next wish
 //! is looked at. What happened last travels with the end of the attempt in one transaction.
 
+mod deadline;
 mod flight;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use qd_crew::{MACHINE_VERSION, Machine, Plan, Ready, TaskEvent};
+use qd_crew::{Effect, MACHINE_VERSION, Machine, Plan, Ready, TaskEvent};
 use qd_store::{Claimed, Finish, Outcome, Record};
 use qd_types::{Class, Code, Entry, Failure, LogItem, StepKind};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Shared;
 use crate::facts;
+use crate::pace::Turn;
 use crate::plans::PlanError;
 use crate::resume::Past;
 use crate::retry::{self, Decision};
+use deadline::Deadline;
 use flight::Flight;
 
 /// Runs an attempt to its end. Returns without writing anything when the lease is gone.
 pub(crate) async fn run(shared: Arc<Shared>, claimed: Arc<Claimed>, revoked: CancellationToken) {
     let began = shared.env.monotonic();
+    if shared.store.is_revoked(claimed.job.id, claimed.lease.fence) {
+        // Cancelled between the claim and here: the renewer looked before this lease was among the held ones.
+        return;
+    }
     tokio::select! {
         biased;
         () = revoked.cancelled() => tracing::debug!(job = %claimed.job.id, "lease revoked, attempt dropped"),
@@ -75,10 +82,10 @@ async fn work(shared: &Shared, claimed: &Claimed) -> Option<Finish> {
         }
         Err(error) => return give_up(store_trouble(&error)),
     }
-    let running_time = Duration::from_secs(u64::from(claimed.job.timeout_seconds)).saturating_sub(past.ran);
-    let deadline = shared.env.monotonic() + running_time;
-    Attempt { shared, claimed, machine, past, items, deadline, retry: None, doubt_settled: !claimed.in_doubt }
-        .drive(running_time)
+    let deadline = Deadline::new(&claimed.job, past.ran, shared.env.monotonic());
+    let doubt_settled = !claimed.in_doubt;
+    Attempt { shared, claimed, plan, machine, past, items, deadline, retry: None, doubt_settled }
+        .drive()
         .await
 }
 
@@ -113,12 +120,12 @@ fn end(claimed: &Claimed, items: Vec<LogItem>, progress: qd_types::Progress, out
 struct Attempt<'a> {
     shared: &'a Shared,
     claimed: &'a Claimed,
+    plan: Arc<Plan>,
     machine: Machine,
     past: Past,
     /// What happened and is not in the store yet.
     items: Vec<LogItem>,
-    /// On the monotonic clock.
-    deadline: Duration,
+    deadline: Deadline,
     /// A step failed and may be tried again: when, and why.
     retry: Option<(Duration, Failure)>,
     /// Whether all that was in doubt at the claim has been started again.
@@ -126,9 +133,8 @@ struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    async fn drive(mut self, running_time: Duration) -> Option<Finish> {
+    async fn drive(mut self) -> Option<Finish> {
         let mut flight = Flight::new(self.shared, self.claimed);
-        let mut out_of_time = std::pin::pin!(tokio::time::sleep(running_time));
         loop {
             self.note_tasks();
             let effects = match self.machine.ready() {
@@ -153,10 +159,8 @@ impl<'a> Attempt<'a> {
                         return Some(self.end(outcome));
                     }
                 }
-                () = &mut out_of_time => {
-                    let seconds = self.claimed.job.timeout_seconds;
-                    let message = format!("the job ran longer than its timeout_seconds ({seconds})");
-                    let failure = Failure::new(Code::JobTimeout, Class::Exhausted, message);
+                () = tokio::time::sleep(self.deadline.left(self.shared.env.monotonic())) => {
+                    let failure = self.deadline.failure();
                     self.items.extend(flight.land_all_dropped(&failure));
                     return Some(self.end(Outcome::Failed(failure)));
                 }
@@ -175,11 +179,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Journals what happened, then starts what is ready and not under way. Answers the failure of a bound.
-    async fn start(
-        &mut self,
-        flight: &mut Flight<'a>,
-        effects: Vec<qd_crew::Effect>,
-    ) -> Option<Option<Failure>> {
+    async fn start(&mut self, flight: &mut Flight<'a>, effects: Vec<Effect>) -> Option<Option<Failure>> {
         let fresh: Vec<_> = effects.into_iter().filter(|effect| !flight.has(&effect.step)).collect();
         if !self.items.is_empty() {
             let record = self.take_record();
@@ -198,19 +198,64 @@ impl<'a> Attempt<'a> {
             if let Some(failure) = self.exceeded(flight, effect.step.kind()) {
                 return Some(Some(failure.in_task(effect.task)));
             }
-            let number = self.past.tries_of(&effect.step) + 1;
-            let time_left = self.deadline.saturating_sub(self.shared.env.monotonic());
-            flight.start(effect, number, time_left);
+            match self.turn(&effect) {
+                Turn::In(wait) => {
+                    let number = self.past.tries_of(&effect.step) + 1;
+                    let time_left = self.deadline.left(self.shared.env.monotonic());
+                    flight.start(effect, number, time_left, wait);
+                }
+                Turn::NotBefore(wait) => self.park(&effect, wait),
+            }
         }
-        if !flight.is_full() {
+        if !flight.is_full() && self.retry.is_none() {
             // What was ready at the claim has been started: later steps are new to everybody.
             flight.settle_doubt();
         }
         Some(None)
     }
 
+    /// When the pace of its agent lets an effect happen.
+    fn turn(&self, effect: &Effect) -> Turn {
+        let pace = self.plan.agent(&effect.agent).and_then(|agent| agent.pace);
+        let Some(pace) = pace.filter(|_| effect.step.kind() == StepKind::Model) else {
+            return Turn::In(Duration::ZERO);
+        };
+        let job = &self.claimed.job;
+        let agent = (!pace.shared).then(|| effect.agent.clone());
+        let key = (job.tenant.clone(), job.crew.clone(), agent);
+        self.shared.paces.take(key, pace, self.shared.env.monotonic())
+    }
+
+    /// A call may not be made for a while: the slot is given back meanwhile, and no try is burnt.
+    fn park(&mut self, effect: &Effect, wait: Duration) {
+        let message = format!(
+            "the max_rpm of agent `{}` is reached; the next call may be made in {} s",
+            effect.agent,
+            wait.as_secs_f64().ceil()
+        );
+        let failure = Failure::new(Code::MaxRpmReached, Class::RateLimited, message);
+        let job = &self.claimed.job;
+        // A little later, so that those who wait do not all come back at the same moment.
+        let mut rng = self.shared.env.rng(&format!("pace/{}/{}/{}", job.id, effect.step, job.attempt));
+        self.come_back(wait + rng.jitter(wait.mul_f64(0.1)), failure.in_task(effect.task.clone()));
+    }
+
+    /// Effects that are still under way are awaited and journaled; the longest wait counts.
+    fn come_back(&mut self, after: Duration, failure: Failure) {
+        if self.retry.as_ref().is_none_or(|(longest, _)| after > *longest) {
+            self.retry = Some((after, failure));
+        }
+    }
+
     fn exceeded(&self, flight: &Flight<'_>, kind: StepKind) -> Option<Failure> {
         let limits = &self.shared.options.limits;
+        if kind == StepKind::Model && self.past.tokens >= limits.tokens {
+            let message = format!(
+                "the job used {} tokens; its limit is {}, and no further call is made beyond it",
+                self.past.tokens, limits.tokens
+            );
+            return Some(Failure::new(Code::TooManyTokens, Class::Exhausted, message));
+        }
         let (made, most, code, what) = match kind {
             StepKind::Model => {
                 (self.past.model_calls, limits.model_calls, Code::TooManyModelCalls, "model calls")
@@ -226,7 +271,14 @@ impl<'a> Attempt<'a> {
     /// Takes in what came back. Answers the outcome if that ends the attempt.
     fn absorb(&mut self, entries: Vec<Entry>) -> Option<Outcome> {
         let mut outcome = None;
-        for entry in entries {
+        for mut entry in entries {
+            if let Entry::CallFailed { failure, .. } = &mut entry
+                && failure.code == Code::JobTimeout
+            {
+                // The call was cut at the outer deadline; which one that was is known here.
+                let task = failure.task.take();
+                *failure = Failure { task, ..self.deadline.failure() };
+            }
             self.machine.apply(&entry);
             self.past.note(&entry);
             outcome = outcome.or(self.after(&entry));
@@ -238,16 +290,17 @@ impl<'a> Attempt<'a> {
 
     fn after(&mut self, entry: &Entry) -> Option<Outcome> {
         let Entry::CallFailed { step, failure, .. } = entry else { return None };
+        if failure.code == Code::Draining {
+            // The worker stops before the call was made: the job goes back to the queue.
+            return None;
+        }
         let job = &self.claimed.job;
         let tries = self.past.tries_of(step);
         let mut rng = self.shared.env.rng(&format!("retry/{}/{step}/{tries}", job.id));
         match retry::decide(&self.shared.options.retry, failure, tries, job.max_attempts, &mut rng) {
             Decision::GiveUp(failure) => Some(Outcome::Failed(failure)),
             Decision::Again(after) => {
-                // Effects that are still under way are awaited and journaled; the longest wait counts.
-                if self.retry.as_ref().is_none_or(|(longest, _)| after > *longest) {
-                    self.retry = Some((after, failure.clone()));
-                }
+                self.come_back(after, failure.clone());
                 None
             }
         }
@@ -265,7 +318,12 @@ impl<'a> Attempt<'a> {
         for event in self.machine.take_events() {
             match event {
                 TaskEvent::Started { task, agent } => {
-                    if self.past.started.insert(task.clone()) {
+                    let ran = self.deadline.ran_at(self.shared.env.monotonic());
+                    let is_new = !self.past.started.contains_key(&task);
+                    self.past.started.entry(task.clone()).or_insert(ran);
+                    let limit = self.plan.agent(&agent).and_then(|agent| agent.max_execution_time);
+                    self.deadline.enter(&task, limit, &self.past.started);
+                    if is_new {
                         self.items.push(LogItem::TaskStarted { task, agent });
                     }
                 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::held::Held;
 use crate::observe::Observer;
+use crate::pace::Paces;
 use crate::tools::Tools;
 use crate::{Options, Plans, services, worker};
 
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) worker: WorkerId,
     pub(crate) held: Held,
     pub(crate) observer: Observer,
+    pub(crate) paces: Paces,
     /// No new claims and no new effects.
     pub(crate) stopping: CancellationToken,
     /// Effects in flight are dropped.
@@ -76,6 +78,7 @@ impl Engine {
             held: Held::default(),
             observer: Observer::new(metrics, options.slots, &tools),
             tools,
+            paces: Paces::default(),
             stopping: CancellationToken::new(),
             cut: CancellationToken::new(),
             options,

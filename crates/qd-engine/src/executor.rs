@@ -9,8 +9,10 @@ use std::time::Duration;
 use qd_crew::{Effect, EffectKind};
 use qd_env::Env;
 use qd_llm::{CallError, CallScope, DeltaSink};
-use qd_store::Store;
-use qd_types::{Billed, Call, ChatRequest, Class, Code, Delta, Entry, Job, JobId, Source, StepId, ToolCall};
+use qd_store::{Claimed, Store};
+use qd_types::{
+    Billed, Call, ChatRequest, Class, Code, Delta, Entry, Failure, Job, JobId, Source, StepId, ToolCall,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Shared;
@@ -24,6 +26,8 @@ pub(crate) struct Order {
     pub(crate) call: Call,
     /// What is left of the job's running time.
     pub(crate) time_left: Duration,
+    /// How long to wait before.
+    pub(crate) wait: Duration,
 }
 
 /// How an effect stands in the journal: which try of its step it is, and how many calls of the step were under way
@@ -43,10 +47,25 @@ pub(crate) fn call(effect: &Effect, number: u32, possibly_billed: u32) -> Call {
 }
 
 /// Does it.
-pub(crate) async fn execute(shared: &Shared, job: &Job, order: Order) -> Entry {
-    let began = shared.env.monotonic();
+pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) -> Entry {
     let call = order.call.clone();
     let (step, task) = (order.effect.step.clone(), order.effect.task.clone());
+    if !order.wait.is_zero() {
+        tokio::select! {
+            () = tokio::time::sleep(order.wait) => {}
+            () = shared.stopping.cancelled() => {
+                let why = "the call was not made because its worker stopped";
+                let failure = Failure::new(Code::Draining, Class::Cancelled, why).in_task(task);
+                return Entry::CallFailed { step, failure, billed: Billed::No, call };
+            }
+        }
+    }
+    let job = &claimed.job;
+    if shared.store.is_revoked(job.id, claimed.lease.fence) {
+        // Whoever revoked the lease may have its answer already. The attempt is about to be dropped.
+        std::future::pending::<()>().await;
+    }
+    let began = shared.env.monotonic();
     let mut entry = match order.effect.kind {
         EffectKind::Model(ref request) => match ask(shared, job, request, &order).await {
             Ok(answer) => Entry::Model {

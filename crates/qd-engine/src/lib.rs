@@ -11,6 +11,7 @@ mod facts;
 mod held;
 mod observe;
 mod options;
+mod pace;
 mod plans;
 mod resume;
 mod retry;

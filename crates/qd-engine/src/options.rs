@@ -60,12 +60,14 @@ pub struct Limits {
     pub model_calls: u32,
     /// Tool calls.
     pub tool_calls: u32,
+    /// Tokens read and written: beyond them no further call is made.
+    pub tokens: u64,
     /// Effects at once.
     pub parallel_effects: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { model_calls: 200, tool_calls: 400, parallel_effects: 16 }
+        Self { model_calls: 200, tool_calls: 400, tokens: 2_000_000, parallel_effects: 16 }
     }
 }

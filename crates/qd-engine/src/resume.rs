@@ -10,8 +10,8 @@ use qd_types::{Class, Entry, JobStatus, LogItem, Logged, StepId, StepKind, TaskI
 pub(crate) struct Past {
     /// Failed tries of each step.
     pub(crate) tries: HashMap<StepId, u32>,
-    /// Tasks whose start is in the log.
-    pub(crate) started: HashSet<TaskId>,
+    /// Tasks that began, with how long the job had been running then.
+    pub(crate) started: HashMap<TaskId, Duration>,
     /// Tasks whose end is in the log.
     pub(crate) finished: HashSet<TaskId>,
     /// Keys of known facts.
@@ -20,6 +20,8 @@ pub(crate) struct Past {
     pub(crate) model_calls: u32,
     /// Tools executed.
     pub(crate) tool_calls: u32,
+    /// Tokens read and written.
+    pub(crate) tokens: u64,
     /// How long earlier attempts ran.
     pub(crate) ran: Duration,
 }
@@ -37,7 +39,8 @@ impl Past {
                     learn(entry);
                 }
                 LogItem::TaskStarted { task, .. } => {
-                    past.started.insert(task.clone());
+                    let since = running_since.map_or(Duration::ZERO, |since| logged.at.since(since));
+                    past.started.entry(task.clone()).or_insert(past.ran + since);
                 }
                 LogItem::TaskFinished { task, .. } => {
                     past.finished.insert(task.clone());
@@ -57,7 +60,10 @@ impl Past {
     /// Counts an entry, from the log or new.
     pub(crate) fn note(&mut self, entry: &Entry) {
         match entry {
-            Entry::Model { .. } => self.model_calls += 1,
+            Entry::Model { usage, .. } => {
+                self.model_calls += 1;
+                self.tokens += usage.total_tokens();
+            }
             Entry::Tool { .. } => self.tool_calls += 1,
             Entry::CallFailed { step, failure, .. } => {
                 match step.kind() {

@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod crash;
+mod limits;
 mod metrics;
 
 use std::sync::Arc;
@@ -135,9 +136,15 @@ struct Bench {
 
 impl Bench {
     async fn start(options: Options) -> Self {
+        Self::over(options, |store| store).await
+    }
+
+    /// The same with something around the store.
+    async fn over(options: Options, wrap: impl FnOnce(Store) -> Store) -> Self {
         let env = env();
         let metrics = Arc::new(Metrics::default());
-        let store = qd_store::open(&qd_store::Options::default(), &env).unwrap().observed_by(&metrics, &env);
+        let store = wrap(qd_store::open(&qd_store::Options::default(), &env).unwrap());
+        let store = store.observed_by(&metrics, &env);
         let (models, catalog) = (models(&env), catalog(&env));
         for crew in [CREW, PLAIN] {
             publish(&store, &catalog, crew).await;
@@ -145,6 +152,11 @@ impl Bench {
         let plans = Plans::new(store.clone(), catalog);
         let engine = Engine::start(options, store.clone(), Arc::clone(&models), plans, env.clone(), &metrics);
         Self { metrics, env, store, models, engine }
+    }
+
+    /// Publishes one more crew.
+    async fn publish(&self, text: &str) {
+        publish(&self.store, &catalog(&self.env), text).await;
     }
 
     async fn submit(&self, text: &str) -> JobId {

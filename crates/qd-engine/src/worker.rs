@@ -86,4 +86,5 @@ async fn run_one(shared: &Arc<Shared>, claimed: Claimed) {
         attempt::fail_after_panic(shared, &claimed).await;
     }
     shared.held.remove(job, fence);
+    shared.store.let_go(job, fence);
 }

@@ -27,6 +27,16 @@ const ADMIN_CONNECTIONS_MAX: usize = 256;
 /// What connections get to finish when they are cut.
 const CUT: Duration = Duration::from_secs(1);
 
+/// Listeners that were opened for this process before it began (socket activation). They replace the addresses of the
+/// options, and clients that connect while the process restarts wait in them instead of being refused.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// For the API.
+    pub api: Option<std::net::TcpListener>,
+    /// For the admin port.
+    pub admin: Option<std::net::TcpListener>,
+}
+
 /// The gateway with its ports open; connections wait until it is started.
 pub struct Gateway {
     api: Port,
@@ -50,12 +60,35 @@ impl Gateway {
         env: Env,
         metrics: Arc<Metrics>,
     ) -> Result<Self, Error> {
+        Self::take(Listeners::default(), options, store, crews, health, env, metrics).await
+    }
+
+    /// The same on ports that are open already, as far as they are.
+    ///
+    /// # Errors
+    /// As [`Gateway::bind`], and if what was handed over is no listener.
+    pub async fn take(
+        listeners: Listeners,
+        mut options: Options,
+        store: Store,
+        crews: Arc<CrewBook>,
+        health: Arc<dyn Health>,
+        env: Env,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, Error> {
+        if let Some(inherited) = &listeners.api {
+            // A public address needs leave, whoever opened it.
+            options.listen = local(inherited, options.listen, "API")?;
+        }
         options.validate()?;
         let observer = Arc::new(Observer::new(metrics));
-        let (listener, local_addr) = listen(options.listen, "API").await?;
-        let admin = match options.admin_listen {
-            Some(address) => Some(listen(address, "admin").await?),
-            None => None,
+        let (listener, local_addr) = open(listeners.api, options.listen, "API").await?;
+        let admin = match (listeners.admin, options.admin_listen) {
+            (None, None) => None,
+            (inherited, address) => {
+                let address = address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+                Some(open(inherited, address, "admin").await?)
+            }
         };
         let shutdown = Shutdown::default();
         let limits = Arc::new(Limits::of(&options));
@@ -124,9 +157,27 @@ impl Gateway {
     }
 }
 
-async fn listen(address: SocketAddr, port: &'static str) -> Result<(TcpListener, SocketAddr), Error> {
+fn local(
+    listener: &std::net::TcpListener,
+    address: SocketAddr,
+    port: &'static str,
+) -> Result<SocketAddr, Error> {
+    listener.local_addr().map_err(|source| Error::Bind { address, port, source })
+}
+
+async fn open(
+    inherited: Option<std::net::TcpListener>,
+    address: SocketAddr,
+    port: &'static str,
+) -> Result<(TcpListener, SocketAddr), Error> {
     let fail = |source| Error::Bind { address, port, source };
-    let listener = TcpListener::bind(address).await.map_err(fail)?;
+    let listener = match inherited {
+        Some(listener) => {
+            listener.set_nonblocking(true).map_err(fail)?;
+            TcpListener::from_std(listener).map_err(fail)?
+        }
+        None => TcpListener::bind(address).await.map_err(fail)?,
+    };
     let local = listener.local_addr().map_err(fail)?;
     Ok((listener, local))
 }

@@ -24,5 +24,5 @@ mod view;
 pub use context::Health;
 pub use crews::{CrewBook, CrewBookError, Published, Unusable};
 pub use error::{Error, InvalidOptions};
-pub use gateway::{Gateway, Running};
+pub use gateway::{Gateway, Listeners, Running};
 pub use options::Options;

@@ -225,6 +225,7 @@ fn rejection(code: Code) -> Option<&'static str> {
         | Code::MethodNotAllowed
         | Code::EventsPruned
         | Code::JobOver
+        | Code::JobNotFailed
         | Code::StoreUnavailable
         | Code::Internal
         | Code::ModelUnreachable
@@ -246,10 +247,14 @@ fn rejection(code: Code) -> Option<&'static str> {
         | Code::NoOutput
         | Code::TooManyModelCalls
         | Code::TooManyToolCalls
+        | Code::TooManyTokens
+        | Code::MaxRpmReached
+        | Code::TaskTimeout
         | Code::JobTimeout
         | Code::JobExpired
         | Code::JobCancelled
         | Code::WorkerPanic
+        | Code::WorkerCrashed
         | Code::CrewUnavailable => None,
     }
 }

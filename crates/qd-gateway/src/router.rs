@@ -11,7 +11,9 @@ use crate::context::Shared;
 use crate::facades::{chat, tasks};
 use crate::observe::Matched;
 use crate::problem::{Problem, shown};
-use crate::routes::{cancel, crews, events, health, index, jobs, metrics, stats, steps};
+use crate::routes::{
+    cancel, conversations, crews, events, health, index, jobs, metrics, redrive, stats, steps,
+};
 
 /// The routes of the API port.
 pub(crate) fn api(context: Shared) -> Router {
@@ -24,6 +26,8 @@ pub(crate) fn api(context: Shared) -> Router {
         .route("/v1/jobs/{id}/events", get(events::events))
         .route("/v1/jobs/{id}/steps", get(steps::steps))
         .route("/v1/jobs/{id}/cancel", post(cancel::cancel))
+        .route("/v1/jobs/{id}/redrive", post(redrive::redrive))
+        .route("/v1/conversations/{id}", get(conversations::read).delete(conversations::forget))
         .route("/v1/crews", get(crews::list))
         .route("/v1/crews/{name}", get(crews::read).merge(put(not_yet)))
         .route("/v1/stats", get(stats::stats))
@@ -52,11 +56,9 @@ fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
     let reading: MethodRouter<Shared> = get(not_yet);
     let writing: MethodRouter<Shared> = post(not_yet);
     router
-        .route("/v1/jobs/{id}/redrive", writing.clone())
         .route("/v1/jobs/{id}/resume", writing.clone())
         .route("/v1/batches", writing.clone())
         .route("/v1/batches/{id}", reading.clone())
-        .route("/v1/conversations/{id}", get(not_yet).delete(not_yet))
         .route("/v1/models", reading.clone())
         .route("/v1/chat/completions", writing)
         .route("/v1/crews/{name}/{*rest}", any(not_yet))

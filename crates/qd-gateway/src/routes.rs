@@ -1,6 +1,7 @@
 //! The native API, one file a noun, and what they share: ids in paths and JSON answers.
 
 pub(crate) mod cancel;
+pub(crate) mod conversations;
 pub(crate) mod crews;
 pub(crate) mod events;
 pub(crate) mod health;
@@ -10,6 +11,7 @@ mod list_query;
 pub(crate) mod metrics;
 mod new_job;
 mod prefer;
+pub(crate) mod redrive;
 pub(crate) mod stats;
 pub(crate) mod steps;
 

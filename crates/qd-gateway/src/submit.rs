@@ -1,8 +1,10 @@
 //! From a checked request to a durable job: the one place where jobs enter, for the native API and every facade.
+//!
+//! A process that stops takes jobs as long as its port is open: whoever routes requests learns late that it is not ready,
+//! and a job that is durable is taken up by whoever comes next.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 use qd_crew::MACHINE_VERSION;
@@ -29,6 +31,7 @@ pub(crate) struct Submission {
     pub(crate) timeout_seconds: Option<u32>,
     pub(crate) max_attempts: Option<u32>,
     pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) redrive_of: Option<JobId>,
     pub(crate) idempotency: Option<Idempotency>,
 }
 
@@ -45,6 +48,7 @@ impl Submission {
             timeout_seconds: None,
             max_attempts: None,
             metadata: BTreeMap::new(),
+            redrive_of: None,
             idempotency: None,
         }
     }
@@ -67,7 +71,7 @@ impl Submission {
             timeout_seconds: self.timeout_seconds.unwrap_or(context.options.default_timeout_seconds),
             max_attempts: self.max_attempts.unwrap_or(context.options.default_max_attempts),
             metadata: self.metadata,
-            redrive_of: None,
+            redrive_of: self.redrive_of,
             idempotency: self.idempotency,
         }
     }
@@ -78,15 +82,6 @@ pub(crate) struct Accepted {
     pub(crate) job: Box<Job>,
     /// An earlier request with the same key made it.
     pub(crate) replayed: bool,
-}
-
-/// Refuses new work while the process stops. Before anything is read, so that the client can go elsewhere at once.
-pub(crate) fn refuse_while_draining(context: &Context) -> Result<(), Problem> {
-    if context.closing.is_cancelled() || context.health.draining() {
-        let detail = "the server is stopping and takes no new jobs; repeat the request in a moment";
-        return Err(Problem::new(Code::Draining, detail).retry_after(Duration::from_secs(2)));
-    }
-    Ok(())
 }
 
 /// Makes a job durable. One call of the store.

@@ -5,6 +5,7 @@ mod bad_requests;
 mod broken_store;
 mod client;
 mod connections;
+mod conversations;
 mod crews;
 mod engine;
 mod events;

@@ -10,7 +10,7 @@ use qd_types::{
 
 use crate::{
     Cancelled, Claimed, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, NewJob, Page, Published,
-    Recent, Record, Refused, Revocation, Stats, StoredCrew, Tick, Turn,
+    Recent, Record, Refused, Revocation, Stats, StoredConversation, StoredCrew, Tick,
 };
 
 /// Everything a backend is.
@@ -95,11 +95,14 @@ pub trait Crews: Send + Sync {
 /// Conversations: history that jobs share. Grows in the transaction that finishes a job.
 #[async_trait]
 pub trait Conversations: Send + Sync {
-    /// The newest `limit` messages, oldest of them first; nothing once the conversation's time is up.
-    async fn history(
+    /// The conversation with its newest `limit` messages; `None` if nothing was said yet or its time is up.
+    async fn conversation(
         &self,
         tenant: &TenantId,
         conversation: &ConversationId,
         limit: usize,
-    ) -> Result<Vec<Turn>, Error>;
+    ) -> Result<Option<StoredConversation>, Error>;
+
+    /// Deletes what was said; `false` if there was nothing. Jobs of the conversation go on, without a past.
+    async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error>;
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, Failure, Input, Job, JobId, JobOutput, JobStatus, LogItem, Logged,
-    Priority, Progress, TenantId, Timestamp, Usage, WorkerId,
+    Code, ConversationId, CrewName, CrewVersion, Failure, Input, Job, JobId, JobOutput, JobStatus, LogItem,
+    Logged, Priority, Progress, TenantId, Timestamp, Usage, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -262,14 +262,36 @@ pub struct Tick {
     pub rescued: usize,
     /// Jobs failed because their time was up.
     pub expired: usize,
-    /// The crew of each of these.
-    pub expired_crews: Vec<CrewName>,
+    /// Jobs that failed in this round, expired ones and those that crashed their worker too often: crew and code.
+    pub failed: Vec<(CrewName, Code)>,
     /// Finished jobs and old history deleted.
     pub pruned: usize,
     /// When there is something to do again, if that is known.
     pub next_due: Option<Timestamp>,
     /// More was due than one round may do.
     pub more: bool,
+}
+
+/// A conversation as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredConversation {
+    /// The newest messages that were asked for, oldest of them first.
+    pub messages: Vec<StoredMessage>,
+    /// When a job added to it last.
+    pub last_at: Timestamp,
+    /// When it is forgotten unless another job adds to it.
+    pub expires_at: Timestamp,
+}
+
+/// A message, and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// What was said.
+    pub turn: Turn,
+    /// When the job that said it finished; `None` for messages of an older release.
+    pub at: Option<Timestamp>,
+    /// That job; `None` for messages of an older release.
+    pub job: Option<JobId>,
 }
 
 /// One message of a conversation.

@@ -6,6 +6,7 @@ mod accept;
 mod conversations;
 mod lease;
 mod model;
+mod poison;
 mod queries;
 mod queue;
 mod stats;
@@ -171,17 +172,20 @@ macro_rules! conformance_suite {
             super::cases! { MAKE;
                 accept: accepted_job_is_queued_and_readable, same_key_and_body_give_the_same_job,
                     same_key_and_other_body_is_refused_or_replayed_as_asked, keys_of_other_scopes_and_tenants_are_apart, known_key_can_be_asked_for,
-                    full_queue_refuses_and_does_not_burn_the_key, retries_are_never_refused_by_a_full_queue,
+                    full_queue_refuses_and_does_not_burn_the_key, full_queue_takes_a_job_that_is_run_again, retries_are_never_refused_by_a_full_queue,
                     key_outlives_its_window_while_the_job_is_not_over, cancelled_job_is_over_and_never_claimed;
                 queue: jobs_of_one_tenant_and_level_come_in_order_of_acceptance, levels_share_the_claims,
                     tenants_take_turns, claim_takes_no_more_than_asked_and_no_job_twice;
                 lease: record_and_finish_need_the_current_fence, lapsed_lease_is_rescued_and_the_old_worker_refused,
                     renewed_lease_does_not_lapse, cancel_revokes_the_lease, released_job_is_not_in_doubt, doubt_outlives_a_release_that_did_not_settle_it,
                     log_is_gapless_and_complete, spend_adds_up, finish_carries_the_last_entries;
+                poison: job_that_crashes_its_worker_three_times_fails_alone, suspect_waits_until_nothing_else_runs_and_is_next,
+                    progress_and_a_release_clear_a_suspicion, news_is_no_progress;
                 time: scheduled_job_waits_for_its_time, retrying_job_comes_back_when_due, expired_job_fails_in_any_state,
                     old_jobs_are_pruned_in_bounded_rounds;
                 conversations: one_job_at_a_time_in_order_of_acceptance, retrying_job_keeps_its_place,
-                    finished_job_adds_to_the_history, long_conversation_keeps_its_newest_messages, silent_conversation_is_forgotten;
+                    finished_job_adds_to_the_history, long_conversation_keeps_its_newest_messages, silent_conversation_is_forgotten,
+                    conversation_tells_where_its_messages_come_from, forgotten_conversation_is_gone_and_starts_anew;
                 queries: pages_are_newest_first_and_complete, large_jobs_make_small_pages, filters_select, tenants_see_their_own_jobs_only,
                     publishing_the_same_spec_makes_no_new_version, log_pages_after_a_place, every_field_round_trips;
                 stats: queue_is_counted_by_priority_with_its_oldest, last_hour_is_summed_up;

@@ -8,8 +8,8 @@ pub(crate) mod recent;
 pub(crate) mod rows;
 pub(crate) mod schedule;
 
-pub(crate) use self::core::{Core, Limits, Notice, before};
+pub(crate) use self::core::{Core, Limits, Notice};
 pub(crate) use self::recent::RecentHour;
 pub(crate) use self::rows::{
-    KEPT_TURNS, OpenJob, PAGE_BYTES, RowId, Rows, Settled, Spent, Started, StoredKey,
+    DurableRows, KEPT_TURNS, OpenJob, PAGE_BYTES, RowId, Rows, Settled, Spent, Started, StoredKey,
 };

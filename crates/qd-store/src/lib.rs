@@ -21,7 +21,7 @@ mod store;
 pub use backend::{Backend, Conversations, Crews, Jobs};
 pub use commands::{
     Cancelled, Claimed, Enqueued, Fence, Finish, Idempotency, Incarnation, Lease, NewJob, OtherBody, Outcome,
-    Record, Refused, Revocation, Revoked, Tick, Turn, TurnRole,
+    Record, Refused, Revocation, Revoked, StoredConversation, StoredMessage, Tick, Turn, TurnRole,
 };
 pub use error::Error;
 pub use live::{Live, LiveEvent, LocalBus, Watch};

@@ -2,7 +2,7 @@
 //!
 //! Lossy by design and no part of any transaction: a reader that misses everything still finds it by polling.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use qd_types::{Delta, JobId};
 use tokio::sync::{Notify, broadcast};
 
+use crate::Fence;
 use crate::embedded::Notice;
 
 /// What a watcher of a job hears.
@@ -36,8 +37,13 @@ pub trait Live: Send + Sync {
     fn work_arrived(&self);
     /// Waits for [`Live::work_arrived`]; returns at once if it happened since the last wait.
     async fn work(&self);
-    /// Tells workers that a lease was revoked.
-    fn lease_revoked(&self);
+    /// Tells workers that a lease was revoked. Where the worker is in this process, it is known to
+    /// [`Live::is_revoked`] before whoever revoked it gets an answer.
+    fn lease_revoked(&self, job: JobId, fence: Fence);
+    /// Whether a lease is known to be revoked. A hint: `false` may be late.
+    fn is_revoked(&self, job: JobId, fence: Fence) -> bool;
+    /// Forgets a revoked lease: its attempt has ended.
+    fn let_go(&self, job: JobId, fence: Fence);
     /// Waits for [`Live::lease_revoked`].
     async fn revocation(&self);
 }
@@ -48,13 +54,16 @@ pub(crate) fn tell(live: &dyn Live, notices: &[Notice]) {
         match notice {
             Notice::Changed(job) => live.changed(*job),
             Notice::Work => live.work_arrived(),
-            Notice::Revoked => live.lease_revoked(),
+            Notice::Revoked(job, fence) => live.lease_revoked(*job, *fence),
         }
     }
 }
 
 /// Pieces that a slow watcher may be behind before it loses some.
 const WATCH_BACKLOG: usize = 256;
+
+/// Revoked leases that are remembered; more are forgotten, which only makes their attempts hear of it later.
+const REVOKED_MAX: usize = 100_000;
 
 type Topics = Mutex<HashMap<JobId, broadcast::Sender<LiveEvent>>>;
 
@@ -65,10 +74,19 @@ pub struct LocalBus {
     watched: AtomicUsize,
     topics: Arc<Topics>,
     work: Notify,
-    revoked: Notify,
+    revocation: Notify,
+    // Looked at before every call; the count spares the lock while nothing is revoked.
+    revoked_count: AtomicUsize,
+    revoked: Mutex<HashSet<(JobId, Fence)>>,
 }
 
 impl LocalBus {
+    fn change_revoked(&self, change: impl FnOnce(&mut HashSet<(JobId, Fence)>)) {
+        let mut revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut revoked);
+        self.revoked_count.store(revoked.len(), Ordering::Release);
+    }
+
     fn send(&self, job: JobId, event: LiveEvent) {
         if self.watched.load(Ordering::Acquire) == 0 {
             return;
@@ -123,12 +141,31 @@ impl Live for LocalBus {
         self.work.notified().await;
     }
 
-    fn lease_revoked(&self) {
-        self.revoked.notify_one();
+    fn lease_revoked(&self, job: JobId, fence: Fence) {
+        self.change_revoked(|revoked| {
+            if revoked.len() >= REVOKED_MAX {
+                revoked.clear();
+            }
+            revoked.insert((job, fence));
+        });
+        self.revocation.notify_one();
+    }
+
+    fn is_revoked(&self, job: JobId, fence: Fence) -> bool {
+        self.revoked_count.load(Ordering::Acquire) > 0
+            && self.revoked.lock().unwrap_or_else(PoisonError::into_inner).contains(&(job, fence))
+    }
+
+    fn let_go(&self, job: JobId, fence: Fence) {
+        if self.revoked_count.load(Ordering::Acquire) > 0 {
+            self.change_revoked(|revoked| {
+                revoked.remove(&(job, fence));
+            });
+        }
     }
 
     async fn revocation(&self) {
-        self.revoked.notified().await;
+        self.revocation.notified().await;
     }
 }
 

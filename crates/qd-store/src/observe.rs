@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use qd_env::Env;
 use qd_telemetry::{Counter, Fault, Histogram, Metrics, fault};
-use qd_types::{Class, Code, CrewName};
+use qd_types::{Class, CrewName};
 
 use crate::{Cancelled, Error, Tick};
 
@@ -44,7 +44,8 @@ operations! {
     Publish = "publish",
     Crew = "crew",
     Crews = "crews",
-    History = "history",
+    Conversation = "conversation",
+    Forget = "forget",
 }
 
 /// Observes; without metrics it only tells of errors.
@@ -100,8 +101,8 @@ impl Observer {
     /// What housekeeping ended and brought back.
     pub(crate) fn ticked(&self, tick: &Tick) {
         let Some(counted) = &self.0 else { return };
-        for crew in &tick.expired_crews {
-            self.ended(crew, "failed", fault(Code::JobExpired));
+        for (crew, code) in &tick.failed {
+            self.ended(crew, "failed", fault(*code));
             counted.metrics.dead_letters.with([crew.as_str(), Class::Exhausted.as_str()]).inc();
             counted.metrics.agent_job_errors.only().inc();
         }

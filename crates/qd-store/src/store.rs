@@ -11,7 +11,7 @@ use qd_types::{
 use crate::observe::{Observer, Op};
 use crate::{
     Backend, Cancelled, Claimed, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, Live, NewJob, Page,
-    Published, Recent, Record, Refused, Revocation, Stats, StoredCrew, Tick, Turn, Watch,
+    Published, Recent, Record, Refused, Revocation, Stats, StoredConversation, StoredCrew, Tick, Turn, Watch,
 };
 
 /// The store. Cheap to clone.
@@ -209,7 +209,20 @@ impl Store {
         self.observer.call(Op::Crews, self.backend.crews(tenant)).await
     }
 
-    /// See [`crate::Conversations::history`].
+    /// See [`crate::Conversations::conversation`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn conversation(
+        &self,
+        tenant: &TenantId,
+        conversation: &ConversationId,
+        limit: usize,
+    ) -> Result<Option<StoredConversation>, Error> {
+        self.observer.call(Op::Conversation, self.backend.conversation(tenant, conversation, limit)).await
+    }
+
+    /// What was said last in a conversation, at most `limit` messages, oldest of them first.
     ///
     /// # Errors
     /// If the backend cannot carry it out.
@@ -219,7 +232,16 @@ impl Store {
         conversation: &ConversationId,
         limit: usize,
     ) -> Result<Vec<Turn>, Error> {
-        self.observer.call(Op::History, self.backend.history(tenant, conversation, limit)).await
+        let kept = self.conversation(tenant, conversation, limit).await?;
+        Ok(kept.into_iter().flat_map(|kept| kept.messages).map(|message| message.turn).collect())
+    }
+
+    /// See [`crate::Conversations::forget`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
+        self.observer.call(Op::Forget, self.backend.forget(tenant, conversation)).await
     }
 
     /// Listens to a job. Watch first, then read: whatever is committed later is heard.
@@ -242,6 +264,18 @@ impl Store {
     /// Waits for a hint that a job became ready.
     pub async fn work(&self) {
         self.live.work().await;
+    }
+
+    /// Whether a lease is known to be revoked: to be asked before each call. `false` may be late, except where the
+    /// revoker and the worker are one process.
+    #[must_use]
+    pub fn is_revoked(&self, job: JobId, fence: Fence) -> bool {
+        self.live.is_revoked(job, fence)
+    }
+
+    /// Forgets a lease whose attempt has ended.
+    pub fn let_go(&self, job: JobId, fence: Fence) {
+        self.live.let_go(job, fence);
     }
 
     /// Waits for a hint that a lease was revoked.

@@ -56,11 +56,14 @@ pub fn fault(code: Code) -> Fault {
         | Code::EmptyAnswer
         | Code::RepeatedToolCalls
         | Code::NoOutput
+        | Code::TaskTimeout
         | Code::JobTimeout => Fault::Model,
         Code::TooManyToolCalls => Fault::Tool,
         Code::ContextLength
         | Code::ContentFilter
         | Code::TooManyModelCalls
+        | Code::TooManyTokens
+        | Code::MaxRpmReached
         | Code::JobCancelled
         | Code::InvalidRequest
         | Code::ValidationFailed
@@ -73,9 +76,11 @@ pub fn fault(code: Code) -> Fault {
         | Code::MethodNotAllowed
         | Code::IdempotencyConflict
         | Code::EventsPruned
-        | Code::JobOver => Fault::User,
+        | Code::JobOver
+        | Code::JobNotFailed => Fault::User,
         Code::JobExpired
         | Code::WorkerPanic
+        | Code::WorkerCrashed
         | Code::CrewUnavailable
         | Code::RequestTimeout
         | Code::QueueFull

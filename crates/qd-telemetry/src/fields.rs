@@ -39,6 +39,7 @@ fields! {
     "code" "What failed: a code with a page in docs/errors";
     "fault" "Whose fault: `user`, `model`, `tool`, `platform`";
     "refused" "Why a write of an attempt was not taken: its lease is gone, or the job is over";
+    "crashes" "How often in a row its worker crashed";
     "crashed" "Whether a job is queued again because its worker died, or because its time has come";
 
     "request_id" "The request's `X-Request-Id`, as its answer carries it";

@@ -1,5 +1,6 @@
 //! A backend that dies at its n-th write: the write is lost or it is done and nobody hears of it, and from then on no
-//! operation returns. What a kill -9 does to a worker, at a place of the test's choosing.
+//! operation returns. What a kill -9 does to a worker, at a place of the test's choosing. Or it only holds the answer
+//! back for a while, so that a test can act in between.
 
 use std::future::{Future, pending};
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use qd_store::{
     Backend, Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, Idempotency, JobQuery,
-    Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, StoredCrew, Tick, Turn,
+    Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, StoredConversation,
+    StoredCrew, Tick,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
@@ -22,6 +24,8 @@ pub enum When {
     Before,
     /// The write is durable, its answer is lost.
     After,
+    /// Nobody dies: the write is durable, its answer comes once [`Crash::release`] is called.
+    Held,
 }
 
 /// Where the process dies.
@@ -39,13 +43,22 @@ pub struct Crash {
     point: Option<CrashPoint>,
     writes: AtomicUsize,
     dead: CancellationToken,
+    held: CancellationToken,
+    released: CancellationToken,
 }
 
 impl Crash {
     /// Around a backend; without a point it only counts.
     #[must_use]
     pub fn new(inner: Arc<dyn Backend>, point: Option<CrashPoint>) -> Arc<Self> {
-        Arc::new(Self { inner, point, writes: AtomicUsize::new(0), dead: CancellationToken::new() })
+        Arc::new(Self {
+            inner,
+            point,
+            writes: AtomicUsize::new(0),
+            dead: CancellationToken::new(),
+            held: CancellationToken::new(),
+            released: CancellationToken::new(),
+        })
     }
 
     /// Writes so far.
@@ -59,6 +72,16 @@ impl Crash {
         self.dead.cancelled().await;
     }
 
+    /// Waits until the answer of the write is held back.
+    pub async fn holds(&self) {
+        self.held.cancelled().await;
+    }
+
+    /// Lets the answer that is held back go.
+    pub fn release(&self) {
+        self.released.cancel();
+    }
+
     async fn write<T>(&self, write: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         self.check().await;
         let number = self.writes.fetch_add(1, Ordering::SeqCst);
@@ -69,6 +92,10 @@ impl Crash {
         let answer = write.await;
         if here == Some(When::After) {
             self.die().await;
+        }
+        if here == Some(When::Held) {
+            self.held.cancel();
+            self.released.cancelled().await;
         }
         self.check().await;
         answer
@@ -182,12 +209,16 @@ impl Crews for Crash {
 
 #[async_trait]
 impl Conversations for Crash {
-    async fn history(
+    async fn conversation(
         &self,
         tenant: &TenantId,
         conversation: &ConversationId,
         limit: usize,
-    ) -> Result<Vec<Turn>, Error> {
-        self.inner.history(tenant, conversation, limit).await
+    ) -> Result<Option<StoredConversation>, Error> {
+        self.inner.conversation(tenant, conversation, limit).await
+    }
+
+    async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
+        self.inner.forget(tenant, conversation).await
     }
 }

@@ -170,6 +170,12 @@ codes! {
     TooManyModelCalls = "too_many_model_calls",
     /// A job's bound of tool calls is reached.
     TooManyToolCalls = "too_many_tool_calls",
+    /// A job's bound of tokens is reached.
+    TooManyTokens = "too_many_tokens",
+    /// An agent's bound of model calls a minute is reached; the job goes on later.
+    MaxRpmReached = "max_rpm_reached",
+    /// A task ran longer than the `max_execution_time` of its agent.
+    TaskTimeout = "task_timeout",
     /// The job ran longer than its `timeout_seconds`.
     JobTimeout = "job_timeout",
     /// The job was not finished before its `expires_at`.
@@ -178,6 +184,8 @@ codes! {
     JobCancelled = "job_cancelled",
     /// The worker had a bug.
     WorkerPanic = "worker_panic",
+    /// The job's worker crashed again and again without progress.
+    WorkerCrashed = "worker_crashed",
     /// The crew version or its machine is not known to this release.
     CrewUnavailable = "crew_unavailable",
     /// The request is no well-formed JSON or HTTP.
@@ -210,6 +218,8 @@ codes! {
     Overloaded = "overloaded",
     /// The job is over, so that it cannot be changed any more.
     JobOver = "job_over",
+    /// Only a job that failed or was cancelled can be run again.
+    JobNotFailed = "job_not_failed",
     /// The server is stopping.
     Draining = "draining",
     /// The store cannot answer.

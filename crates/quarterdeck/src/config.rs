@@ -112,6 +112,7 @@ pub(crate) struct Retry {
 pub(crate) struct Limits {
     pub(crate) model_calls: u32,
     pub(crate) tool_calls: u32,
+    pub(crate) tokens: u64,
     pub(crate) parallel_effects: usize,
 }
 

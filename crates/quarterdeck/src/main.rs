@@ -14,6 +14,7 @@ mod input;
 mod output;
 mod process_figures;
 mod sse;
+mod supervisor;
 mod wire;
 
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use qd_crew::{CrewSource, Diagnostic};
 use qd_engine::{Engine, Plans};
 use qd_env::Env;
-use qd_gateway::{CrewBook, Gateway, Health, Running};
+use qd_gateway::{CrewBook, Gateway, Health, Listeners, Running};
 use qd_llm::Models;
 use qd_store::{Leases, Store, policy};
 use qd_telemetry::Metrics;
@@ -115,7 +115,11 @@ pub(crate) fn built_in(
 }
 
 /// Starts everything. `extra` crews come on top of those that the configuration names.
-pub(crate) async fn start(config: &Config, extra: Vec<CrewSource>) -> anyhow::Result<Server> {
+pub(crate) async fn start(
+    config: &Config,
+    extra: Vec<CrewSource>,
+    listeners: Listeners,
+) -> anyhow::Result<Server> {
     let env = Env::system();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), profile = config.profile, "starting");
     let metrics = Arc::new(Metrics::default());
@@ -140,9 +144,17 @@ pub(crate) async fn start(config: &Config, extra: Vec<CrewSource>) -> anyhow::Re
     let health = Arc::new(Counts::default());
     let book = Arc::new(CrewBook::new(store.clone(), Arc::clone(&catalog), env.clone()));
     let for_gateway: Arc<dyn Health> = Arc::clone(&health) as Arc<dyn Health>;
-    let gateway = Gateway::bind(options, store.clone(), book, for_gateway, env.clone(), Arc::clone(&metrics))
-        .await
-        .map_err(|e| ended(Exit::Conflict, e.to_string()))?;
+    let gateway = Gateway::take(
+        listeners,
+        options,
+        store.clone(),
+        book,
+        for_gateway,
+        env.clone(),
+        Arc::clone(&metrics),
+    )
+    .await
+    .map_err(|e| ended(Exit::Conflict, e.to_string()))?;
     let (address, admin) = (gateway.local_addr(), gateway.admin_addr());
     let plans = Plans::new(store.clone(), catalog);
     let engine = Engine::start(engine_options(config), store.clone(), models, plans, env, &metrics);
@@ -244,6 +256,7 @@ fn engine_options(config: &Config) -> qd_engine::Options {
         limits: qd_engine::Limits {
             model_calls: s.limits.model_calls,
             tool_calls: s.limits.tool_calls,
+            tokens: s.limits.tokens,
             parallel_effects: s.limits.parallel_effects,
         },
         history_tokens: s.conversations.token_budget.saturating_sub(s.conversations.reserve_tokens),

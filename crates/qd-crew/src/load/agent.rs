@@ -1,10 +1,12 @@
 //! One agent of a crew file.
 
+use std::ops::RangeInclusive;
+
 use qd_types::AgentId;
 
 use crate::diagnostic::{At, Report, is_deceptive, quote};
 use crate::references::Places;
-use crate::spec::{AgentSpec, MAX_ITER_DEFAULT};
+use crate::spec::{AgentSpec, MAX_ITER_DEFAULT, MAX_RETRY_LIMIT_DEFAULT};
 use crate::tree::{Node, Value};
 
 use super::fields::Fields;
@@ -13,6 +15,12 @@ use super::{keys, llm};
 
 /// Turns of one task that an agent may be given.
 const MAX_ITER_MAX: i64 = 1_000;
+/// Model calls a minute that a bound may allow; more is no bound.
+pub(super) const MAX_RPM_MAX: i64 = 100_000;
+/// Seconds of one task: a day, as for a job.
+const MAX_EXECUTION_TIME_MAX: i64 = 86_400;
+/// Restarts of one task.
+const MAX_RETRY_LIMIT_MAX: i64 = 100;
 /// Tools of one agent or task.
 const TOOLS_MAX: usize = 128;
 const DATE_FORMAT_DEFAULT: &str = "%Y-%m-%d";
@@ -29,7 +37,8 @@ pub(super) fn read(index: usize, item: &Item<'_>, places: &mut Places, report: &
     if let Some(node) = fields.present("llm") {
         places.put(format!("{path}/llm"), model_place(node));
     }
-    let max_iter = fields.whole("max_iter", 1..=MAX_ITER_MAX, report);
+    let max_iter = whole(&fields, "max_iter", 1..=MAX_ITER_MAX, report);
+    let max_retry_limit = whole(&fields, "max_retry_limit", 0..=MAX_RETRY_LIMIT_MAX, report);
     AgentSpec {
         name: AgentId::new(&item.name),
         role: role(&fields, report),
@@ -37,11 +46,24 @@ pub(super) fn read(index: usize, item: &Item<'_>, places: &mut Places, report: &
         backstory: fields.required_text("backstory", report),
         llm: fields.present("llm").and_then(|node| llm::read(&fields.what, node, report)),
         tools: tools(&fields, &path, places, report),
-        max_iter: max_iter.and_then(|turns| u32::try_from(turns).ok()).unwrap_or(MAX_ITER_DEFAULT),
+        max_iter: max_iter.unwrap_or(MAX_ITER_DEFAULT),
+        max_rpm: whole(&fields, "max_rpm", 1..=MAX_RPM_MAX, report),
+        max_execution_time: whole(&fields, "max_execution_time", 1..=MAX_EXECUTION_TIME_MAX, report),
+        max_retry_limit: max_retry_limit.unwrap_or(MAX_RETRY_LIMIT_DEFAULT),
         max_tokens: llm::tokens(&fields, "max_tokens", report),
         date_format: date_format(&fields, report),
         use_system_prompt: fields.bool("use_system_prompt", report).unwrap_or(true),
     }
+}
+
+/// A whole number within bounds that fit.
+pub(super) fn whole(
+    fields: &Fields<'_>,
+    key: &str,
+    range: RangeInclusive<i64>,
+    report: &mut Report,
+) -> Option<u32> {
+    fields.whole(key, range, report).and_then(|number| u32::try_from(number).ok())
 }
 
 /// Where the model's name stands.

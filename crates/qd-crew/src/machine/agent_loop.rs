@@ -42,6 +42,8 @@ pub(super) struct AgentLoop {
     turns_with_calls: u32,
     empty_answers: u32,
     must_answer: bool,
+    /// How often the task was begun anew.
+    restarts: u32,
     /// What follows the opening.
     transcript: Vec<Message>,
     round: Option<Round>,
@@ -70,6 +72,7 @@ impl AgentLoop {
             turns_with_calls: 0,
             empty_answers: 0,
             must_answer: false,
+            restarts: 0,
             transcript: Vec::new(),
             round: None,
             calls_made: HashMap::new(),
@@ -111,17 +114,30 @@ impl AgentLoop {
         if !reply.text.trim().is_empty() {
             return Outcome::Answered(reply.text.clone());
         }
-        self.empty_answer(reply.stop)
+        self.empty_answer(agent, reply.stop)
     }
 
-    fn empty_answer(&mut self, stop: StopReason) -> Outcome {
+    /// The output is of no use: the task begins anew as if nothing had been said, as often as its agent allows. Turns
+    /// count on, so that steps keep their names.
+    fn restart_or_fail(&mut self, agent: &PlannedAgent, mut failure: Failure) -> Outcome {
+        if self.restarts >= agent.max_retry_limit {
+            if self.restarts > 0 {
+                failure.message.push_str(&format!("; the task was begun anew {} times", self.restarts));
+            }
+            return Outcome::Failed(failure);
+        }
+        *self = Self { turn: self.turn + 1, restarts: self.restarts + 1, ..Self::new() };
+        Outcome::GoesOn
+    }
+
+    fn empty_answer(&mut self, agent: &PlannedAgent, stop: StopReason) -> Outcome {
         self.empty_answers += 1;
         if self.empty_answers > EMPTY_ANSWERS_MAX {
             let mut message = format!("the model answered nothing {} times", self.empty_answers);
             if stop == StopReason::Length {
                 message.push_str("; the last answer reached its bound of tokens, so raise `max_tokens`");
             }
-            return Outcome::Failed(Failure::new(Code::EmptyAnswer, Class::Permanent, message));
+            return self.restart_or_fail(agent, Failure::new(Code::EmptyAnswer, Class::Permanent, message));
         }
         // The empty answer itself is left out: providers refuse messages without content.
         self.transcript.push(Message::User { text: NUDGE.to_owned() });
@@ -138,7 +154,8 @@ impl AgentLoop {
             *times += 1;
             if *times >= REPEATS_FATAL {
                 let message = format!("the model made the same call of {} {times} times", quote(&call.name));
-                return Outcome::Failed(Failure::new(Code::RepeatedToolCalls, Class::Exhausted, message));
+                let failure = Failure::new(Code::RepeatedToolCalls, Class::Exhausted, message);
+                return self.restart_or_fail(agent, failure);
             }
             slots.push(match verdict {
                 Err(message) => Slot::Has(refusal(call, message)),

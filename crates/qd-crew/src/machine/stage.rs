@@ -38,19 +38,19 @@ pub(crate) fn input(json: Value) -> Input {
     json.as_object().cloned().expect("inputs are objects")
 }
 
-/// One task `t` of an agent with both tools and three turns for them.
+/// One task `t` of an agent with both tools and three turns for them, and no second beginning.
 pub(crate) fn with_tools() -> Machine {
     let yaml = "
-agents: {w: {role: R, goal: G, backstory: B, tools: [add, clock], max_iter: 3}}
+agents: {w: {role: R, goal: G, backstory: B, tools: [add, clock], max_iter: 3, max_retry_limit: 0}}
 tasks: [{name: t, description: D, expected_output: E}]
 ";
     Machine::new(plan(yaml), Input::new())
 }
 
-/// One task `t` without tools.
+/// One task `t` without tools and second beginnings.
 pub(crate) fn plain() -> Machine {
     let yaml = "
-agents: {w: {role: R, goal: G, backstory: B}}
+agents: {w: {role: R, goal: G, backstory: B, max_retry_limit: 0}}
 tasks: [{name: t, description: D, expected_output: E}]
 ";
     Machine::new(plan(yaml), Input::new())

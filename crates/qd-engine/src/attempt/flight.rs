@@ -64,14 +64,15 @@ impl<'a> Flight<'a> {
         u32::try_from(of_kind).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn start(&mut self, effect: Effect, number: u32, time_left: Duration) {
+    /// Starts an effect, after a wait that its agent's pace asks for.
+    pub(super) fn start(&mut self, effect: Effect, number: u32, time_left: Duration, wait: Duration) {
         let possibly_billed = if effect.step.kind() == StepKind::Model { self.doubt } else { 0 };
         let call = executor::call(&effect, number, possibly_billed);
         self.steps.insert(effect.step.clone(), (effect.task.clone(), call.clone()));
-        let order = Order { effect, call, time_left };
-        let (shared, job) = (self.shared, &self.claimed.job);
+        let order = Order { effect, call, time_left, wait };
+        let (shared, claimed) = (self.shared, self.claimed);
         self.futures.push(
-            async move { Landed::Entry(Box::new(executor::execute(shared, job, order).await)) }.boxed(),
+            async move { Landed::Entry(Box::new(executor::execute(shared, claimed, order).await)) }.boxed(),
         );
     }
 

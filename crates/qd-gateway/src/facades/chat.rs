@@ -41,7 +41,6 @@ pub(crate) async fn create(
     State(context): State<Shared>,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    submit::refuse_while_draining(&context)?;
     let key = submit::header_key(request.headers())?.map(str::to_owned);
     let body = body::json(request, &context).await?;
     let idempotency = key

@@ -39,7 +39,6 @@ pub(crate) async fn create(
     State(context): State<Shared>,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    submit::refuse_while_draining(&context)?;
     let header_key = submit::header_key(request.headers())?.map(str::to_owned);
     let body = body::json(request, &context).await?;
     let keyed = header_key.is_some() || body.get("idempotency_key").is_some_and(Value::is_string);

@@ -20,7 +20,6 @@ pub(crate) async fn create(
     State(context): State<Shared>,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    submit::refuse_while_draining(&context)?;
     let key = submit::header_key(request.headers())?.map(str::to_owned);
     let wait = prefer::wait(request.headers());
     let body = body::json(request, &context).await?;
@@ -59,7 +58,8 @@ pub(crate) async fn create(
     Ok(response)
 }
 
-fn made_answer(job: &Job, status: StatusCode) -> Response {
+/// The answer that names a job just made.
+pub(crate) fn made_answer(job: &Job, status: StatusCode) -> Response {
     let mut response = json(status, &JobView::from(job));
     if let Ok(location) = HeaderValue::try_from(format!("/v1/jobs/{}", job.id)) {
         response.headers_mut().insert(header::LOCATION, location);

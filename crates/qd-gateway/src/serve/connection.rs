@@ -21,6 +21,9 @@ const STREAMS_MAX: u32 = 128;
 /// Streams that a client may reset before they are handed out: against rapid reset.
 const RESET_STREAMS_MAX: usize = 20;
 
+/// How long a client that has just connected may take to speak when the server closes.
+const FIRST_WORDS: Duration = Duration::from_secs(1);
+
 /// Bounds of each connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
@@ -45,6 +48,7 @@ impl Limits {
 pub(crate) async fn serve(stream: TcpStream, answer: Answer, limits: Arc<Limits>, shutdown: Shutdown) {
     let activity = Activity::default();
     let stream = Guarded::new(stream, activity.clone(), limits.header_read, limits.write_stall);
+    let seen = activity.clone();
     let service = service_fn(move |request| {
         let (answer, activity) = (answer.clone(), activity.clone());
         async move {
@@ -60,6 +64,14 @@ pub(crate) async fn serve(stream: TcpStream, answer: Answer, limits: Arc<Limits>
         ended = connection.as_mut() => ended,
         () = shutdown.abort.cancelled() => return,
         () = shutdown.closing.cancelled() => {
+            if seen.is_new() {
+                // hyper would close it at once, although the client has connected and is about to speak.
+                tokio::select! {
+                    biased;
+                    _ = connection.as_mut() => return,
+                    () = tokio::time::sleep(FIRST_WORDS) => {}
+                }
+            }
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection => ended,

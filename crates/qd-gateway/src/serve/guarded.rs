@@ -26,6 +26,8 @@ struct Inner {
     busy: AtomicUsize,
     /// A request has come since the last time somebody asked.
     came: AtomicBool,
+    /// A request has come.
+    ever: AtomicBool,
 }
 
 /// A request being answered.
@@ -36,7 +38,13 @@ impl Activity {
     pub(crate) fn begin(&self) -> Busy {
         self.0.busy.fetch_add(1, Ordering::AcqRel);
         self.0.came.store(true, Ordering::Release);
+        self.0.ever.store(true, Ordering::Release);
         Busy(self.clone())
+    }
+
+    /// Whether no request has come yet.
+    pub(crate) fn is_new(&self) -> bool {
+        !self.0.ever.load(Ordering::Acquire)
     }
 
     fn is_busy(&self) -> bool {

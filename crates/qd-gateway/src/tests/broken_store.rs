@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use qd_env::Env;
 use qd_store::{
     Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, JobQuery, Jobs, LocalBus,
-    NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, Store, StoredCrew, Tick, Turn,
+    NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, Store, StoredConversation,
+    StoredCrew, Tick,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
@@ -96,7 +97,16 @@ impl Crews for BrokenDisk {
 
 #[async_trait]
 impl Conversations for BrokenDisk {
-    async fn history(&self, _: &TenantId, _: &ConversationId, _: usize) -> Result<Vec<Turn>, Error> {
+    async fn conversation(
+        &self,
+        _: &TenantId,
+        _: &ConversationId,
+        _: usize,
+    ) -> Result<Option<StoredConversation>, Error> {
+        broken()
+    }
+
+    async fn forget(&self, _: &TenantId, _: &ConversationId) -> Result<bool, Error> {
         broken()
     }
 }
@@ -123,6 +133,9 @@ async fn every_route_says_that_the_store_is_away_and_liveness_does_not_depend_on
         ("GET", format!("/v1/jobs/{id}/events"), ""),
         ("GET", format!("/v1/jobs/{id}/steps"), ""),
         ("POST", format!("/v1/jobs/{id}/cancel"), ""),
+        ("POST", format!("/v1/jobs/{id}/redrive"), ""),
+        ("GET", "/v1/conversations/ada".to_owned(), ""),
+        ("DELETE", "/v1/conversations/ada".to_owned(), ""),
         ("GET", format!("/chat/{id}"), ""),
         ("GET", format!("/tasks/{id}"), ""),
         ("GET", "/v1/crews".to_owned(), ""),

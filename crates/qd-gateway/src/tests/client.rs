@@ -117,6 +117,15 @@ impl Server {
         self.post_with(path, &[], body).await
     }
 
+    pub(super) async fn delete(&self, path: &str) -> Reply {
+        self.request("DELETE", path, &[], b"").await
+    }
+
+    /// A request without a body.
+    pub(super) async fn post_bare(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
+        self.request("POST", path, headers, b"").await
+    }
+
     pub(super) async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
         let mut all = vec![("content-type", "application/json")];
         all.extend_from_slice(headers);

@@ -266,3 +266,55 @@ async fn waiting_answers_with_the_finished_job_or_after_the_time_with_the_job_as
     assert_eq!((id(&reply), &reply.json()["output"]["raw"]), (done, &json!("the answer")));
     assert!(reply.header("location").is_some());
 }
+
+#[tokio::test]
+async fn a_failed_job_is_run_again_as_a_new_job_that_names_it() {
+    let server = Server::start().await;
+    let body = json!({
+        "crew": "research", "input": { "topic": "tides" }, "priority": 5, "conversation_id": "ada",
+        "timeout_seconds": 40, "max_attempts": 2, "metadata": { "team": "sea" },
+    });
+    let first = id(&server.post("/v1/jobs", &body).await);
+    let path = format!("/v1/jobs/{first}/redrive");
+    server.post_bare(&path, &[]).await.problem(409, "job_not_failed");
+    let claimed = server.claim().await;
+    server.post_bare(&path, &[]).await.problem(409, "job_not_failed");
+    server.finish(&claimed, Outcome::Failed(failure())).await;
+    // The crew is mended meanwhile.
+    let version =
+        super::publish(&server.store, "research", &super::spec("research", "On {topic}", None)).await;
+    // A version is remembered for a moment; reading the crews looks at the store.
+    server.get("/v1/crews").await;
+
+    let made = server.post_bare(&path, &[("idempotency-key", "k")]).await;
+    assert_eq!(made.status, 202, "{}", made.text());
+    let again = made.json();
+    assert_eq!(again["redrive_of"], json!(first.to_string()));
+    assert_eq!(again["crew_version"], json!(version));
+    assert_eq!(made.header("location").unwrap(), format!("/v1/jobs/{}", again["id"].as_str().unwrap()));
+    for field in ["input", "priority", "conversation_id", "timeout_seconds", "max_attempts", "metadata"] {
+        assert_eq!(again[field], body[field], "{field}");
+    }
+    let repeated = server.post_bare(&path, &[("idempotency-key", "k")]).await;
+    assert_eq!(repeated.json()["id"], again["id"]);
+    assert_eq!(repeated.header("idempotent-replayed"), Some("true"));
+    let another = server.post_bare(&path, &[]).await;
+    assert_ne!(another.json()["id"], again["id"], "without a key it is run once more");
+
+    server.succeed().await;
+    let over = format!("/v1/jobs/{}/redrive", again["id"].as_str().unwrap());
+    server.post_bare(&over, &[]).await.problem(409, "job_not_failed");
+    let nobody = "/v1/jobs/018f0000-0000-7000-8000-000000000000/redrive";
+    server.post_bare(nobody, &[]).await.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_cancelled_job_is_run_again_though_its_conversation_and_the_queue_are_busy() {
+    let server = Server::with(|_| {}, |store| store.max_depth = 1).await;
+    let job = json!({ "crew": "fixed", "conversation_id": "ada" });
+    let first = id(&server.post("/v1/jobs", &job).await);
+    server.post_bare(&format!("/v1/jobs/{first}/cancel"), &[]).await;
+    server.post("/v1/jobs", &job).await;
+    server.post("/v1/jobs", &job).await.problem(503, "queue_full");
+    assert_eq!(server.post_bare(&format!("/v1/jobs/{first}/redrive"), &[]).await.status, 202);
+}

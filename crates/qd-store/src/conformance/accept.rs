@@ -128,3 +128,14 @@ pub(crate) async fn known_key_can_be_asked_for(make: Make) {
         matches!(f.store.replay(&tenant, &other).await.unwrap(), Some(Enqueued::Conflict { job }) if job == id)
     );
 }
+
+pub(crate) async fn full_queue_takes_a_job_that_is_run_again(make: Make) {
+    let f = Fixture::new(make, |options| options.max_depth = 1);
+    let first = f.accept_plain().await;
+    assert!(matches!(f.store.enqueue(f.job()).await.unwrap(), Enqueued::Full { .. }));
+    let mut again = f.job();
+    again.redrive_of = Some(first);
+    let id = f.accept(again).await;
+    let stored = f.store.job(&qd_types::TenantId::default(), id).await.unwrap().unwrap();
+    assert_eq!(stored.redrive_of, Some(first));
+}

@@ -90,3 +90,33 @@ pub(crate) async fn long_conversation_keeps_its_newest_messages(make: Make) {
     let all = f.store.history(&TenantId::default(), &ConversationId::new("ada"), 10_000).await.unwrap();
     assert_eq!((all.len(), &all[..2], &all[198..]), (200, &turns(3)[..], &turns(102)[..]));
 }
+
+pub(crate) async fn conversation_tells_where_its_messages_come_from(make: Make) {
+    let f = Fixture::new(make, |options| options.conversation_ttl = Duration::from_secs(60));
+    let (tenant, ada) = (TenantId::default(), ConversationId::new("ada"));
+    assert_eq!(f.store.conversation(&tenant, &ada, 9).await.unwrap(), None);
+    talk(&f, 1).await;
+    f.advance(5);
+    talk(&f, 2).await;
+    let kept = f.store.conversation(&tenant, &ada, 3).await.unwrap().unwrap();
+    let now = f.env.now();
+    assert_eq!((kept.last_at, kept.expires_at), (now, now.plus(Duration::from_secs(60))));
+    let texts: Vec<_> = kept.messages.iter().map(|message| message.turn.text.as_str()).collect();
+    assert_eq!(texts, ["answer 1", "question 2", "answer 2"]);
+    assert_eq!(kept.messages[2].at, Some(now));
+    let jobs: Vec<_> = kept.messages.iter().map(|message| message.job.unwrap()).collect();
+    assert!(jobs[0] != jobs[1] && jobs[1] == jobs[2]);
+    assert!(f.store.job(&tenant, jobs[2]).await.unwrap().is_some());
+}
+
+pub(crate) async fn forgotten_conversation_is_gone_and_starts_anew(make: Make) {
+    let f = Fixture::new(make, |_| {});
+    let (tenant, ada) = (TenantId::default(), ConversationId::new("ada"));
+    talk(&f, 1).await;
+    assert!(!f.store.forget(&TenantId::new("other"), &ada).await.unwrap());
+    assert!(f.store.forget(&tenant, &ada).await.unwrap());
+    assert!(!f.store.forget(&tenant, &ada).await.unwrap(), "there is nothing left");
+    assert_eq!(f.store.conversation(&tenant, &ada, 9).await.unwrap(), None);
+    talk(&f, 2).await;
+    assert_eq!(f.store.history(&tenant, &ada, 9).await.unwrap(), turns(2));
+}

@@ -82,6 +82,13 @@ struct ModelJob {
     entries: u32,
 }
 
+impl ModelJob {
+    fn lose_worker(&mut self) {
+        self.crashes += 1;
+        self.status = if self.crashes == 3 { JobStatus::Failed } else { JobStatus::Queued };
+    }
+}
+
 #[derive(Default)]
 struct Model {
     jobs: Vec<ModelJob>,
@@ -107,6 +114,29 @@ impl Model {
         job.status == JobStatus::Queued && !self.jobs.iter().enumerate().any(blocked)
     }
 
+    /// Its workers crashed twice in a row: it runs alone.
+    fn suspect(&self, place: usize) -> bool {
+        self.jobs[place].crashes >= 2
+    }
+
+    /// What the next claim may hand out: any ready job, unless a suspect is about.
+    fn claimable(&self) -> Vec<usize> {
+        let running: Vec<_> = self.places(|job| job.status == JobStatus::Running);
+        if running.iter().any(|place| self.suspect(*place)) {
+            return Vec::new();
+        }
+        let ready: Vec<_> = (0..self.jobs.len()).filter(|place| self.ready(*place)).collect();
+        match ready.iter().find(|place| self.suspect(**place)) {
+            Some(_) if !running.is_empty() => Vec::new(),
+            Some(suspect) => vec![*suspect],
+            None => ready,
+        }
+    }
+
+    fn places(&self, wanted: impl Fn(&ModelJob) -> bool) -> Vec<usize> {
+        (0..self.jobs.len()).filter(|place| wanted(&self.jobs[*place])).collect()
+    }
+
     fn pass(&mut self, now: Timestamp) {
         for job in &mut self.jobs {
             if job.status.is_terminal() {
@@ -119,8 +149,7 @@ impl Model {
             {
                 job.status = JobStatus::Queued;
             } else if job.status == JobStatus::Running && job.until <= now {
-                job.status = JobStatus::Queued;
-                job.crashes += 1;
+                job.lose_worker();
             }
         }
     }
@@ -128,8 +157,7 @@ impl Model {
     fn restart(&mut self) {
         for job in &mut self.jobs {
             if job.status == JobStatus::Running {
-                job.status = JobStatus::Queued;
-                job.crashes += 1;
+                job.lose_worker();
             }
         }
     }
@@ -225,18 +253,19 @@ impl Run {
             self.take(claim);
         }
         if claimed.len() < max {
-            let left = (0..self.model.jobs.len()).find(|place| self.model.ready(*place));
-            assert_eq!(left, None, "a ready job was left although fewer than asked were handed out");
+            let left = self.model.claimable();
+            assert!(left.is_empty(), "{left:?} were left although fewer than asked were handed out");
         }
     }
 
     fn take(&mut self, claim: &Claimed) {
         let place = self.model.jobs.iter().position(|job| job.id == claim.job.id).expect("an accepted job");
-        assert!(self.model.ready(place), "a job that is not ready was handed out");
+        let claimable = self.model.claimable();
+        assert!(claimable.contains(&place), "a job that is not ready, or not alone, was handed out");
         let (tenant, level) = (self.model.jobs[place].tenant, self.model.jobs[place].level);
-        let older = (0..place).find(|p| {
-            self.model.ready(*p) && self.model.jobs[*p].tenant == tenant && self.model.jobs[*p].level == level
-        });
+        let jobs = &self.model.jobs;
+        let older =
+            claimable.iter().find(|p| **p < place && jobs[**p].tenant == tenant && jobs[**p].level == level);
         assert_eq!(older, None, "an older ready job of the same tenant and level was passed");
         let job = &mut self.model.jobs[place];
         job.status = JobStatus::Running;

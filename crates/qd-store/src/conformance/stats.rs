@@ -67,7 +67,7 @@ pub(crate) async fn last_hour_is_summed_up(make: Make) {
     f.accept(brief).await;
     f.advance(2);
     let tick = f.store.tick(10).await.unwrap();
-    assert_eq!(tick.expired_crews, [claimed[0].job.crew.clone()]);
+    assert_eq!(tick.failed, [(claimed[0].job.crew.clone(), Code::JobExpired)]);
 
     let recent = f.store.recent().await.unwrap();
     assert_eq!(recent.window, Duration::from_secs(7));

@@ -8,7 +8,6 @@ mod attempt;
 mod housekeeping;
 
 use attempt::acceptance;
-pub(crate) use attempt::before;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use qd_env::Env;
 use qd_types::{JobId, JobStatus, LogItem, Logged, Timestamp};
 
 use super::recent::RecentHour;
-use super::rows::{OpenJob, RowId, Rows, Settled, Spent};
+use super::rows::{DurableRows, OpenJob, RowId, Rows, Settled, Spent};
 use super::schedule::{Hold, Schedule};
 use crate::policy::Sharing;
 use crate::{Error, Fence, Incarnation, Stats};
@@ -42,7 +41,7 @@ pub(crate) enum Notice {
     /// A job became ready.
     Work,
     /// A worker lost a lease.
-    Revoked,
+    Revoked(JobId, Fence),
 }
 
 /// Rows, schedule and rules together.
@@ -66,57 +65,6 @@ impl<R: Rows> Core<R> {
         let recent = Arc::new(Mutex::new(RecentHour::since(env.now())));
         let notices = Vec::new();
         Self { rows, schedule, env, limits, incarnation, next_row, notices, taken_over: 0, recent }
-    }
-
-    /// Builds the schedule at the start. A job that was running lost its worker with the process before and is queued
-    /// again. Answers how many those were.
-    pub(crate) fn take_over(&mut self, open: Vec<OpenJob>) -> Result<usize, Error> {
-        let mut rescued = 0;
-        for mut job in open {
-            self.next_row = self.next_row.max(job.row + 1);
-            if job.status == JobStatus::Running {
-                rescued += 1;
-                self.rescue_at_start(&mut job)?;
-            }
-            self.schedule.add(&job);
-        }
-        if self.schedule.depth() > 0 {
-            self.notices.push(Notice::Work);
-        }
-        self.taken_over = rescued;
-        Ok(rescued)
-    }
-
-    /// Rebuilds the schedule from the rows after a failed write. It only reads: the disk may be full. Running jobs stay
-    /// with their workers, who may try their write again; hints of earlier commands are kept.
-    pub(crate) fn rebuild(&mut self, open: Vec<OpenJob>) -> Result<(), Error> {
-        self.schedule = Schedule::new(self.limits.sharing);
-        let until = self.lease_end(self.env.now());
-        for job in open {
-            self.next_row = self.next_row.max(job.row + 1);
-            self.schedule.add(&job);
-            if job.status == JobStatus::Running {
-                let row = self.rows.load(job.row)?;
-                let accepted = acceptance(&row);
-                let spent = Spent { usage: row.usage, cost: row.cost, progress: row.progress };
-                self.schedule.unplace(job.row);
-                self.schedule.place_held(job.row, Hold { until, spent, accepted });
-            }
-        }
-        if self.schedule.depth() > 0 {
-            self.notices.push(Notice::Work);
-        }
-        Ok(())
-    }
-
-    fn rescue_at_start(&mut self, job: &mut OpenJob) -> Result<(), Error> {
-        job.crashes += 1;
-        job.in_doubt = true;
-        job.last_seq += 1;
-        job.status = JobStatus::Queued;
-        let logged = self.status_item(job.last_seq, 0, JobStatus::Queued);
-        self.rows.append(job.row, &logged)?;
-        self.rows.settle(job.row, &Settled { crashes: job.crashes, in_doubt: true, ..Settled::queued() })
     }
 
     /// What to tell after the commit.
@@ -149,6 +97,13 @@ impl<R: Rows> Core<R> {
         Fence { incarnation: self.incarnation, epoch }
     }
 
+    /// What to tell whoever holds a job once its lease is taken away; to be noted after the rows are written.
+    fn revocation(&mut self, row: RowId) -> Option<Notice> {
+        self.schedule.hold(row)?;
+        let entry = self.schedule.get(row)?;
+        Some(Notice::Revoked(entry.id, self.fence(entry.epoch)))
+    }
+
     fn status_item(&self, seq: u64, attempt: u32, status: JobStatus) -> Logged {
         Logged { seq, at: self.env.now(), attempt, item: LogItem::Status { status, at: None, failure: None } }
     }
@@ -161,6 +116,54 @@ impl<R: Rows> Core<R> {
 
     fn lease_end(&self, now: Timestamp) -> Option<Timestamp> {
         self.limits.lease.map(|span| now.plus(span))
+    }
+}
+
+impl<R: DurableRows> Core<R> {
+    /// Builds the schedule at the start. A job that was running lost its worker with the process before: it is queued
+    /// again, or fails if that happened too often. Answers how many those were.
+    pub(crate) fn take_over(&mut self) -> Result<usize, Error> {
+        let running = self.load_open()?;
+        for job in &running {
+            self.schedule.add(job);
+            self.lost_worker(job.row)?;
+        }
+        self.taken_over = running.len();
+        Ok(running.len())
+    }
+
+    /// Rebuilds the schedule from the rows after a failed write. It only reads: the disk may be full. Running jobs stay
+    /// with their workers, who may try their write again; hints of earlier commands are kept.
+    pub(crate) fn rebuild(&mut self) -> Result<(), Error> {
+        self.schedule = Schedule::new(self.limits.sharing);
+        let until = self.lease_end(self.env.now());
+        for job in self.load_open()? {
+            let row = self.rows.load(job.row)?;
+            let (spent, accepted) = (Spent::of(&row), acceptance(&row));
+            self.schedule.add(&job);
+            self.schedule.unplace(job.row);
+            self.schedule.place_held(job.row, Hold { until, spent, accepted });
+        }
+        Ok(())
+    }
+
+    /// Adds every open job to the schedule as it is read, so that a million of them are in memory once. Answers those
+    /// that somebody held.
+    fn load_open(&mut self) -> Result<Vec<OpenJob>, Error> {
+        let Self { rows, schedule, next_row, .. } = self;
+        let mut running = Vec::new();
+        rows.each_open(&mut |job| {
+            *next_row = (*next_row).max(job.row + 1);
+            if job.status == JobStatus::Running {
+                running.push(job);
+            } else {
+                schedule.add(&job);
+            }
+        })?;
+        if self.schedule.depth() > 0 {
+            self.notices.push(Notice::Work);
+        }
+        Ok(running)
     }
 }
 

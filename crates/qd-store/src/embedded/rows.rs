@@ -25,6 +25,15 @@ pub(crate) struct Spent {
     pub(crate) usage: Usage,
     pub(crate) cost: NanoDollars,
     pub(crate) progress: Progress,
+    /// Crashes since the last entry: zero once there is a new one.
+    pub(crate) crashes: u32,
+}
+
+impl Spent {
+    /// What a job spent so far.
+    pub(crate) fn of(job: &Job) -> Self {
+        Self { usage: job.usage, cost: job.cost, progress: job.progress.clone(), crashes: job.crashes }
+    }
 }
 
 /// What the end of an attempt, a promotion, a rescue, a cancel or an expiry changes.
@@ -86,7 +95,7 @@ pub(crate) trait Rows {
     fn status_of(&mut self, id: JobId) -> Result<Option<JobStatus>, Error>;
     /// Marks a job as running.
     fn start(&mut self, row: RowId, started: Started) -> Result<(), Error>;
-    /// Writes the sums; `crashes` is back at zero, because there was progress.
+    /// Writes the sums.
     fn spend(&mut self, row: RowId, spent: &Spent) -> Result<(), Error>;
     /// Writes a status.
     fn settle(&mut self, row: RowId, settled: &Settled) -> Result<(), Error>;
@@ -108,10 +117,18 @@ pub(crate) trait Rows {
         &mut self,
         tenant: &TenantId,
         conversation: &ConversationId,
+        job: JobId,
         turns: &[Turn],
         now: Timestamp,
         forgotten_before: Timestamp,
     ) -> Result<(), Error>;
+    /// Deletes a conversation; `false` if there was none, or it outlived `forgotten_before`.
+    fn forget(
+        &mut self,
+        tenant: &TenantId,
+        conversation: &ConversationId,
+        forgotten_before: Timestamp,
+    ) -> Result<bool, Error>;
     /// Deletes at most `limit` each of: jobs finished before, keys expired at `now`, conversations silent since before.
     fn prune(
         &mut self,
@@ -120,4 +137,10 @@ pub(crate) trait Rows {
         silent_before: Timestamp,
         limit: usize,
     ) -> Result<usize, Error>;
+}
+
+/// Rows that outlive their process: a schedule can be built from them.
+pub(crate) trait DurableRows: Rows {
+    /// Shows every job that is not over, in any order.
+    fn each_open(&mut self, visit: &mut dyn FnMut(OpenJob)) -> Result<(), Error>;
 }

@@ -1,9 +1,11 @@
 //! The schedule in memory: what is ready, what is due when, who holds what. Rebuilt from the rows at start.
 //!
 //! Every job that is not over is in exactly one place. Limits in use are derived from what is held here and never
-//! counted apart.
+//! counted apart. A million queued jobs must fit: what only few jobs have stands beside the entries, and the entries
+//! stand in a B-tree, which never moves them all at once as a growing table would.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use qd_types::{ConversationId, JobId, Priority, TenantId, Timestamp};
 
@@ -14,14 +16,20 @@ use crate::policy::{Level, Sharing, Turns};
 type TenantKey = u32;
 type ConversationKey = (TenantKey, ConversationId);
 
+/// Consecutive crashes of its worker without a new entry after which a job is handed out only alone: the next crash has
+/// exactly one suspect.
+const SUSPECT_CRASHES: u32 = 2;
+
+/// Consecutive crashes of its worker without a new entry that fail a job.
+pub(crate) const POISON_CRASHES: u32 = 3;
+
 /// A job that is not over.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) id: JobId,
     pub(crate) tenant: TenantKey,
     pub(crate) priority: Priority,
-    pub(crate) conversation: Option<ConversationId>,
-    pub(crate) expires_at: Option<Timestamp>,
+    conversation: Option<Arc<ConversationKey>>,
     pub(crate) attempt: u32,
     pub(crate) crashes: u32,
     pub(crate) in_doubt: bool,
@@ -30,6 +38,17 @@ pub(crate) struct Entry {
     /// Since when it is queued, where it is.
     queued_since: Timestamp,
     place: Place,
+}
+
+impl Entry {
+    /// The conversation it belongs to.
+    pub(crate) fn conversation(&self) -> Option<&ConversationId> {
+        self.conversation.as_deref().map(|(_, conversation)| conversation)
+    }
+
+    fn is_suspect(&self) -> bool {
+        self.crashes >= SUSPECT_CRASHES
+    }
 }
 
 #[derive(Debug)]
@@ -62,14 +81,20 @@ struct Line {
 
 /// All jobs that are not over.
 pub(crate) struct Schedule {
-    jobs: HashMap<RowId, Entry>,
+    jobs: BTreeMap<RowId, Entry>,
     ready: [Level<TenantKey, BTreeSet<RowId>>; Priority::LEVELS],
     turns: Turns<TenantKey>,
+    /// Ready jobs whose worker crashed too often: each runs with nothing beside it.
+    suspects: BTreeSet<RowId>,
+    /// The suspect in a worker's hands, until it makes progress.
+    alone: Option<RowId>,
     due: BTreeSet<(Timestamp, RowId)>,
     expiring: BTreeSet<(Timestamp, RowId)>,
+    /// When those that expire do.
+    expiries: HashMap<RowId, Timestamp>,
     leases: BTreeSet<(Timestamp, RowId)>,
     held: HashMap<JobId, RowId>,
-    lines: HashMap<ConversationKey, Line>,
+    lines: HashMap<Arc<ConversationKey>, Line>,
     tenants: HashMap<TenantId, TenantKey>,
     tenant_names: Vec<TenantId>,
     /// The queued ones by priority, the longest queued first.
@@ -81,11 +106,14 @@ pub(crate) struct Schedule {
 impl Schedule {
     pub(crate) fn new(sharing: Sharing) -> Self {
         Self {
-            jobs: HashMap::new(),
+            jobs: BTreeMap::new(),
             ready: Default::default(),
             turns: Turns::new(sharing),
+            suspects: BTreeSet::new(),
+            alone: None,
             due: BTreeSet::new(),
             expiring: BTreeSet::new(),
+            expiries: HashMap::new(),
             leases: BTreeSet::new(),
             held: HashMap::new(),
             lines: HashMap::new(),
@@ -101,13 +129,14 @@ impl Schedule {
         let tenant = self.tenant_key(&job.tenant);
         if let Some(at) = job.expires_at {
             self.expiring.insert((at, job.row));
+            self.expiries.insert(job.row, at);
         }
+        let conversation = job.conversation.clone().map(|name| self.conversation_key((tenant, name)));
         let entry = Entry {
             id: job.id,
             tenant,
             priority: job.priority,
-            conversation: job.conversation.clone(),
-            expires_at: job.expires_at,
+            conversation,
             attempt: job.attempt,
             crashes: job.crashes,
             in_doubt: job.in_doubt,
@@ -181,6 +210,17 @@ impl Schedule {
 
     /// Takes the job whose turn it is, if any. It is in no place until [`Schedule::place_held`].
     pub(crate) fn take_next(&mut self) -> Option<RowId> {
+        if self.alone.is_some() {
+            return None;
+        }
+        if let Some(row) = self.suspects.first().copied() {
+            // Whoever waits behind a suspect waits for one call of it at most, not for its end.
+            if !self.held.is_empty() {
+                return None;
+            }
+            self.unplace(row);
+            return Some(row);
+        }
         let (level, tenant) = self.turns.next(&self.ready)?;
         let row = *self.ready[level].get(&tenant)?.first()?;
         self.unplace(row);
@@ -194,8 +234,20 @@ impl Schedule {
         }
         let Some(entry) = self.jobs.get_mut(&row) else { return };
         entry.place = Place::Held(Box::new(hold));
+        if entry.is_suspect() {
+            self.alone = Some(row);
+        }
         self.held.insert(entry.id, row);
         self.hold_line(row);
+    }
+
+    /// A held job made progress: whatever crashed its workers before is behind it. Answers whether others had to wait
+    /// for that.
+    pub(crate) fn clear_suspicion(&mut self, row: RowId) -> bool {
+        if let Some(entry) = self.jobs.get_mut(&row) {
+            entry.crashes = 0;
+        }
+        self.alone.take_if(|alone| *alone == row).is_some()
     }
 
     /// Gives a job its conversation's turn; whoever was next steps back.
@@ -259,6 +311,7 @@ impl Schedule {
             }
             Place::Held(hold) => {
                 self.held.remove(&entry.id);
+                self.alone.take_if(|alone| *alone == row);
                 if let Some(until) = hold.until {
                     self.leases.remove(&(until, row));
                 }
@@ -278,14 +331,13 @@ impl Schedule {
         });
         self.refresh_line(row, before.flatten());
         let Some(entry) = self.jobs.remove(&row) else { return };
-        if let Some(at) = entry.expires_at {
+        if let Some(at) = self.expiries.remove(&row) {
             self.expiring.remove(&(at, row));
         }
-        if let Some(conversation) = entry.conversation {
-            let key = (entry.tenant, conversation);
-            if self.lines.get(&key).is_some_and(|line| line.holder.is_none() && line.queued.is_empty()) {
-                self.lines.remove(&key);
-            }
+        if let Some(key) = entry.conversation
+            && self.lines.get(&key).is_some_and(|line| line.holder.is_none() && line.queued.is_empty())
+        {
+            self.lines.remove(&key);
         }
     }
 
@@ -328,9 +380,20 @@ impl Schedule {
         key
     }
 
+    /// One copy of each key, however many jobs a conversation has.
+    fn conversation_key(&mut self, key: ConversationKey) -> Arc<ConversationKey> {
+        match self.lines.get_key_value(&key) {
+            Some((known, _)) => Arc::clone(known),
+            None => {
+                let key = Arc::new(key);
+                self.lines.insert(Arc::clone(&key), Line::default());
+                key
+            }
+        }
+    }
+
     fn with_line<T>(&mut self, row: RowId, change: impl FnOnce(&mut Line) -> T) -> Option<T> {
-        let entry = self.jobs.get(&row)?;
-        let key = (entry.tenant, entry.conversation.clone()?);
+        let key = self.jobs.get(&row)?.conversation.clone()?;
         Some(change(self.lines.entry(key).or_default()))
     }
 
@@ -350,11 +413,18 @@ impl Schedule {
 
     fn make_ready(&mut self, row: RowId) {
         if let Some(entry) = self.jobs.get(&row) {
+            if entry.is_suspect() {
+                self.suspects.insert(row);
+                return;
+            }
             self.ready[entry.priority.index()].entry(entry.tenant).or_default().insert(row);
         }
     }
 
     fn make_unready(&mut self, row: RowId) {
+        if self.suspects.remove(&row) {
+            return;
+        }
         let Some(entry) = self.jobs.get(&row) else { return };
         let level = &mut self.ready[entry.priority.index()];
         if let Some(rows) = level.get_mut(&entry.tenant) {

@@ -14,8 +14,8 @@ use crate::embedded::{Core, Limits, RecentHour, Rows};
 use crate::live::{Live, tell};
 use crate::{
     Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, Idempotency, Incarnation,
-    JobQuery, Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, StoredCrew, Tick,
-    Turn,
+    JobQuery, Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, StoredConversation,
+    StoredCrew, Tick,
 };
 
 /// The backend behind `memory:`.
@@ -165,13 +165,17 @@ impl Crews for MemoryBackend {
 
 #[async_trait]
 impl Conversations for MemoryBackend {
-    async fn history(
+    async fn conversation(
         &self,
         tenant: &TenantId,
         conversation: &ConversationId,
         limit: usize,
-    ) -> Result<Vec<Turn>, Error> {
-        let forgotten_before = crate::embedded::before(self.env.now(), self.limits.conversation_ttl);
-        Ok(self.lock().rows.history(tenant, conversation, forgotten_before, limit))
+    ) -> Result<Option<StoredConversation>, Error> {
+        let (ttl, now) = (self.limits.conversation_ttl, self.env.now());
+        Ok(self.lock().rows.conversation(tenant, conversation, ttl, now, limit))
+    }
+
+    async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
+        self.change(|core| core.forget(tenant, conversation))
     }
 }

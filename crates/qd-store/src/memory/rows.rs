@@ -1,15 +1,16 @@
 //! Rows as maps.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use qd_types::{ConversationId, Job, JobId, JobStatus, Logged, Seq, TenantId, Timestamp};
 
 use crate::embedded::{KEPT_TURNS, PAGE_BYTES, RowId, Rows, Settled, Spent, Started, StoredKey};
-use crate::{Error, Idempotency, JobQuery, Page, Turn};
+use crate::{Error, Idempotency, JobQuery, Page, StoredConversation, StoredMessage, Turn};
 
 #[derive(Default)]
 struct Conversation {
-    turns: Vec<Turn>,
+    messages: Vec<StoredMessage>,
     last_at: Timestamp,
 }
 
@@ -47,20 +48,22 @@ impl MemoryRows {
         Page { jobs: found.into_iter().map(|(_, job)| job.clone()).collect(), next }
     }
 
-    /// The newest messages of a conversation that is not forgotten.
-    pub(super) fn history(
+    /// A conversation that is not forgotten, with its newest messages.
+    pub(super) fn conversation(
         &self,
         tenant: &TenantId,
         conversation: &ConversationId,
-        forgotten_before: Timestamp,
+        ttl: Duration,
+        now: Timestamp,
         limit: usize,
-    ) -> Vec<Turn> {
-        match self.conversations.get(&(tenant.clone(), conversation.clone())) {
-            Some(kept) if kept.last_at >= forgotten_before => {
-                kept.turns[kept.turns.len().saturating_sub(limit)..].to_vec()
-            }
-            Some(_) | None => Vec::new(),
-        }
+    ) -> Option<StoredConversation> {
+        let kept = self.conversations.get(&(tenant.clone(), conversation.clone()))?;
+        let expires_at = kept.last_at.plus(ttl);
+        (expires_at >= now).then(|| StoredConversation {
+            messages: kept.messages[kept.messages.len().saturating_sub(limit)..].to_vec(),
+            last_at: kept.last_at,
+            expires_at,
+        })
     }
 
     fn job_mut(&mut self, row: RowId) -> Result<&mut Job, Error> {
@@ -116,7 +119,7 @@ impl Rows for MemoryRows {
         job.usage = spent.usage;
         job.cost = spent.cost;
         job.progress = spent.progress.clone();
-        job.crashes = 0;
+        job.crashes = spent.crashes;
         Ok(())
     }
 
@@ -159,19 +162,31 @@ impl Rows for MemoryRows {
         &mut self,
         tenant: &TenantId,
         conversation: &ConversationId,
+        job: JobId,
         turns: &[Turn],
         now: Timestamp,
         forgotten_before: Timestamp,
     ) -> Result<(), Error> {
         let kept = self.conversations.entry((tenant.clone(), conversation.clone())).or_default();
         if kept.last_at < forgotten_before {
-            kept.turns.clear();
+            kept.messages.clear();
         }
-        kept.turns.extend_from_slice(turns);
-        let surplus = kept.turns.len().saturating_sub(KEPT_TURNS);
-        kept.turns.drain(..surplus);
+        let said = |turn: &Turn| StoredMessage { turn: turn.clone(), at: Some(now), job: Some(job) };
+        kept.messages.extend(turns.iter().map(said));
+        let surplus = kept.messages.len().saturating_sub(KEPT_TURNS);
+        kept.messages.drain(..surplus);
         kept.last_at = now;
         Ok(())
+    }
+
+    fn forget(
+        &mut self,
+        tenant: &TenantId,
+        conversation: &ConversationId,
+        forgotten_before: Timestamp,
+    ) -> Result<bool, Error> {
+        let gone = self.conversations.remove(&(tenant.clone(), conversation.clone()));
+        Ok(gone.is_some_and(|kept| kept.last_at >= forgotten_before))
     }
 
     fn prune(

@@ -16,12 +16,12 @@ use super::file_lock::FileLock;
 use super::reader::Readers;
 use super::rows::SqliteRows;
 use super::writer::Writer;
-use super::{codec, query, schema};
-use crate::embedded::{Core, Limits, RecentHour, before};
+use super::{query, schema};
+use crate::embedded::{Core, Limits, RecentHour};
 use crate::{
     Cancelled, Claimed, Conversations, Crews, Durability, Enqueued, Error, Fence, Finish, Idempotency,
     Incarnation, JobQuery, Jobs, Live, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats,
-    StoredCrew, Tick, Turn,
+    StoredConversation, StoredCrew, Tick,
 };
 
 /// The backend behind `sqlite:PATH`.
@@ -72,9 +72,8 @@ impl SqliteBackend {
 
 /// Queues again what was running when the process before ended, in one transaction.
 fn take_over(core: &mut Core<SqliteRows>) -> Result<(), Error> {
-    let open = codec::open_jobs(&core.rows.connection)?;
     core.rows.connection.execute_batch("BEGIN IMMEDIATE")?;
-    let rescued = core.take_over(open)?;
+    let rescued = core.take_over()?;
     core.rows.connection.execute_batch("COMMIT")?;
     if rescued > 0 {
         tracing::warn!(jobs = rescued, "took over jobs of a process that ended without finishing them");
@@ -237,18 +236,21 @@ impl Crews for SqliteBackend {
 
 #[async_trait]
 impl Conversations for SqliteBackend {
-    async fn history(
+    async fn conversation(
         &self,
         tenant: &TenantId,
         conversation: &ConversationId,
         limit: usize,
-    ) -> Result<Vec<Turn>, Error> {
+    ) -> Result<Option<StoredConversation>, Error> {
         let (tenant, conversation) = (tenant.clone(), conversation.clone());
-        let forgotten_before = before(self.env.now(), self.conversation_ttl);
+        let (ttl, now) = (self.conversation_ttl, self.env.now());
         self.readers
-            .read(move |connection| {
-                query::history(connection, &tenant, &conversation, forgotten_before, limit)
-            })
+            .read(move |connection| query::conversation(connection, &tenant, &conversation, ttl, now, limit))
             .await
+    }
+
+    async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
+        let (tenant, conversation) = (tenant.clone(), conversation.clone());
+        self.writer.call(move |core| core.forget(&tenant, &conversation)).await
     }
 }

@@ -123,41 +123,52 @@ pub(super) fn insert_job(connection: &Connection, row: RowId, job: &Job) -> Resu
     Ok(())
 }
 
-/// Every job that is not over, as the schedule wants it.
-pub(super) fn open_jobs(connection: &Connection) -> Result<Vec<OpenJob>, Error> {
-    let mut statement = connection.prepare(
-        "SELECT row, id, tenant, priority, conversation, status, run_at, retry_at, expires_at, attempt, epoch, crashes, \
+/// Shows every job that is not over, as the schedule wants it. One status after the other: each is a walk along the
+/// index, and nothing is sorted or kept.
+pub(super) fn each_open(connection: &Connection, visit: &mut dyn FnMut(OpenJob)) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT row, id, tenant, priority, conversation, run_at, retry_at, expires_at, attempt, epoch, crashes, \
          in_doubt, CASE WHEN attempt = 0 AND run_at IS NULL THEN 0 ELSE (SELECT coalesce(max(seq), 0) FROM log WHERE job = row) END, \
          max(created_at, coalesce(run_at, 0)) \
-         FROM jobs WHERE status < 5 ORDER BY row",
+         FROM jobs WHERE status = ?1 AND status < 5",
     )?;
-    let mut rows = statement.query([])?;
-    let mut jobs = Vec::new();
-    while let Some(row) = rows.next()? {
-        let status = status(row.get(5)?)?;
-        let due = match status {
-            JobStatus::Scheduled => time(row, 6)?,
-            JobStatus::Retrying => time(row, 7)?,
-            _ => None,
-        };
-        jobs.push(OpenJob {
-            row: row.get(0)?,
-            id: JobId(row.get(1)?),
-            tenant: TenantId::new(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?),
-            priority: priority(row.get(3)?)?,
-            conversation: row.get::<_, Option<String>>(4)?.map(ConversationId::new),
-            status,
-            due,
-            expires_at: time(row, 8)?,
-            attempt: row.get(9)?,
-            epoch: unsigned(row.get(10)?),
-            crashes: row.get(11)?,
-            in_doubt: row.get(12)?,
-            last_seq: unsigned(row.get(13)?),
-            queued_since: Timestamp(row.get(14)?),
-        });
+    // One name for all jobs of a tenant: they share it in the schedule as well.
+    let mut tenant = TenantId::default();
+    for open in JobStatus::ALL.iter().copied().filter(|status| !status.is_terminal()) {
+        let mut rows = statement.query([status_number(open)])?;
+        while let Some(row) = rows.next()? {
+            let name = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
+            if tenant.as_str() != name {
+                tenant = TenantId::new(name);
+            }
+            visit(open_job(row, open, tenant.clone())?);
+        }
     }
-    Ok(jobs)
+    Ok(())
+}
+
+fn open_job(row: &Row<'_>, status: JobStatus, tenant: TenantId) -> Result<OpenJob, Error> {
+    let due = match status {
+        JobStatus::Scheduled => time(row, 5)?,
+        JobStatus::Retrying => time(row, 6)?,
+        _ => None,
+    };
+    Ok(OpenJob {
+        row: row.get(0)?,
+        id: JobId(row.get(1)?),
+        tenant,
+        priority: priority(row.get(3)?)?,
+        conversation: row.get::<_, Option<String>>(4)?.map(ConversationId::new),
+        status,
+        due,
+        expires_at: time(row, 7)?,
+        attempt: row.get(8)?,
+        epoch: unsigned(row.get(9)?),
+        crashes: row.get(10)?,
+        in_doubt: row.get(11)?,
+        last_seq: unsigned(row.get(12)?),
+        queued_since: Timestamp(row.get(13)?),
+    })
 }
 
 /// Adds to a job's log.

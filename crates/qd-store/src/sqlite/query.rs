@@ -1,5 +1,7 @@
 //! What readers ask: jobs, pages, logs, crews, history.
 
+use std::time::Duration;
+
 use qd_types::{ConversationId, CrewName, CrewVersion, Job, JobId, Logged, Seq, TenantId, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -7,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use super::codec;
 use super::rows::select_job;
 use crate::embedded::PAGE_BYTES;
-use crate::{Cursor, Error, JobQuery, Page, StoredCrew, Turn};
+use crate::{Cursor, Error, JobQuery, Page, StoredConversation, StoredCrew, StoredMessage, Turn};
 
 /// One job.
 pub(super) fn job(connection: &Connection, tenant: &TenantId, id: JobId) -> Result<Option<Job>, Error> {
@@ -115,28 +117,41 @@ pub(super) fn crews(connection: &Connection, tenant: &TenantId) -> Result<Vec<St
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// The newest messages of a conversation that is not forgotten, oldest of them first.
-pub(super) fn history(
+/// A conversation that is not forgotten, with its newest messages, oldest of them first.
+pub(super) fn conversation(
     connection: &Connection,
     tenant: &TenantId,
     conversation: &ConversationId,
-    forgotten_before: Timestamp,
+    ttl: Duration,
+    now: Timestamp,
     limit: usize,
-) -> Result<Vec<Turn>, Error> {
+) -> Result<Option<StoredConversation>, Error> {
+    let key = [tenant.as_str(), conversation.as_str()];
+    let last_at: Option<i64> = connection
+        .prepare_cached("SELECT last_at FROM conversations WHERE tenant = ?1 AND name = ?2")?
+        .query_row(key, |row| row.get(0))
+        .optional()?;
+    let Some(last_at) = last_at.map(Timestamp) else { return Ok(None) };
+    let expires_at = last_at.plus(ttl);
+    if expires_at < now {
+        return Ok(None);
+    }
     let mut statement = connection.prepare_cached(
-        "SELECT m.role, m.text FROM messages m JOIN conversations c ON c.tenant = m.tenant AND c.name = m.name \
-         WHERE m.tenant = ?1 AND m.name = ?2 AND c.last_at >= ?3 ORDER BY m.n DESC LIMIT ?4",
+        "SELECT role, text, at, job FROM messages WHERE tenant = ?1 AND name = ?2 ORDER BY n DESC LIMIT ?3",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows =
-        statement.query(params![tenant.as_str(), conversation.as_str(), forgotten_before.0, limit])?;
-    let mut turns = Vec::new();
+    let mut rows = statement.query(params![key[0], key[1], limit])?;
+    let mut messages = Vec::new();
     while let Some(row) = rows.next()? {
         let role = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
         let role = serde_json::from_str(role)
             .map_err(|e| Error::Unreadable { what: format!("column role: {e}") })?;
-        turns.push(Turn { role, text: row.get(1)? });
+        messages.push(StoredMessage {
+            turn: Turn { role, text: row.get(1)? },
+            at: row.get::<_, Option<i64>>(2)?.map(Timestamp),
+            job: row.get::<_, Option<uuid::Uuid>>(3)?.map(JobId),
+        });
     }
-    turns.reverse();
-    Ok(turns)
+    messages.reverse();
+    Ok(Some(StoredConversation { messages, last_at, expires_at }))
 }

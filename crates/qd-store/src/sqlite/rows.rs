@@ -4,7 +4,7 @@ use qd_types::{ConversationId, Job, JobId, JobStatus, Logged, Seq, TenantId, Tim
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::codec;
-use crate::embedded::{KEPT_TURNS, RowId, Rows, Settled, Spent, Started, StoredKey};
+use crate::embedded::{DurableRows, KEPT_TURNS, OpenJob, RowId, Rows, Settled, Spent, Started, StoredKey};
 use crate::{Error, Idempotency, Turn};
 
 /// The only connection that writes.
@@ -58,9 +58,15 @@ impl Rows for SqliteRows {
     fn spend(&mut self, row: RowId, spent: &Spent) -> Result<(), Error> {
         self.connection
             .prepare_cached(
-                "UPDATE jobs SET usage = ?2, cost = ?3, progress = ?4, crashes = 0 WHERE row = ?1",
+                "UPDATE jobs SET usage = ?2, cost = ?3, progress = ?4, crashes = ?5 WHERE row = ?1",
             )?
-            .execute(params![row, codec::json(&spent.usage)?, spent.cost.0, codec::json(&spent.progress)?])?;
+            .execute(params![
+                row,
+                codec::json(&spent.usage)?,
+                spent.cost.0,
+                codec::json(&spent.progress)?,
+                spent.crashes
+            ])?;
         Ok(())
     }
 
@@ -128,6 +134,7 @@ impl Rows for SqliteRows {
         &mut self,
         tenant: &TenantId,
         conversation: &ConversationId,
+        job: JobId,
         turns: &[Turn],
         now: Timestamp,
         forgotten_before: Timestamp,
@@ -148,9 +155,9 @@ impl Rows for SqliteRows {
             n += 1;
             self.connection
                 .prepare_cached(
-                    "INSERT INTO messages (tenant, name, n, role, text) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    "INSERT INTO messages (tenant, name, n, role, text, at, job) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
-                .execute(params![tenant, name, n, codec::json(&turn.role)?, turn.text])?;
+                .execute(params![tenant, name, n, codec::json(&turn.role)?, turn.text, now.0, job.0])?;
         }
         let oldest = n - i64::try_from(KEPT_TURNS).unwrap_or(i64::MAX);
         self.connection
@@ -160,6 +167,21 @@ impl Rows for SqliteRows {
             .prepare_cached("INSERT OR REPLACE INTO conversations (tenant, name, last_n, last_at) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![tenant, name, n, now.0])?;
         Ok(())
+    }
+
+    fn forget(
+        &mut self,
+        tenant: &TenantId,
+        conversation: &ConversationId,
+        forgotten_before: Timestamp,
+    ) -> Result<bool, Error> {
+        let last_at: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT last_at FROM conversations WHERE tenant = ?1 AND name = ?2")?
+            .query_row([tenant.as_str(), conversation.as_str()], |row| row.get(0))
+            .optional()?;
+        self.delete_conversation(tenant.as_str(), conversation.as_str())?;
+        Ok(last_at.is_some_and(|at| at >= forgotten_before.0))
     }
 
     fn prune(
@@ -188,18 +210,29 @@ impl Rows for SqliteRows {
             .execute([now.0, limit])?;
         let silent = self.silent(silent_before, limit)?;
         for (tenant, name) in &silent {
-            for sql in [
-                "DELETE FROM messages WHERE tenant = ?1 AND name = ?2",
-                "DELETE FROM conversations WHERE tenant = ?1 AND name = ?2",
-            ] {
-                self.connection.prepare_cached(sql)?.execute([tenant, name])?;
-            }
+            self.delete_conversation(tenant, name)?;
         }
         Ok(jobs.len() + silent.len())
     }
 }
 
+impl DurableRows for SqliteRows {
+    fn each_open(&mut self, visit: &mut dyn FnMut(OpenJob)) -> Result<(), Error> {
+        codec::each_open(&self.connection, visit)
+    }
+}
+
 impl SqliteRows {
+    fn delete_conversation(&self, tenant: &str, name: &str) -> Result<(), Error> {
+        for sql in [
+            "DELETE FROM messages WHERE tenant = ?1 AND name = ?2",
+            "DELETE FROM conversations WHERE tenant = ?1 AND name = ?2",
+        ] {
+            self.connection.prepare_cached(sql)?.execute([tenant, name])?;
+        }
+        Ok(())
+    }
+
     fn column(&self, sql: &str, at: Timestamp, limit: i64) -> Result<Vec<RowId>, Error> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([at.0, limit], |row| row.get(0))?;

@@ -12,7 +12,6 @@ use qd_env::Env;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::checkpoint::Checkpointer;
-use super::codec;
 use super::file_lock::FileLock;
 use super::rows::SqliteRows;
 use crate::embedded::Core;
@@ -208,6 +207,8 @@ impl Run {
             Err(error) if self.broken.is_none() => {
                 tracing::error!(%error, "the store could not commit");
                 let _ = self.core.rows.connection.execute_batch("ROLLBACK");
+                // Nothing of it happened, so nobody must hear of it.
+                self.core.take_notices();
                 if matches!(error, Error::Broken { .. }) || self.reload().is_err() {
                     let _ = self.publish.send_replace(Err(error.to_string()));
                     self.broken = Some(Error::Broken { reason: error.to_string() });
@@ -219,8 +220,7 @@ impl Run {
 
     /// Rebuilds the schedule from the rows.
     fn reload(&mut self) -> Result<(), Error> {
-        let open = codec::open_jobs(&self.core.rows.connection)?;
-        self.core.rebuild(open)
+        self.core.rebuild()
     }
 
     /// In relaxed mode commits are synced at most a second late: a later synced commit makes the earlier ones durable.

@@ -33,7 +33,7 @@ pub(super) async fn run(global: &Global, args: Run) -> anyhow::Result<Exit> {
         config.settings.crews.clear();
         config.settings.default_crew = "assistant".to_owned();
     }
-    let server = wire::start(&config, extra).await?;
+    let server = wire::start(&config, extra, qd_gateway::Listeners::default()).await?;
     for warning in &server.warnings {
         output::say(&warning.to_string());
     }

@@ -7,7 +7,7 @@ use crate::cli::{Global, Serve};
 use crate::config::LogFormat;
 use crate::exit::{Exit, ended};
 use crate::output::say;
-use crate::wire;
+use crate::{supervisor, wire};
 
 pub(super) async fn run(global: &Global, args: Serve) -> anyhow::Result<Exit> {
     let mut flags: Vec<_> = [
@@ -31,18 +31,20 @@ pub(super) async fn run(global: &Global, args: Serve) -> anyhow::Result<Exit> {
         .map_err(|e| ended(Exit::Configuration, e.to_string()))?;
     // Asked for before anything starts: a stop that comes early must not be missed.
     let mut stop = stop_signals()?;
-    let server = wire::start(&config, Vec::new()).await?;
+    let server = wire::start(&config, Vec::new(), supervisor::listeners()?).await?;
     for warning in &server.warnings {
         tracing::warn!(reason = %warning, "a crew has a warning");
     }
     if !global.quiet {
         announce(&server, &config.profile, config.models.default_model.as_deref());
     }
+    supervisor::ready();
     tokio::select! {
         () = stop.wait() => {}
         () = stdin_ended(args.stop_with_stdin) => {}
         error = server.broken() => return Err(ended(Exit::Failed, error.to_string())),
     }
+    supervisor::stopping();
     tracing::info!("stopping: no new jobs are taken up, calls in flight are finished");
     tokio::select! {
         () = server.stop() => Ok(Exit::Ok),

@@ -1,7 +1,9 @@
 //! Processes of the binary: started on free ports in temporary folders, ended with the test.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -16,7 +18,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The binary with an environment of its own.
 pub(crate) fn quarterdeck(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quarterdeck"));
-    command.current_dir(folder).env_clear().kill_on_drop(true);
+    command.current_dir(folder).env_clear().kill_on_drop(true).stdin(Stdio::null());
     command
 }
 
@@ -44,8 +46,7 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it and waits for a line that holds `marker` and then `http://ADDRESS`.
     pub(crate) async fn start(command: &mut Command, marker: &str) -> Self {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, receiver) = mpsc::unbounded_channel();
         tokio::spawn(async move {
@@ -132,6 +133,31 @@ impl Project {
     }
 }
 
+/// A listener that outlives the servers that are started on it, as a supervisor keeps one open over restarts.
+pub(crate) struct Socket(std::net::TcpListener);
+
+impl Socket {
+    pub(crate) fn open() -> Self {
+        Self(std::net::TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.0.local_addr().unwrap())
+    }
+
+    /// Starts `serve` of a project on it.
+    pub(crate) async fn serve(&self, project: &Project) -> Process {
+        // It comes as standard input and becomes file 3. The shell gives way to the server, so its id is the server's.
+        let script = "exec 3<&0 </dev/null; \
+                      LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" serve --admin-listen 127.0.0.1:0";
+        let mut command = Command::new("sh");
+        command.current_dir(project.folder.path()).env_clear().kill_on_drop(true);
+        command.stdin(OwnedFd::from(self.0.try_clone().unwrap()));
+        command.args(["-c", script, env!("CARGO_BIN_EXE_quarterdeck")]);
+        Process::start(&mut command, "API").await
+    }
+}
+
 /// The simulator as a process.
 pub(crate) async fn sim(args: &[&str]) -> Process {
     let folder = std::env::temp_dir();
@@ -153,10 +179,15 @@ pub(crate) fn with_inner_sim(more: &str) -> String {
     format!("default_model = \"sim/standard\"\n{more}\n[providers.sim]\n")
 }
 
-/// An HTTP client.
+/// The HTTP client: making one takes longer than most requests. A connection that idles between two requests may be
+/// closed at any time, by HTTP's own rules, so each request takes a new one.
 pub(crate) fn http() -> reqwest::Client {
-    qd_llm::install_crypto_provider();
-    reqwest::Client::builder().timeout(PATIENCE).build().unwrap()
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    let client = CLIENT.get_or_init(|| {
+        qd_llm::install_crypto_provider();
+        reqwest::Client::builder().timeout(PATIENCE).pool_max_idle_per_host(0).build().unwrap()
+    });
+    client.clone()
 }
 
 /// GETs JSON; fails on any answer but a success.

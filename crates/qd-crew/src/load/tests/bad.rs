@@ -102,10 +102,7 @@ fn keys_of_the_crew() {
             ("process: parallel", "x:13:10 `parallel` is no process; use `sequential`"),
             ("memory: true", "x:13:1 `memory` of the crew is not supported yet; only `false` is accepted"),
             ("planning: yes", "x:13:1 `planning` of the crew is not supported yet; only `false` is accepted"),
-            (
-                "max_rpm: 10",
-                "x:13:1 `max_rpm` of the crew is not supported yet; limit the rate of the model in the configuration",
-            ),
+            ("max_rpm: 0", "x:13:10 `max_rpm` of the crew is 0; it must be between 1 and 100000"),
             ("manager_agnt: x", "x:13:1 the crew has no key `manager_agnt`; did you mean `manager_agent`?"),
             ("knowledge_sources: [a.txt]", "x:13:1 `knowledge_sources` of the crew is not supported yet"),
             (
@@ -150,12 +147,12 @@ fn keys_of_an_agent() {
                 "x:6:5 `respect_context_window` of agent `w` is not supported yet; only `true` is accepted",
             ),
             (
-                "max_retry_limit: 5",
-                "x:6:5 `max_retry_limit` of agent `w` is not supported yet; only `2` is accepted",
+                "max_retry_limit: -1",
+                "x:6:22 `max_retry_limit` of agent `w` is -1; it must be between 0 and 100",
             ),
             (
-                "max_execution_time: 60",
-                "x:6:5 `max_execution_time` of agent `w` is not supported yet; give the job `timeout_seconds`",
+                "max_execution_time: 1 min",
+                "x:6:25 `max_execution_time` of agent `w` must be a whole number, found `1 min`",
             ),
             ("memory: {a: 1}", "x:6:5 `memory` of agent `w` is not supported yet; only `false` is accepted"),
             ("mcps: [https://host/mcp]", "x:6:5 `mcps` of agent `w` is not supported yet"),

@@ -307,3 +307,37 @@ fn effects_name_their_task_agent_and_call() {
         .collect();
     assert_eq!(shown, [("c0", "clock", "{}"), ("c1", "add", "{\"a\": 1}")]);
 }
+
+#[test]
+fn unusable_output_begins_the_task_anew_as_often_as_its_agent_allows() {
+    let yaml = "
+agents: {w: {role: R, goal: G, backstory: B, tools: [add], max_retry_limit: 1}}
+tasks: [{name: t, description: D, expected_output: E}]
+";
+    let fresh = || Machine::new(crate::machine::stage::plan(yaml), qd_types::Input::new());
+    let step = |turn: u32| format!("t/turn-{turn}/model");
+    let empties = |first: u32| (first..first + 3).map(move |turn| says(&step(turn), ""));
+
+    let mut machine = fresh();
+    let opening = request(&machine);
+    for entry in empties(1) {
+        machine.apply(&entry);
+    }
+    assert_eq!(words(&machine.ready()), step(4));
+    assert_eq!(request(&machine), opening, "nothing of the first beginning is left");
+    let mut given_up = machine.clone();
+    for entry in empties(4) {
+        given_up.apply(&entry);
+    }
+    let end =
+        "fail: task `t`: the model answered nothing 3 times; the task was begun anew 1 times (empty_answer)";
+    assert_eq!(words(&given_up.ready()), end);
+    play(machine, &[(says(&step(4), "42"), "done: 42")]);
+
+    let mut machine = fresh();
+    for turn in 1..=4 {
+        machine.apply(&calls(&step(turn), &["add {\"a\": 1}"]));
+        machine.apply(&returns(&format!("t/turn-{turn}/tool-0"), "1"));
+    }
+    play(machine, &[(calls(&step(5), &["add {\"a\": 1}"]), &step(6))]);
+}

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use qd_types::{Class, Code, Failure, Job, JobId, JobStatus, LogItem, Logged, TenantId};
+use qd_types::{Class, Code, ConversationId, Failure, Job, JobId, JobStatus, LogItem, Logged, TenantId};
 
 use super::super::rows::{OpenJob, Rows, Settled, StoredKey};
+use super::attempt::before;
 use super::{Core, Notice};
 use crate::{Cancelled, Enqueued, Error, Idempotency, NewJob, OtherBody};
 
@@ -21,7 +22,8 @@ impl<R: Rows> Core<R> {
             return Ok(answer);
         }
         let depth = self.schedule.depth();
-        if depth >= self.limits.max_depth {
+        // A job that is run again was accepted once; refusing it would lose it.
+        if depth >= self.limits.max_depth && new.redrive_of.is_none() {
             return Ok(Enqueued::Full { depth, retry_after: FULL_RETRY_AFTER });
         }
         let row = self.next_row;
@@ -79,13 +81,17 @@ impl<R: Rows> Core<R> {
         if self.schedule.get(row).is_none() {
             return Ok(Cancelled::Already(Box::new(self.rows.load(row)?)));
         }
-        let held = self.schedule.hold(row).is_some();
+        let revocation = self.revocation(row);
         let failure = Failure::new(Code::JobCancelled, Class::Cancelled, "the job was cancelled by request");
         let job = self.end(row, JobStatus::Cancelled, failure)?;
-        if held {
-            self.notices.push(Notice::Revoked);
-        }
+        self.notices.extend(revocation);
         Ok(Cancelled::Now(Box::new(job)))
+    }
+
+    /// Deletes what was said in a conversation.
+    pub(crate) fn forget(&mut self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
+        let forgotten_before = before(self.env.now(), self.limits.conversation_ttl);
+        self.rows.forget(tenant, conversation, forgotten_before)
     }
 
     /// Ends a job from outside an attempt.

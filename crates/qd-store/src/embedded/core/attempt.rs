@@ -27,9 +27,8 @@ impl<R: Rows> Core<R> {
             entry.epoch = started.epoch;
             entry.last_seq = seq;
         }
-        let spent = Spent { usage: job.usage, cost: job.cost, progress: job.progress.clone() };
         let accepted = acceptance(&job);
-        self.schedule.place_held(row, Hold { until, spent, accepted });
+        self.schedule.place_held(row, Hold { until, spent: Spent::of(&job), accepted });
         if started.attempt == 1 {
             self.recent().note_wait(now, now.since(accepted));
         }
@@ -70,7 +69,9 @@ impl<R: Rows> Core<R> {
         self.rows.spend(row, &spent)?;
         if let Some(entry) = self.schedule.get_mut(row) {
             entry.last_seq = seq;
-            entry.crashes = 0;
+        }
+        if spent.crashes == 0 && self.schedule.clear_suspicion(row) {
+            self.note_work();
         }
         if let Some(hold) = self.schedule.hold(row) {
             hold.spent = spent;
@@ -116,13 +117,13 @@ impl<R: Rows> Core<R> {
 
     fn remember_conversation(&mut self, row: RowId, finish: &Finish, now: Timestamp) -> Result<(), Error> {
         let Some(entry) = self.schedule.get(row) else { return Ok(()) };
-        let Some(conversation) = entry.conversation.clone() else { return Ok(()) };
+        let Some(conversation) = entry.conversation().cloned() else { return Ok(()) };
         if finish.history.is_empty() {
             return Ok(());
         }
         let tenant = self.schedule.tenant_name(entry.tenant).clone();
         let forgotten_before = before(now, self.limits.conversation_ttl);
-        self.rows.say(&tenant, &conversation, &finish.history, now, forgotten_before)
+        self.rows.say(&tenant, &conversation, finish.job, &finish.history, now, forgotten_before)
     }
 
     /// The schedule's side of an end of an attempt.
@@ -134,6 +135,8 @@ impl<R: Rows> Core<R> {
             return;
         }
         self.schedule.unplace(row);
+        // A suspect that left makes room for the others.
+        self.note_work();
         if let Some(entry) = self.schedule.get_mut(row) {
             entry.last_seq = seq;
             entry.crashes = settled.crashes;
@@ -141,10 +144,7 @@ impl<R: Rows> Core<R> {
         }
         match settled.retry_at {
             Some(at) => self.schedule.place_delayed(row, at),
-            None => {
-                self.schedule.place_queued(row, now);
-                self.note_work();
-            }
+            None => self.schedule.place_queued(row, now),
         }
     }
 
@@ -160,6 +160,8 @@ impl<R: Rows> Core<R> {
                 spent.usage += usage;
                 spent.cost += cost;
                 self.recent().note_spend(now, &usage, cost);
+                // News such as "the task starts" is no progress: a job that crashes its workers repeats it for ever.
+                spent.crashes = 0;
             }
             self.rows.append(row, &Logged { seq, at: now, attempt, item: item.clone() })?;
         }

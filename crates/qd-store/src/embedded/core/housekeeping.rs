@@ -1,8 +1,9 @@
 //! What happens as time passes: delayed jobs become due, leases lapse, jobs expire, the old is deleted.
 
-use qd_types::{Class, Code, CrewName, Failure, JobStatus, Timestamp};
+use qd_types::{Class, Code, CrewName, Failure, JobStatus};
 
 use super::super::rows::{RowId, Rows, Settled};
+use super::super::schedule::POISON_CRASHES;
 use super::attempt::before;
 use super::{Core, Notice};
 use crate::{Error, Tick};
@@ -15,20 +16,21 @@ impl<R: Rows> Core<R> {
         while tick.expired < limit
             && let Some(row) = self.schedule.first_expired(now)
         {
-            tick.expired_crews.push(self.expire(row)?);
+            tick.failed.push(self.expire(row)?);
             tick.expired += 1;
         }
         while tick.promoted < limit
             && let Some(row) = self.schedule.first_due(now)
         {
-            self.requeue(row, false, now)?;
+            self.requeue(row, false)?;
             tick.promoted += 1;
         }
         while tick.rescued < limit
             && let Some(row) = self.schedule.first_lapsed(now)
         {
-            self.requeue(row, true, now)?;
-            self.notices.push(Notice::Revoked);
+            let revocation = self.revocation(row);
+            tick.failed.extend(self.lost_worker(row)?);
+            self.notices.extend(revocation);
             tick.rescued += 1;
         }
         tick.pruned = self.rows.prune(
@@ -42,22 +44,41 @@ impl<R: Rows> Core<R> {
         Ok(tick)
     }
 
-    fn expire(&mut self, row: RowId) -> Result<CrewName, Error> {
+    fn expire(&mut self, row: RowId) -> Result<(CrewName, Code), Error> {
         let failure = Failure::new(
             Code::JobExpired,
             Class::Exhausted,
             "the job was not finished before its expires_at",
         );
-        let held = self.schedule.hold(row).is_some();
+        let revocation = self.revocation(row);
         let job = self.end(row, JobStatus::Failed, failure)?;
-        if held {
-            self.notices.push(Notice::Revoked);
+        self.notices.extend(revocation);
+        Ok((job.crew, Code::JobExpired))
+    }
+
+    /// The worker of a running job is gone. The job is queued again, unless it is the one that kills its workers: then
+    /// it is over, which is answered with its crew and the code.
+    pub(super) fn lost_worker(&mut self, row: RowId) -> Result<Option<(CrewName, Code)>, Error> {
+        let crashes = self.schedule.get(row).map_or(0, |entry| entry.crashes + 1);
+        if crashes < POISON_CRASHES {
+            self.requeue(row, true)?;
+            return Ok(None);
         }
-        Ok(job.crew)
+        let message = format!(
+            "its worker crashed {crashes} times in a row while it executed this job, the last time with no other job \
+             beside it, and nothing new was journaled in between"
+        );
+        let failure = Failure::new(Code::WorkerCrashed, Class::Exhausted, message);
+        if let Some(entry) = self.schedule.get_mut(row) {
+            entry.crashes = crashes;
+        }
+        let job = self.end(row, JobStatus::Failed, failure)?;
+        tracing::error!(job = %job.id, crew = %job.crew, crashes, "a job crashed its worker too often; it fails");
+        Ok(Some((job.crew, Code::WorkerCrashed)))
     }
 
     /// A delayed job is due, or a running one lost its worker.
-    fn requeue(&mut self, row: RowId, crashed: bool, now: Timestamp) -> Result<(), Error> {
+    fn requeue(&mut self, row: RowId, crashed: bool) -> Result<(), Error> {
         let Some(entry) = self.schedule.get(row) else { return Ok(()) };
         let (id, seq) = (entry.id, entry.last_seq + 1);
         let crashes = entry.crashes + u32::from(crashed);
@@ -71,7 +92,7 @@ impl<R: Rows> Core<R> {
             entry.crashes = crashes;
             entry.in_doubt = in_doubt;
         }
-        self.schedule.place_queued(row, now);
+        self.schedule.place_queued(row, self.env.now());
         self.notices.push(Notice::Changed(id));
         self.note_work();
         tracing::debug!(job = %id, crashed, "job queued again");

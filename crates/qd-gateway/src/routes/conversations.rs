@@ -1,0 +1,76 @@
+//! What was said in a conversation.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use qd_store::{StoredMessage, TurnRole};
+use qd_types::ConversationId;
+use serde::Serialize;
+
+use super::{Name, json};
+use crate::context::Shared;
+use crate::problem::Problem;
+use crate::view::time::Rfc3339;
+
+/// Messages shown: as many as a store keeps.
+const MESSAGES_MAX: usize = 200;
+
+#[derive(Serialize)]
+struct ConversationView<'a> {
+    id: &'a str,
+    messages: Vec<MessageView<'a>>,
+    updated_at: Rfc3339,
+    expires_at: Rfc3339,
+}
+
+#[derive(Serialize)]
+struct MessageView<'a> {
+    role: TurnRole,
+    text: &'a str,
+    created_at: Option<Rfc3339>,
+    job_id: Option<String>,
+}
+
+/// `GET /v1/conversations/{id}`: its messages, oldest first.
+pub(crate) async fn read(State(context): State<Shared>, Name(name): Name) -> Result<Response, Problem> {
+    let id = named(&name)?;
+    let kept = context.store.conversation(&context.tenant, &id, MESSAGES_MAX).await?;
+    let kept = kept.ok_or_else(|| unknown(&name))?;
+    let view = ConversationView {
+        id: id.as_str(),
+        messages: kept.messages.iter().map(MessageView::from).collect(),
+        updated_at: Rfc3339(kept.last_at),
+        expires_at: Rfc3339(kept.expires_at),
+    };
+    Ok(json(StatusCode::OK, &view))
+}
+
+/// `DELETE /v1/conversations/{id}`. Jobs of the conversation that are not over go on, without its past.
+pub(crate) async fn forget(State(context): State<Shared>, Name(name): Name) -> Result<Response, Problem> {
+    let id = named(&name)?;
+    if context.store.forget(&context.tenant, &id).await? {
+        Ok(StatusCode::NO_CONTENT.into_response())
+    } else {
+        Err(unknown(&name))
+    }
+}
+
+/// What is no id of a conversation names none.
+fn named(name: &str) -> Result<ConversationId, Problem> {
+    ConversationId::parse(name).map_err(|_| unknown(name))
+}
+
+fn unknown(name: &str) -> Problem {
+    Problem::not_found("conversation", name)
+}
+
+impl<'a> From<&'a StoredMessage> for MessageView<'a> {
+    fn from(message: &'a StoredMessage) -> Self {
+        Self {
+            role: message.turn.role,
+            text: &message.turn.text,
+            created_at: message.at.map(Rfc3339),
+            job_id: message.job.map(|id| id.to_string()),
+        }
+    }
+}

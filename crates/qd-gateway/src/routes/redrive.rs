@@ -1,0 +1,76 @@
+//! Running a job again that failed or was cancelled.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use qd_store::OtherBody;
+use qd_types::{Code, CrewName, Job, JobStatus};
+
+use super::PathJob;
+use super::jobs::{made_answer, mark_replayed};
+use crate::context::{Context, Shared};
+use crate::crews::{CrewBookError, Published};
+use crate::problem::Problem;
+use crate::submit::{self, Submission};
+
+/// `POST /v1/jobs/{id}/redrive`: a new job with the same input under the newest version of the crew, which may have
+/// been mended meanwhile. The old job stays as it is; its journal is not used again.
+pub(crate) async fn redrive(
+    State(context): State<Shared>,
+    PathJob(id): PathJob,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    // The path is all there is to hash: the same key for another job is another body.
+    let idempotency = submit::header_key(&headers)?.map(|key| {
+        let hash = crate::body::canonical_hash(&serde_json::Value::String(id.to_string()));
+        submit::idempotency("POST /v1/jobs/{id}/redrive", key, hash, OtherBody::Refuse)
+    });
+    let failed = context.job(id).await?;
+    if !matches!(failed.status, JobStatus::Failed | JobStatus::Cancelled) {
+        let detail = format!(
+            "job {id} is {}; only a job that failed or was cancelled can be run again",
+            failed.status
+        );
+        return Err(Problem::new(Code::JobNotFailed, detail));
+    }
+    let made = match again(&context, &failed).await {
+        Ok(submission) => {
+            let new = Submission { idempotency, ..submission }.into_job(context.env.job_id(), &context);
+            submit::enqueue(&context, new).await?
+        }
+        Err(problem) => submit::replay_or(problem, &context, idempotency.as_ref()).await?,
+    };
+    let mut response = made_answer(&made.job, StatusCode::ACCEPTED);
+    if made.replayed {
+        mark_replayed(&mut response);
+    }
+    Ok(response)
+}
+
+/// What the failed job asked for, except when it should begin and expire: those moments are past.
+async fn again(context: &Context, failed: &Job) -> Result<Submission, Problem> {
+    let crew = newest(context, &failed.crew).await?;
+    let errors = submit::input_errors(&crew, &failed.input);
+    if !errors.is_empty() {
+        return Err(Problem::of_fields(errors));
+    }
+    Ok(Submission {
+        priority: failed.priority,
+        conversation: failed.conversation.clone(),
+        timeout_seconds: Some(failed.timeout_seconds),
+        max_attempts: Some(failed.max_attempts),
+        metadata: failed.metadata.clone(),
+        redrive_of: Some(failed.id),
+        ..Submission::of(crew, failed.input.clone())
+    })
+}
+
+async fn newest(context: &Context, name: &CrewName) -> Result<std::sync::Arc<Published>, Problem> {
+    match context.crews.newest(&context.tenant, name).await {
+        Err(CrewBookError::Unusable(why)) => Err(Problem::new(Code::InvalidCrew, why.to_string())),
+        other => other?.ok_or_else(|| {
+            let detail = format!("the job's crew `{name}` is not published any more");
+            Problem::new(Code::UnknownCrew, detail)
+        }),
+    }
+}
