@@ -124,11 +124,32 @@ impl Wire {
 
     /// Sends a JSON body and reads the answer; answers its status.
     pub(crate) async fn post(&mut self, path: &str, body: &str) -> anyhow::Result<u16> {
+        self.post_with(path, "", body).await
+    }
+
+    /// The same with more headers, each with its line end.
+    pub(crate) async fn post_with(&mut self, path: &str, headers: &str, body: &str) -> anyhow::Result<u16> {
         let request = format!(
-            "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\nhost: {}\r\n{headers}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             self.host,
             body.len()
         );
+        self.exchange(request).await
+    }
+
+    /// Reads what is there; answers its status.
+    pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<u16> {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.host);
+        self.exchange(request).await
+    }
+
+    /// Body of the last answer.
+    pub(crate) fn body_text(&self) -> Option<&str> {
+        let end = self.buffer.windows(4).position(|w| w == b"\r\n\r\n")?;
+        std::str::from_utf8(&self.buffer[end + 4..]).ok()
+    }
+
+    async fn exchange(&mut self, request: String) -> anyhow::Result<u16> {
         self.stream.write_all(request.as_bytes()).await?;
         self.buffer.clear();
         let (mut head_end, mut whole) = (None, usize::MAX);

@@ -6,8 +6,10 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the real clock and starts its own tasks")]
 
 mod accept;
+mod backlog;
 mod baseline;
 mod calls;
+mod clients;
 mod cycles;
 mod idle;
 mod latency;
@@ -38,6 +40,19 @@ async fn main() -> anyhow::Result<()> {
     }
     if wants("idle") {
         idle::run().await?;
+    }
+    if wants("backlog") {
+        backlog::run().await?;
+    }
+    if wants("streams") {
+        clients::idle_streams().await?;
+    }
+    if wants("clients") {
+        clients::clients().await?;
+    }
+    // Half an hour: only by name.
+    if wanted.iter().any(|name| name == "soak") {
+        clients::soak().await?;
     }
     Ok(())
 }

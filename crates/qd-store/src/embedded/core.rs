@@ -101,7 +101,7 @@ impl<R: Rows> Core<R> {
     fn revocation(&mut self, row: RowId) -> Option<Notice> {
         self.schedule.hold(row)?;
         let entry = self.schedule.get(row)?;
-        Some(Notice::Revoked(entry.id, self.fence(entry.epoch)))
+        Some(Notice::Revoked(entry.id, self.fence(entry.epoch())))
     }
 
     fn status_item(&self, seq: u64, attempt: u32, status: JobStatus) -> Logged {

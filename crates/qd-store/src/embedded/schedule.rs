@@ -31,12 +31,11 @@ pub(crate) struct Entry {
     pub(crate) priority: Priority,
     conversation: Option<Arc<ConversationKey>>,
     pub(crate) attempt: u32,
-    pub(crate) crashes: u32,
     pub(crate) in_doubt: bool,
-    pub(crate) epoch: u64,
-    pub(crate) last_seq: u64,
-    /// Since when it is queued, where it is.
-    queued_since: Timestamp,
+    crashes: u16,
+    // Both count things that take a commit each: four billion of them never happen to one job.
+    epoch: u32,
+    last_seq: u32,
     place: Place,
 }
 
@@ -46,15 +45,42 @@ impl Entry {
         self.conversation.as_deref().map(|(_, conversation)| conversation)
     }
 
+    /// Crashes of its worker since its last entry.
+    pub(crate) fn crashes(&self) -> u32 {
+        self.crashes.into()
+    }
+
+    pub(crate) fn set_crashes(&mut self, crashes: u32) {
+        self.crashes = u16::try_from(crashes).unwrap_or(u16::MAX);
+    }
+
+    /// Claims so far.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.into()
+    }
+
+    pub(crate) fn set_epoch(&mut self, epoch: u64) {
+        self.epoch = u32::try_from(epoch).unwrap_or(u32::MAX);
+    }
+
+    /// The last place in its log.
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.last_seq.into()
+    }
+
+    pub(crate) fn set_last_seq(&mut self, seq: u64) {
+        self.last_seq = u32::try_from(seq).unwrap_or(u32::MAX);
+    }
+
     fn is_suspect(&self) -> bool {
-        self.crashes >= SUSPECT_CRASHES
+        self.crashes() >= SUSPECT_CRASHES
     }
 }
 
 #[derive(Debug)]
 enum Place {
-    /// Ready, or behind another job of its conversation.
-    Queued,
+    /// Ready, or behind another job of its conversation; since when.
+    Queued(Timestamp),
     /// Scheduled or retrying.
     Delayed(Timestamp),
     /// In a worker's hands.
@@ -132,19 +158,21 @@ impl Schedule {
             self.expiries.insert(job.row, at);
         }
         let conversation = job.conversation.clone().map(|name| self.conversation_key((tenant, name)));
-        let entry = Entry {
+        let mut entry = Entry {
             id: job.id,
             tenant,
             priority: job.priority,
             conversation,
             attempt: job.attempt,
-            crashes: job.crashes,
             in_doubt: job.in_doubt,
-            epoch: job.epoch,
-            last_seq: job.last_seq,
-            queued_since: job.queued_since,
-            place: Place::Queued,
+            crashes: 0,
+            epoch: 0,
+            last_seq: 0,
+            place: Place::Queued(job.queued_since),
         };
+        entry.set_crashes(job.crashes);
+        entry.set_epoch(job.epoch);
+        entry.set_last_seq(job.last_seq);
         self.jobs.insert(job.row, entry);
         // A job that was taken up before keeps its conversation's place until it is over.
         if job.attempt > 0 {
@@ -168,7 +196,7 @@ impl Schedule {
     pub(crate) fn hold(&mut self, row: RowId) -> Option<&mut Hold> {
         match &mut self.jobs.get_mut(&row)?.place {
             Place::Held(hold) => Some(hold),
-            Place::Queued | Place::Delayed(_) => None,
+            Place::Queued(_) | Place::Delayed(_) => None,
         }
     }
 
@@ -263,8 +291,7 @@ impl Schedule {
     /// Puts a job among the queued ones: ready at once, or behind its conversation.
     pub(crate) fn place_queued(&mut self, row: RowId, since: Timestamp) {
         let Some(entry) = self.jobs.get_mut(&row) else { return };
-        entry.place = Place::Queued;
-        entry.queued_since = since;
+        entry.place = Place::Queued(since);
         self.queued[entry.priority.index()].insert((since, row));
         if entry.conversation.is_none() {
             self.make_ready(row);
@@ -290,8 +317,8 @@ impl Schedule {
     pub(crate) fn unplace(&mut self, row: RowId) {
         let Some(entry) = self.jobs.get_mut(&row) else { return };
         match std::mem::replace(&mut entry.place, Place::Delayed(Timestamp::default())) {
-            Place::Queued => {
-                self.queued[entry.priority.index()].remove(&(entry.queued_since, row));
+            Place::Queued(since) => {
+                self.queued[entry.priority.index()].remove(&(since, row));
                 if entry.conversation.is_none() {
                     self.make_unready(row);
                     return;
@@ -460,5 +487,16 @@ impl std::fmt::Debug for Schedule {
             .field("held", &self.held.len())
             .field("ready", &waiting)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Entry;
+
+    #[test]
+    fn queued_job_takes_no_more_memory_than_a_million_of_them_may() {
+        // In a B-tree that grows at its end each entry takes about twice its size and its key's.
+        assert!(size_of::<Entry>() <= 64, "{}", size_of::<Entry>());
     }
 }

@@ -8,7 +8,6 @@ mod check;
 mod load;
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use crate::process::{PATIENCE, Project, SUMS, get, sim, with_sim};
 use load::Load;
@@ -44,7 +43,7 @@ async fn killed_server_loses_nothing_and_repeats_no_journaled_call() {
 
     let (mut in_mid_call, mut restarts) = (0, Vec::new());
     for _ in 0..kills {
-        tokio::time::sleep(Duration::from_millis(rng.u64(150..800))).await;
+        load::pause(rng.u64(150..800)).await;
         let under_way = get(&sim.url("/ledger")).await["in_flight"].as_u64().unwrap();
         server.kill().await;
         in_mid_call += u64::from(under_way > 0);

@@ -98,7 +98,7 @@ impl<R: Rows> Core<R> {
     pub(super) fn end(&mut self, row: i64, status: JobStatus, failure: Failure) -> Result<Job, Error> {
         let now = self.env.now();
         let (seq, crashes) =
-            self.schedule.get(row).map_or((1, 0), |entry| (entry.last_seq + 1, entry.crashes));
+            self.schedule.get(row).map_or((1, 0), |entry| (entry.last_seq() + 1, entry.crashes()));
         let item = LogItem::Status { status, at: None, failure: Some(failure.clone()) };
         self.rows.append(row, &Logged { seq, at: now, attempt: 0, item })?;
         let error = (status == JobStatus::Failed).then_some(failure);

@@ -13,8 +13,8 @@ impl<R: Rows> Core<R> {
         let Some(row) = self.schedule.take_next() else { return Ok(None) };
         let now = self.env.now();
         let Some(entry) = self.schedule.get(row) else { return Ok(None) };
-        let started = Started { attempt: entry.attempt + 1, epoch: entry.epoch + 1, started_at: now };
-        let (seq, in_doubt) = (entry.last_seq + 1, entry.in_doubt);
+        let started = Started { attempt: entry.attempt + 1, epoch: entry.epoch() + 1, started_at: now };
+        let (seq, in_doubt) = (entry.last_seq() + 1, entry.in_doubt);
         let logged = self.status_item(seq, started.attempt, JobStatus::Running);
         self.rows.append(row, &logged)?;
         self.rows.start(row, started)?;
@@ -24,8 +24,8 @@ impl<R: Rows> Core<R> {
         let until = self.lease_end(now);
         if let Some(entry) = self.schedule.get_mut(row) {
             entry.attempt = started.attempt;
-            entry.epoch = started.epoch;
-            entry.last_seq = seq;
+            entry.set_epoch(started.epoch);
+            entry.set_last_seq(seq);
         }
         let accepted = acceptance(&job);
         self.schedule.place_held(row, Hold { until, spent: Spent::of(&job), accepted });
@@ -68,7 +68,7 @@ impl<R: Rows> Core<R> {
         let (seq, spent) = self.append(row, &record.items, &record.progress)?;
         self.rows.spend(row, &spent)?;
         if let Some(entry) = self.schedule.get_mut(row) {
-            entry.last_seq = seq;
+            entry.set_last_seq(seq);
         }
         if spent.crashes == 0 && self.schedule.clear_suspicion(row) {
             self.note_work();
@@ -96,7 +96,7 @@ impl<R: Rows> Core<R> {
         let (attempt, crashes, in_doubt) = self
             .schedule
             .get(row)
-            .map_or((0, 0, false), |entry| (entry.attempt, entry.crashes, entry.in_doubt));
+            .map_or((0, 0, false), |entry| (entry.attempt, entry.crashes(), entry.in_doubt));
         if in_doubt && !finish.doubt_settled && !settled.status.is_terminal() {
             (settled.in_doubt, settled.crashes) = (true, crashes);
         }
@@ -138,8 +138,8 @@ impl<R: Rows> Core<R> {
         // A suspect that left makes room for the others.
         self.note_work();
         if let Some(entry) = self.schedule.get_mut(row) {
-            entry.last_seq = seq;
-            entry.crashes = settled.crashes;
+            entry.set_last_seq(seq);
+            entry.set_crashes(settled.crashes);
             entry.in_doubt = settled.in_doubt;
         }
         match settled.retry_at {
@@ -151,7 +151,7 @@ impl<R: Rows> Core<R> {
     fn append(&mut self, row: RowId, items: &[LogItem], progress: &Progress) -> Result<(Seq, Spent), Error> {
         let now = self.env.now();
         let (attempt, mut seq) =
-            self.schedule.get(row).map_or((0, 0), |entry| (entry.attempt, entry.last_seq));
+            self.schedule.get(row).map_or((0, 0), |entry| (entry.attempt, entry.last_seq()));
         let mut spent = self.schedule.hold(row).map(|hold| hold.spent.clone()).unwrap_or_default();
         for item in items {
             seq += 1;
@@ -172,7 +172,7 @@ impl<R: Rows> Core<R> {
     /// The row of a job whose lease is as the fence says.
     fn holds(&mut self, job: JobId, fence: Fence) -> Result<Result<RowId, Refused>, Error> {
         if let Some(row) = self.schedule.held_row(job) {
-            let epoch = self.schedule.get(row).map_or(0, |entry| entry.epoch);
+            let epoch = self.schedule.get(row).map_or(0, |entry| entry.epoch());
             return Ok(if fence == self.fence(epoch) { Ok(row) } else { Err(Refused::Stale) });
         }
         let over = self.rows.status_of(job)?.is_some_and(JobStatus::is_terminal);

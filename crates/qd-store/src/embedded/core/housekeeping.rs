@@ -59,7 +59,7 @@ impl<R: Rows> Core<R> {
     /// The worker of a running job is gone. The job is queued again, unless it is the one that kills its workers: then
     /// it is over, which is answered with its crew and the code.
     pub(super) fn lost_worker(&mut self, row: RowId) -> Result<Option<(CrewName, Code)>, Error> {
-        let crashes = self.schedule.get(row).map_or(0, |entry| entry.crashes + 1);
+        let crashes = self.schedule.get(row).map_or(0, |entry| entry.crashes() + 1);
         if crashes < POISON_CRASHES {
             self.requeue(row, true)?;
             return Ok(None);
@@ -70,7 +70,7 @@ impl<R: Rows> Core<R> {
         );
         let failure = Failure::new(Code::WorkerCrashed, Class::Exhausted, message);
         if let Some(entry) = self.schedule.get_mut(row) {
-            entry.crashes = crashes;
+            entry.set_crashes(crashes);
         }
         let job = self.end(row, JobStatus::Failed, failure)?;
         tracing::error!(job = %job.id, crew = %job.crew, crashes, "a job crashed its worker too often; it fails");
@@ -80,16 +80,16 @@ impl<R: Rows> Core<R> {
     /// A delayed job is due, or a running one lost its worker.
     fn requeue(&mut self, row: RowId, crashed: bool) -> Result<(), Error> {
         let Some(entry) = self.schedule.get(row) else { return Ok(()) };
-        let (id, seq) = (entry.id, entry.last_seq + 1);
-        let crashes = entry.crashes + u32::from(crashed);
+        let (id, seq) = (entry.id, entry.last_seq() + 1);
+        let crashes = entry.crashes() + u32::from(crashed);
         let in_doubt = entry.in_doubt || crashed;
         let logged = self.status_item(seq, 0, JobStatus::Queued);
         self.rows.append(row, &logged)?;
         self.rows.settle(row, &Settled { crashes, in_doubt, ..Settled::queued() })?;
         self.schedule.unplace(row);
         if let Some(entry) = self.schedule.get_mut(row) {
-            entry.last_seq = seq;
-            entry.crashes = crashes;
+            entry.set_last_seq(seq);
+            entry.set_crashes(crashes);
             entry.in_doubt = in_doubt;
         }
         self.schedule.place_queued(row, self.env.now());

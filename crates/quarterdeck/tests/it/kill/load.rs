@@ -15,6 +15,11 @@ const SUBMITTERS: u64 = 4;
 const TALKERS: u64 = 2;
 const CANCELLERS: u64 = 2;
 
+/// The pauses of clients are part of the load, not waits for anything.
+pub(super) async fn pause(ms: u64) {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+}
+
 /// What was promised to a client.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Promise {
@@ -96,7 +101,7 @@ impl Load {
                 let seen = self.follow(&id).await;
                 self.change(&id, |promise| promise.followed = seen);
             } else {
-                tokio::time::sleep(Duration::from_millis(60)).await;
+                pause(60).await;
             }
         }
     }
@@ -115,7 +120,7 @@ impl Load {
             let promise =
                 Promise { key: key.clone(), conversation: Some((name.clone(), n)), ..Promise::default() };
             self.submit(&key, &body, promise).await;
-            tokio::time::sleep(Duration::from_millis(250)).await;
+            pause(250).await;
         }
     }
 
@@ -129,12 +134,12 @@ impl Load {
             let key = format!("canceller-{number}-{n}");
             let body = json!({"crew": "sums", "input": {"question": n}, "priority": 5});
             let id = self.submit(&key, &body, Promise { key: key.clone(), ..Promise::default() }).await;
-            tokio::time::sleep(Duration::from_millis(rng.u64(0..400))).await;
+            pause(rng.u64(0..400)).await;
             let answer = loop {
                 let sent = http().post(format!("{}/v1/jobs/{id}/cancel", self.url)).send().await;
                 match sent.map(|answer| answer.status().as_u16()) {
                     Ok(status @ (202 | 409)) => break status,
-                    Ok(503) | Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                    Ok(503) | Err(_) => pause(20).await,
                     Ok(other) => panic!("cancel was answered with {other}"),
                 }
             };
@@ -146,7 +151,7 @@ impl Load {
     async fn watcher(self) {
         let mut rng = self.rng("watcher", 0);
         while !self.stopped() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            pause(5).await;
             let mut ids: Vec<String> = self.lock().keys().cloned().collect();
             // Of the newest, by their ids, which sort by time: the old ones are over.
             ids.sort_unstable();
@@ -185,7 +190,7 @@ impl Load {
                 }
                 known = Some(id);
             } else {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                pause(20).await;
             }
         }
     }
@@ -218,7 +223,7 @@ impl Load {
                     }
                 }
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            pause(20).await;
         }
     }
 }
