@@ -12,6 +12,7 @@ mod exit;
 mod follow;
 mod input;
 mod output;
+mod process_figures;
 #[cfg(test)]
 mod reference;
 mod sse;

@@ -12,11 +12,13 @@ use qd_env::Env;
 use qd_gateway::{CrewBook, Gateway, Health, Listeners, Running};
 use qd_llm::Models;
 use qd_store::{Leases, Store, policy};
+use qd_telemetry::Metrics;
 use qd_types::{Catalog, CrewName, TenantId};
 
 use crate::config::{Config, Durability, Sharing};
 use crate::crew_files;
 use crate::exit::{Exit, ended};
+use crate::process_figures;
 
 /// How long requests under way may take to end when the server stops.
 const CONNECTIONS_STOP: Duration = Duration::from_secs(5);
@@ -46,6 +48,10 @@ impl Health for Counts {
         self.in_flight.get().map_or(0, qd_engine::InFlight::count)
     }
 
+    fn slots(&self) -> usize {
+        self.in_flight.get().map_or(0, qd_engine::InFlight::slots)
+    }
+
     fn draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
@@ -68,6 +74,9 @@ pub(crate) async fn start(
     listeners: Listeners,
 ) -> anyhow::Result<Server> {
     let env = Env::system();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), profile = config.profile, "starting");
+    let metrics = Arc::new(Metrics::default());
+    process_figures::serve(&metrics, &env);
     let options = gateway_options(config)?;
     let catalog = Arc::new(catalog(&config.models, &env));
     let (specs, warnings) = crews(config, extra, &catalog)?;
@@ -75,7 +84,9 @@ pub(crate) async fn start(
         Models::build(config.models.clone(), env.clone())
             .map_err(|e| ended(Exit::Configuration, e.to_string()))?,
     );
-    let store = open_store(config, &env)?;
+    let store = open_store(config, &env)?.observed_by(&metrics, &env);
+    let taken_over = store.stats().await?.taken_over;
+    metrics.jobs_recovered.with(["restart"]).inc_by(taken_over as u64);
     for spec in &specs {
         let json = serde_json::to_string(spec).context("a crew cannot be written as JSON")?;
         store.publish(&TenantId::default(), &spec.name, &spec.hash(), &json).await?;
@@ -83,14 +94,24 @@ pub(crate) async fn start(
     let health = Arc::new(Counts::default());
     let book = Arc::new(CrewBook::new(store.clone(), Arc::clone(&catalog), env.clone()));
     let for_gateway: Arc<dyn Health> = Arc::clone(&health) as Arc<dyn Health>;
-    let gateway = Gateway::take(listeners, options, store.clone(), book, for_gateway, env.clone())
-        .await
-        .map_err(|e| ended(Exit::Conflict, e.to_string()))?;
+    let gateway = Gateway::take(
+        listeners,
+        options,
+        store.clone(),
+        book,
+        for_gateway,
+        env.clone(),
+        Arc::clone(&metrics),
+    )
+    .await
+    .map_err(|e| ended(Exit::Conflict, e.to_string()))?;
     let (address, admin) = (gateway.local_addr(), gateway.admin_addr());
     let plans = Plans::new(store.clone(), catalog);
-    let engine = Engine::start(engine_options(config), store.clone(), models, plans, env);
+    let engine = Engine::start(engine_options(config), store.clone(), models, plans, env, &metrics);
     let _ = health.in_flight.set(engine.in_flight());
-    let crews = specs.into_iter().map(|spec| spec.name).collect();
+    let crews: Vec<CrewName> = specs.into_iter().map(|spec| spec.name).collect();
+    let admin_address = admin.map(tracing::field::display);
+    tracing::info!(%address, admin_address, crews = crews.len(), "ready");
     Ok(Server { gateway: gateway.start(), engine, health, store, address, admin, crews, warnings })
 }
 

@@ -18,6 +18,7 @@ pub(crate) async fn index() -> Response {
             "POST /v1/jobs/{id}/cancel": "stop it",
             "GET /v1/crews": "the crews that can be executed",
             "GET /v1/crews/{name}": "a crew",
+            "GET /v1/stats": "the queue, the last hour and the workers, in figures",
             "POST /chat": "say something to the default crew",
             "GET /chat/{id}": "its answer",
             "POST /tasks": "give the default crew a task",

@@ -36,7 +36,7 @@ pub(super) async fn run(global: &Global, args: Serve) -> anyhow::Result<Exit> {
         tracing::warn!("{warning}");
     }
     for warning in &server.warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!(reason = %warning, "a crew has a warning");
     }
     if !global.quiet {
         announce(&server, &config.profile, config.models.default_model.as_deref());

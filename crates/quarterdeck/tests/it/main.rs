@@ -15,6 +15,7 @@ mod doctor;
 mod init;
 mod jobs;
 mod kill;
+mod observe;
 mod process;
 mod real_model;
 mod snapshot;

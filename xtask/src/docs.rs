@@ -1,0 +1,11 @@
+//! `cargo xtask docs`: the pages of docs/reference, written from the tables they come from. Tests compare them.
+
+use std::path::Path;
+
+use crate::process::Program;
+
+/// Writes them; answers whether it succeeded.
+pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
+    Program::new("cargo", ["run", "--quiet", "--package", "qd-telemetry", "--example", "write_reference"])
+        .run(root)
+}
