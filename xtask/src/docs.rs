@@ -6,6 +6,15 @@ use crate::process::Program;
 
 /// Writes them; answers whether it succeeded.
 pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
-    Program::new("cargo", ["run", "--quiet", "--package", "qd-telemetry", "--example", "write_reference"])
-        .run(root)
+    let telemetry = Program::new(
+        "cargo",
+        ["run", "--quiet", "--package", "qd-telemetry", "--example", "write_reference"],
+    )
+    .run(root)?;
+    // The tests that compare pages write them instead when they are told to.
+    let snapshots =
+        Program::new("cargo", ["test", "--quiet", "--package", "quarterdeck", "--bins", "reference"])
+            .with("UPDATE_SNAPSHOTS", "1")
+            .run(root)?;
+    Ok(telemetry && snapshots)
 }

@@ -1,8 +1,9 @@
 //! Pages of docs/reference, generated from what the program itself goes by, and compared with the committed ones.
 //!
-//! `UPDATE_SNAPSHOTS=1 cargo nextest run -p quarterdeck` writes them anew.
+//! `cargo xtask docs` writes them anew.
 
 mod cli;
+mod life;
 mod schema;
 #[path = "../tests/it/snapshot.rs"]
 mod snapshot;
@@ -60,4 +61,9 @@ fn reference_of_the_configuration_is_up_to_date() {
 #[test]
 fn reference_of_crew_files_is_up_to_date() {
     snapshot::compare("docs/reference/crew-file.md", &schema::crew_file(&qd_crew::schema(SchemaOf::Crew)));
+}
+
+#[test]
+fn life_of_a_job_is_drawn_as_it_is() {
+    snapshot::compare("docs/reference/job-life-cycle.md", &life::page());
 }
