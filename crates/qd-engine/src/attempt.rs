@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use qd_crew::{Effect, MACHINE_VERSION, Machine, Plan, Ready, TaskEvent};
 use qd_store::{Claimed, Finish, Outcome, Record};
-use qd_types::{Class, Code, Entry, Failure, LogItem, StepKind};
+use qd_types::{Call, Class, Code, Entry, Failure, LogItem, StepKind};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Shared;
@@ -153,9 +153,12 @@ impl<'a> Attempt<'a> {
             tokio::select! {
                 // What came back is taken in before the end of time is looked at.
                 biased;
-                entries = flight.next() => {
+                landing = flight.next() => {
                     self.doubt_settled = flight.is_doubt_settled();
-                    if let Some(outcome) = self.absorb(entries) {
+                    for failure in landing.not_made {
+                        self.wait_for_model(failure);
+                    }
+                    if let Some(outcome) = self.absorb(landing.entries) {
                         return Some(self.end(outcome));
                     }
                 }
@@ -240,6 +243,23 @@ impl<'a> Attempt<'a> {
         self.come_back(wait + rng.jitter(wait.mul_f64(0.1)), failure.in_task(effect.task.clone()));
     }
 
+    /// Whether the chain of a call's model has one that was not asked in this round of tries.
+    fn has_next_model(&self, call: &Call, tries: u32) -> bool {
+        let agent = call.agent.as_ref().and_then(|agent| self.plan.agent(agent));
+        agent.is_some_and(|agent| {
+            !(tries as usize).is_multiple_of(self.shared.models.chain(&agent.model).len())
+        })
+    }
+
+    /// A call was not made, because its model is left alone or busy: the slot is given back, and no try is burnt.
+    fn wait_for_model(&mut self, failure: Failure) {
+        let wait = Duration::from_millis(failure.retry_after_ms.unwrap_or(1_000));
+        let job = &self.claimed.job;
+        // A little later, so that those who wait do not all come back at the same moment.
+        let mut rng = self.shared.env.rng(&format!("guard/{}/{}", job.id, job.attempt));
+        self.come_back(wait + rng.jitter(wait.mul_f64(0.1)), failure);
+    }
+
     /// Effects that are still under way are awaited and journaled; the longest wait counts.
     fn come_back(&mut self, after: Duration, failure: Failure) {
         if self.retry.as_ref().is_none_or(|(longest, _)| after > *longest) {
@@ -289,13 +309,17 @@ impl<'a> Attempt<'a> {
     }
 
     fn after(&mut self, entry: &Entry) -> Option<Outcome> {
-        let Entry::CallFailed { step, failure, .. } = entry else { return None };
+        let Entry::CallFailed { step, failure, call, .. } = entry else { return None };
         if failure.code == Code::Draining {
             // The worker stops before the call was made: the job goes back to the queue.
             return None;
         }
         let job = &self.claimed.job;
         let tries = self.past.tries_of(step);
+        if tries < job.max_attempts && retry::may_fall_back(failure) && self.has_next_model(call, tries) {
+            // The next model of the chain is asked at once, in this slot.
+            return None;
+        }
         let mut rng = self.shared.env.rng(&format!("retry/{}/{step}/{tries}", job.id));
         match retry::decide(&self.shared.options.retry, failure, tries, job.max_attempts, &mut rng) {
             Decision::GiveUp(failure) => Some(Outcome::Failed(failure)),

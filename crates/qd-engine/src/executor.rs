@@ -46,9 +46,17 @@ pub(crate) fn call(effect: &Effect, number: u32, possibly_billed: u32) -> Call {
     }
 }
 
+/// What came of an effect.
+pub(crate) enum Done {
+    /// It happened, or was tried: this goes into the journal.
+    Entry(Entry),
+    /// It was not tried, and there is nothing to journal.
+    NotMade(StepId, Failure),
+}
+
 /// Does it.
-pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) -> Entry {
-    let call = order.call.clone();
+pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) -> Done {
+    let mut call = order.call.clone();
     let (step, task) = (order.effect.step.clone(), order.effect.task.clone());
     if !order.wait.is_zero() {
         tokio::select! {
@@ -56,7 +64,7 @@ pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) ->
             () = shared.stopping.cancelled() => {
                 let why = "the call was not made because its worker stopped";
                 let failure = Failure::new(Code::Draining, Class::Cancelled, why).in_task(task);
-                return Entry::CallFailed { step, failure, billed: Billed::No, call };
+                return Done::Entry(Entry::CallFailed { step, failure, billed: Billed::No, call });
             }
         }
     }
@@ -67,7 +75,7 @@ pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) ->
     }
     let began = shared.env.monotonic();
     let mut entry = match order.effect.kind {
-        EffectKind::Model(ref request) => match ask(shared, job, request, &order).await {
+        EffectKind::Model(ref request) => match ask_chain(shared, job, request, &order, &mut call).await {
             Ok(answer) => Entry::Model {
                 step,
                 reply: answer.reply,
@@ -76,6 +84,9 @@ pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) ->
                 cost: answer.cost,
                 call,
             },
+            Err(error) if !error.was_made() => {
+                return Done::NotMade(step, error.into_failure().in_task(task));
+            }
             Err(error) => {
                 let billed = error.billed;
                 Entry::CallFailed { step, failure: error.into_failure().in_task(task), billed, call }
@@ -89,16 +100,44 @@ pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) ->
         call.duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     }
     shared.observer.step(&shared.models, job, &entry, took);
-    entry
+    Done::Entry(entry)
+}
+
+/// Asks the model whose turn it is: each try of a step goes to the next one of the chain, and one that is left alone or
+/// busy is passed over. Notes in `call` who was asked.
+async fn ask_chain(
+    shared: &Shared,
+    job: &Job,
+    request: &ChatRequest,
+    order: &Order,
+    call: &mut Call,
+) -> Result<qd_llm::Answer, CallError> {
+    let chain = shared.models.chain(&request.model);
+    let first = (order.call.number.max(1) - 1) as usize;
+    let mut refusal: Option<CallError> = None;
+    for name in chain.iter().cycle().skip(first % chain.len()).take(chain.len()) {
+        call.target.clone_from(name);
+        match ask(shared, job, name, request, order).await {
+            Err(error) if !error.was_made() => {
+                // Whoever is free first decides when to come back.
+                if refusal.as_ref().is_none_or(|known| error.retry_after < known.retry_after) {
+                    refusal = Some(error);
+                }
+            }
+            answer => return answer,
+        }
+    }
+    Err(refusal.expect("a chain has a model, and each was passed over"))
 }
 
 async fn ask(
     shared: &Shared,
     job: &Job,
+    name: &str,
     request: &ChatRequest,
     order: &Order,
 ) -> Result<qd_llm::Answer, CallError> {
-    let model = shared.models.get(&request.model).map_err(|unknown| CallError {
+    let model = shared.models.get(name).map_err(|unknown| CallError {
         code: Code::ModelNotFound,
         class: Class::Permanent,
         message: unknown.to_string(),
@@ -115,7 +154,7 @@ async fn ask(
         env: shared.env.clone(),
         began: shared.env.monotonic(),
         has_begun: AtomicBool::new(false),
-        series: shared.observer.model(&shared.models, &request.model),
+        series: shared.observer.model(&shared.models, name),
     };
     let scope = CallScope {
         tenant: job.tenant.clone(),

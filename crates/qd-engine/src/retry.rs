@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use qd_env::Rng;
-use qd_types::{Class, Failure};
+use qd_types::{Class, Code, Failure};
 
 use crate::RetryPolicy;
 
@@ -17,6 +17,25 @@ pub(crate) enum Decision {
     Again(Duration),
     /// Give up with this failure.
     GiveUp(Failure),
+}
+
+/// Whether another model may do better: not if the request itself is refused, or nobody wants the answer any more.
+pub(crate) fn may_fall_back(failure: &Failure) -> bool {
+    matches!(
+        failure.code,
+        Code::ModelUnreachable
+            | Code::ModelTimeout
+            | Code::ModelServerError
+            | Code::ModelOverloaded
+            | Code::ModelRateLimited
+            | Code::ModelQuota
+            | Code::ModelAuth
+            | Code::ModelPermission
+            | Code::ModelNotFound
+            | Code::ContextLength
+            | Code::ModelBadOutput
+            | Code::ModelStreamInterrupted
+    )
 }
 
 /// Decides after a step's `tries`-th try (from 1) has failed, when it may have `max_tries`.

@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod crash;
+mod guards;
 mod limits;
 mod metrics;
 
@@ -48,17 +49,22 @@ fn env() -> Env {
 }
 
 fn models(env: &Env) -> Arc<Models> {
+    models_with(env, |_| {})
+}
+
+fn models_with(env: &Env, change: impl FnOnce(&mut qd_llm::Options)) -> Arc<Models> {
     let mut options = qd_llm::Options::default();
     options.providers.insert("sim".into(), ProviderOptions::new(ProviderKind::Sim));
     options.default_model = Some("sim/standard".into());
+    change(&mut options);
     Arc::new(Models::build(options, env.clone()).unwrap())
 }
 
 fn catalog(env: &Env) -> Arc<Catalog> {
     Arc::new(Catalog {
         default_model: Some("sim/standard".into()),
-        model_aliases: Default::default(),
-        providers: ["sim".to_owned()].into(),
+        model_aliases: ["main".to_owned()].into(),
+        providers: ["sim".to_owned(), "sick".to_owned()].into(),
         tools: tool_specs(env).into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
     })
 }
@@ -141,11 +147,24 @@ impl Bench {
 
     /// The same with something around the store.
     async fn over(options: Options, wrap: impl FnOnce(Store) -> Store) -> Self {
+        Self::of(options, wrap, |_| {}).await
+    }
+
+    /// The same with other models.
+    async fn with_models(options: Options, change: impl FnOnce(&mut qd_llm::Options)) -> Self {
+        Self::of(options, |store| store, change).await
+    }
+
+    async fn of(
+        options: Options,
+        wrap: impl FnOnce(Store) -> Store,
+        change: impl FnOnce(&mut qd_llm::Options),
+    ) -> Self {
         let env = env();
         let metrics = Arc::new(Metrics::default());
         let store = wrap(qd_store::open(&qd_store::Options::default(), &env).unwrap());
         let store = store.observed_by(&metrics, &env);
-        let (models, catalog) = (models(&env), catalog(&env));
+        let (models, catalog) = (models_with(&env, change), catalog(&env));
         for crew in [CREW, PLAIN] {
             publish(&store, &catalog, crew).await;
         }

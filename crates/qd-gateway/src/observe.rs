@@ -232,6 +232,8 @@ fn rejection(code: Code) -> Option<&'static str> {
         | Code::ModelTimeout
         | Code::ModelServerError
         | Code::ModelOverloaded
+        | Code::ModelCircuitOpen
+        | Code::ModelBusy
         | Code::ModelRateLimited
         | Code::ModelQuota
         | Code::ModelAuth

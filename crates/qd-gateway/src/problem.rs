@@ -155,6 +155,8 @@ pub(crate) fn status_and_title(code: Code) -> (StatusCode, &'static str) {
         Code::ModelNotFound => (StatusCode::BAD_GATEWAY, "Model not found"),
         Code::ContextLength => (StatusCode::UNPROCESSABLE_ENTITY, "Prompt too long for the model"),
         Code::ContentFilter => (StatusCode::UNPROCESSABLE_ENTITY, "Content refused by the model provider"),
+        Code::ModelCircuitOpen => (StatusCode::SERVICE_UNAVAILABLE, "Model left alone after failures"),
+        Code::ModelBusy => (StatusCode::SERVICE_UNAVAILABLE, "Model busy"),
         Code::ModelInvalidRequest => (StatusCode::BAD_GATEWAY, "Model provider rejected the request"),
         Code::ModelBadOutput => (StatusCode::BAD_GATEWAY, "Model answer unusable"),
         Code::ModelStreamInterrupted => (StatusCode::BAD_GATEWAY, "Model answer broke off"),

@@ -36,6 +36,12 @@ impl CallError {
         failure
     }
 
+    /// Whether a call was made at all; if not, a guard of ours refused it and no try was spent.
+    #[must_use]
+    pub fn was_made(&self) -> bool {
+        !matches!(self.code, Code::ModelCircuitOpen | Code::ModelBusy)
+    }
+
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             code: kind.code(),
@@ -84,11 +90,15 @@ pub(crate) enum Kind {
     /// An answer that is none, and the next would be none either.
     HopelessOutput,
     StreamInterrupted,
+    /// Not made: the breaker is open.
+    CircuitOpen,
+    /// Not made: too many calls are under way.
+    Busy,
     Cancelled,
 }
 
 impl Kind {
-    fn code(self) -> Code {
+    pub(crate) fn code(self) -> Code {
         match self {
             Self::Unreachable => Code::ModelUnreachable,
             Self::Timeout => Code::ModelTimeout,
@@ -105,6 +115,8 @@ impl Kind {
             Self::InvalidRequest => Code::ModelInvalidRequest,
             Self::BadOutput | Self::HopelessOutput => Code::ModelBadOutput,
             Self::StreamInterrupted => Code::ModelStreamInterrupted,
+            Self::CircuitOpen => Code::ModelCircuitOpen,
+            Self::Busy => Code::ModelBusy,
             Self::Cancelled => Code::JobCancelled,
         }
     }
@@ -117,7 +129,7 @@ impl Kind {
             | Self::GatewayError
             | Self::BadOutput
             | Self::StreamInterrupted => Class::Transient,
-            Self::Overloaded => Class::Overloaded,
+            Self::Overloaded | Self::CircuitOpen | Self::Busy => Class::Overloaded,
             Self::RateLimited => Class::RateLimited,
             Self::Quota => Class::Quota,
             Self::OutOfTime => Class::Exhausted,
@@ -136,6 +148,8 @@ impl Kind {
     fn billed(self) -> Billed {
         match self {
             Self::Unreachable
+            | Self::CircuitOpen
+            | Self::Busy
             | Self::ServerError
             | Self::Overloaded
             | Self::RateLimited

@@ -1,12 +1,13 @@
 //! Calls to language models: what a call is, how providers are spoken to, how their failures are told apart, what a
 //! call costs, and a simulated provider.
 //!
-//! One call is one request on the wire. Retries, limits, caches and routing are not here yet; they will be further
-//! [`ChatModel`]s around these.
+//! One call is one request on the wire. Policies around it are further [`ChatModel`]s: `layers/`, ordered in `stack.rs`.
+//! Tries and fallbacks are the engine's, which journals each failed call.
 
 mod bounds;
 mod error;
 mod http_model;
+mod layers;
 mod model;
 mod models;
 mod options;
@@ -14,14 +15,17 @@ mod presets;
 mod prices;
 mod secret;
 pub mod sim;
+mod stack;
 mod transport;
 mod wires;
 
 pub use error::CallError;
+pub use layers::{BreakerOptions, Standing};
 pub use model::{Answer, CallScope, ChatModel, DeltaSink};
 pub use models::{BuildError, Models, UnknownModel};
 pub use options::{ModelOptions, Options, PriceOptions, Problem, ProviderKind, ProviderOptions};
 pub use presets::{Preset, known_provider, presets};
 pub use secret::Secret;
 pub use sim::SimModel;
+pub use stack::DeploymentState;
 pub use transport::install_crypto_provider;

@@ -11,6 +11,7 @@ use crate::http_model::HttpModel;
 use crate::presets::known_provider;
 use crate::prices::{Address, Pricing};
 use crate::sim::{Ledger, Sim};
+use crate::stack::{DeploymentState, Shared};
 use crate::transport::Transport;
 use crate::wires::{Anthropic, Endpoint, OpenAi, Wire};
 use crate::{ChatModel, ModelOptions, Options, Problem, ProviderKind, ProviderOptions, SimModel};
@@ -20,6 +21,7 @@ pub struct Models {
     options: Options,
     env: Env,
     providers: BTreeMap<String, Provider>,
+    guards: BTreeMap<String, Shared>,
 }
 
 /// What the models of one provider share.
@@ -74,13 +76,14 @@ impl Models {
     /// If the options have mistakes or a client cannot be made.
     pub fn build(options: Options, env: Env) -> Result<Self, BuildError> {
         options.validate().map_err(BuildError::Invalid)?;
-        let mut providers = BTreeMap::new();
+        let (mut providers, mut guards) = (BTreeMap::new(), BTreeMap::new());
         for (name, provider) in &options.providers {
+            guards.insert(name.clone(), Shared::new(provider));
             let built = Provider::build(name, provider)
                 .map_err(|source| BuildError::Client { provider: name.clone(), source })?;
             providers.insert(name.clone(), built);
         }
-        Ok(Self { options, env, providers })
+        Ok(Self { options, env, providers, guards })
     }
 
     /// The model of a name: an alias, or `provider/model`. Cheap.
@@ -90,7 +93,24 @@ impl Models {
     pub fn get(&self, name: &str) -> Result<Arc<dyn ChatModel>, UnknownModel> {
         let unknown = || UnknownModel { name: name.to_owned(), known: self.names() };
         let model = self.options.resolve(name).ok_or_else(unknown)?;
-        self.connect(&model).ok_or_else(unknown)
+        let deployment = self.connect(&model).ok_or_else(unknown)?;
+        let guards = self.guards.get(&model.provider).ok_or_else(unknown)?;
+        Ok(guards.around(deployment, &model, &self.env))
+    }
+
+    /// The models to ask one after the other when the one before cannot answer: the name itself, then its fallbacks.
+    #[must_use]
+    pub fn chain(&self, name: &str) -> Vec<String> {
+        let fallback =
+            self.options.models.get(name).map(|model| model.fallback.as_slice()).unwrap_or_default();
+        std::iter::once(name.to_owned()).chain(fallback.iter().cloned()).collect()
+    }
+
+    /// Where every deployment stands that was asked for so far.
+    #[must_use]
+    pub fn deployments(&self) -> Vec<DeploymentState> {
+        let now = self.env.monotonic();
+        self.guards.iter().flat_map(|(provider, guards)| guards.states(provider, now)).collect()
     }
 
     fn connect(&self, model: &ModelOptions) -> Option<Arc<dyn ChatModel>> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::Secret;
+use crate::layers::BreakerOptions;
 use crate::sim::SimOptions;
 
 /// Everything about models.
@@ -73,6 +74,12 @@ pub struct ProviderOptions {
     /// Bound of an answer's body (default 16 MiB).
     #[serde(default = "sixteen_mebibytes")]
     pub max_body_bytes: usize,
+    /// Calls at once, over all its models (default 1024).
+    #[serde(default = "a_thousand")]
+    pub max_concurrent: usize,
+    /// When calls to a model that keeps failing are no longer made.
+    #[serde(default)]
+    pub breaker: BreakerOptions,
     /// How the simulator behaves; for kind `sim` without `base_url`.
     #[serde(default)]
     pub sim: SimOptions,
@@ -94,6 +101,8 @@ impl ProviderOptions {
             total_timeout: two_minutes(),
             unary_timeout: thirty_seconds(),
             max_body_bytes: sixteen_mebibytes(),
+            max_concurrent: a_thousand(),
+            breaker: BreakerOptions::default(),
             sim: SimOptions::default(),
         }
     }
@@ -124,9 +133,25 @@ impl ProviderOptions {
         if self.max_body_bytes < 1024 {
             problems.push(Problem::new(format!("{path}.max_body_bytes"), "must be at least 1024"));
         }
+        if self.max_concurrent == 0 {
+            problems.push(Problem::new(format!("{path}.max_concurrent"), "must be at least 1"));
+        }
+        for (name, span) in [
+            ("window_seconds", self.breaker.window),
+            ("open_seconds", self.breaker.open),
+            ("open_max_seconds", self.breaker.open_max),
+        ] {
+            check_span(&format!("{path}.breaker.{name}"), span, problems);
+        }
+        if self.breaker.probes == 0 {
+            problems.push(Problem::new(format!("{path}.breaker.probes"), "must be at least 1"));
+        }
         self.sim.check(&format!("{path}.sim"), problems);
     }
 }
+
+/// Models that one may fall back to.
+const FALLBACKS_MAX: usize = 10;
 
 /// One model under a name of its own.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -148,6 +173,12 @@ pub struct ModelOptions {
     /// Nucleus sampling where the request sets none.
     #[serde(default)]
     pub top_p: Option<f64>,
+    /// Calls at once; those of its provider without.
+    #[serde(default)]
+    pub max_concurrent: Option<usize>,
+    /// Models to ask in this order when it cannot answer: aliases or `provider/model`.
+    #[serde(default)]
+    pub fallback: Vec<String>,
 }
 
 impl ModelOptions {
@@ -169,6 +200,9 @@ impl ModelOptions {
                 format!("{path}.timeout_seconds"),
                 "must be above 0 and at most 86400 (a day)",
             ));
+        }
+        if self.max_concurrent == Some(0) {
+            problems.push(Problem::new(format!("{path}.max_concurrent"), "must be at least 1"));
         }
         if self.max_tokens == Some(0) {
             problems.push(Problem::new(format!("{path}.max_tokens"), "must be at least 1"));
@@ -247,7 +281,9 @@ impl Options {
             if name.is_empty() {
                 problems.push(Problem::new("models", "an alias is not empty"));
             }
-            model.check(&format!("models.{name}"), &self.providers, &mut problems);
+            let path = format!("models.{name}");
+            model.check(&path, &self.providers, &mut problems);
+            self.check_fallback(name, model, &path, &mut problems);
         }
         for (name, price) in &self.prices {
             price.check(&format!("prices.{name}"), &mut problems);
@@ -258,6 +294,25 @@ impl Options {
             problems.push(Problem::new("default_model", format!("there is no model `{name}`")));
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    fn check_fallback(&self, name: &str, model: &ModelOptions, path: &str, problems: &mut Vec<Problem>) {
+        let path = format!("{path}.fallback");
+        if model.fallback.len() > FALLBACKS_MAX {
+            problems.push(Problem::new(&path, format!("has more than {FALLBACKS_MAX} models")));
+        }
+        for (index, other) in model.fallback.iter().enumerate() {
+            let message = if other == name {
+                "names the model itself".to_owned()
+            } else if model.fallback[..index].contains(other) {
+                format!("names `{other}` twice")
+            } else if self.resolve(other).is_none() {
+                format!("there is no model `{other}`")
+            } else {
+                continue;
+            };
+            problems.push(Problem::new(&path, message));
+        }
     }
 
     /// The model behind a name: an alias, or `provider/model` of a known provider.
@@ -312,18 +367,22 @@ fn two_minutes() -> Duration {
     Duration::from_secs(120)
 }
 
+fn a_thousand() -> usize {
+    1024
+}
+
 fn sixteen_mebibytes() -> usize {
     16 * 1024 * 1024
 }
 
 /// Durations as numbers of seconds.
-mod seconds {
+pub(crate) mod seconds {
     use std::time::Duration;
 
     use serde::de::Error as _;
     use serde::{Deserialize, Deserializer};
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
         Duration::try_from_secs_f64(seconds)
             .map_err(|_| D::Error::custom(format!("{seconds} is no number of seconds")))

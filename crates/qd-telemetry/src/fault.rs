@@ -45,6 +45,8 @@ pub fn fault(code: Code) -> Fault {
         | Code::ModelTimeout
         | Code::ModelServerError
         | Code::ModelOverloaded
+        | Code::ModelCircuitOpen
+        | Code::ModelBusy
         | Code::ModelRateLimited
         | Code::ModelQuota
         | Code::ModelAuth

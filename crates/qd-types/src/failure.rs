@@ -162,6 +162,10 @@ codes! {
     ContextLength = "context_length",
     /// The provider refused the content.
     ContentFilter = "content_filter",
+    /// The model failed too often of late: the call was not made.
+    ModelCircuitOpen = "model_circuit_open",
+    /// The model has as many calls under way as it may have: the call was not made.
+    ModelBusy = "model_busy",
     /// The provider rejected the request.
     ModelInvalidRequest = "model_invalid_request",
     /// The provider answered something that is no answer.

@@ -11,23 +11,25 @@ use qd_store::{Claimed, Record};
 use qd_types::{Billed, Call, Entry, Failure, LogItem, StepId, StepKind, TaskId};
 
 use crate::engine::Shared;
-use crate::executor::{self, Order};
+use crate::executor::{self, Done, Order};
 
 /// What came back.
 enum Landed {
     /// An effect's entry.
     Entry(Box<Entry>),
+    /// An effect that was not tried.
+    NotMade(StepId, Failure),
     /// The store heard what nothing waits for.
     Announced,
 }
 
-impl Landed {
-    fn into_entry(self) -> Option<Entry> {
-        match self {
-            Self::Entry(entry) => Some(*entry),
-            Self::Announced => None,
-        }
-    }
+/// What came back together.
+#[derive(Default)]
+pub(super) struct Landing {
+    /// To be journaled.
+    pub(super) entries: Vec<Entry>,
+    /// Why effects were not tried; they are ready again.
+    pub(super) not_made: Vec<Failure>,
 }
 
 /// See the module.
@@ -72,7 +74,13 @@ impl<'a> Flight<'a> {
         let order = Order { effect, call, time_left, wait };
         let (shared, claimed) = (self.shared, self.claimed);
         self.futures.push(
-            async move { Landed::Entry(Box::new(executor::execute(shared, claimed, order).await)) }.boxed(),
+            async move {
+                match executor::execute(shared, claimed, order).await {
+                    Done::Entry(entry) => Landed::Entry(Box::new(entry)),
+                    Done::NotMade(step, failure) => Landed::NotMade(step, failure),
+                }
+            }
+            .boxed(),
         );
     }
 
@@ -96,21 +104,34 @@ impl<'a> Flight<'a> {
         }
     }
 
-    /// Waits for the next entry and takes along whatever else has come back by then.
-    pub(super) async fn next(&mut self) -> Vec<Entry> {
-        let mut entries = Vec::new();
-        while entries.is_empty() {
+    /// Waits until something has come back and takes along whatever else has by then.
+    pub(super) async fn next(&mut self) -> Landing {
+        let mut landing = Landing::default();
+        while landing.entries.is_empty() && landing.not_made.is_empty() {
             // Nothing under way at all would wait for ever; callers ask `is_empty` first.
             let Some(first) = self.futures.next().await else { break };
-            entries.extend(first.into_entry());
+            self.land(first, &mut landing);
         }
         while let Some(Some(more)) = self.futures.next().now_or_never() {
-            entries.extend(more.into_entry());
+            self.land(more, &mut landing);
         }
-        for step in entries.iter().filter_map(|entry| entry.step()) {
-            self.steps.remove(step);
+        landing
+    }
+
+    fn land(&mut self, landed: Landed, landing: &mut Landing) {
+        match landed {
+            Landed::Entry(entry) => {
+                if let Some(step) = entry.step() {
+                    self.steps.remove(step);
+                }
+                landing.entries.push(*entry);
+            }
+            Landed::NotMade(step, failure) => {
+                self.steps.remove(&step);
+                landing.not_made.push(failure);
+            }
+            Landed::Announced => {}
         }
-        entries
     }
 
     /// Whether nothing is left of what was in doubt at the claim.

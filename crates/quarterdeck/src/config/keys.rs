@@ -160,7 +160,25 @@ const PROVIDER: &[Key] = &[
     key("total_timeout_seconds", Positive(DAY), "Bound of a streamed answer [120]."),
     key("unary_timeout_seconds", Positive(DAY), "Bound of an answer in one piece [30]."),
     key("max_body_bytes", Whole(1_024, u64::MAX), "Bound of an answer's body [16777216]."),
+    key("max_concurrent", Whole(1, COUNT_MAX), "Calls at once, over all its models [1024]."),
+    key("breaker", Table(BREAKER), "When calls to a model that keeps failing are no longer made."),
     key("sim", Table(SIM), "How the simulator behaves; for kind sim without base_url."),
+];
+
+const BREAKER: &[Key] = &[
+    key("failures", Whole(0, COUNT_MAX), "Failures within the window that open it; 0 switches it off [5]."),
+    key("window_seconds", Positive(DAY), "How long a failure counts [60]."),
+    key(
+        "open_seconds",
+        Positive(DAY),
+        "How long it stays open at first; doubled each time a probe fails [30].",
+    ),
+    key(
+        "open_max_seconds",
+        Positive(DAY),
+        "The longest that it stays open, unless the provider asks for more [300].",
+    ),
+    key("probes", Whole(1, COUNT_MAX), "Calls at once that try whether the provider is back [1]."),
 ];
 
 const SIM: &[Key] = &[
@@ -217,6 +235,8 @@ const MODEL: &[Key] = &[
     key("max_tokens", Whole(1, u32::MAX as u64), "Bound of an answer where the request sets none."),
     key("temperature", Number(0.0, 2.0), "Sampling where the request sets none."),
     key("top_p", Number(0.0, 1.0), "Nucleus sampling where the request sets none."),
+    key("max_concurrent", Whole(1, COUNT_MAX), "Calls at once; those of its provider without."),
+    key("fallback", Texts, "Models to ask in this order when it cannot answer: aliases or provider/model."),
 ];
 
 const PRICE: &[Key] = &[

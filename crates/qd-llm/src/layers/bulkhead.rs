@@ -1,0 +1,45 @@
+//! So many calls at once, and no more: one slow provider must not take every slot of the process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use qd_types::ChatRequest;
+use tokio::sync::Semaphore;
+
+use crate::error::Kind;
+use crate::{Answer, CallError, CallScope, ChatModel};
+
+/// Longest wait for a place; whoever waits longer gives its slot back meanwhile.
+const WAIT_MAX: Duration = Duration::from_secs(15);
+/// When those come back.
+const COME_BACK: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub(crate) struct Bulkhead {
+    pub(crate) inner: Arc<dyn ChatModel>,
+    /// Of the provider, then of the deployment.
+    pub(crate) places: Vec<Arc<Semaphore>>,
+    /// `provider/model`, for messages.
+    pub(crate) name: String,
+}
+
+#[async_trait]
+impl ChatModel for Bulkhead {
+    async fn call(&self, request: &ChatRequest, scope: &CallScope) -> Result<Answer, CallError> {
+        let wait = async {
+            let mut held = Vec::with_capacity(self.places.len());
+            for places in &self.places {
+                // Never closed.
+                held.extend(places.acquire().await.ok());
+            }
+            held
+        };
+        let Ok(_held) = tokio::time::timeout(WAIT_MAX.min(scope.timeout.unwrap_or(WAIT_MAX)), wait).await
+        else {
+            let message = format!("model `{}` is busy with as many calls as it may have at once", self.name);
+            return Err(CallError { retry_after: Some(COME_BACK), ..CallError::new(Kind::Busy, message) });
+        };
+        self.inner.call(request, scope).await
+    }
+}
