@@ -55,7 +55,7 @@ async fn jobs_of_a_model_that_is_left_alone_wait_without_spending_tries() {
         let mut failing = job(&bench.env, "plain", "message", "hello [[sim: fault=503]]");
         failing.max_attempts = 1;
         let ended = finished(&bench.store, accept(&bench.store, failing).await).await;
-        assert_eq!(ended.error.map(|e| e.code), Some(Code::ModelServerError));
+        assert_eq!(ended.error.map(|e| e.code), Some(Code::ModelOverloaded));
     }
     assert_eq!(bench.models.deployments()[0].breaker, Standing::Open);
     let mut patient = job(&bench.env, "plain", "message", "hello");
@@ -95,7 +95,7 @@ async fn one_probe_at_a_time_finds_out_whether_the_provider_is_back() {
 #[tokio::test(start_paused = true)]
 async fn the_next_model_of_the_chain_answers_at_once() {
     for (fault, code) in
-        [("503", Code::ModelServerError), ("401", Code::ModelAuth), ("429", Code::ModelRateLimited)]
+        [("503", Code::ModelOverloaded), ("401", Code::ModelAuth), ("429", Code::ModelRateLimited)]
     {
         let bench = Bench::with_models(quick(), sick(fault, &["sim/standard"])).await;
         let id = submit_to_main(&bench).await;
