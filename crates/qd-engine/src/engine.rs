@@ -87,6 +87,7 @@ impl Engine {
             plans,
             env: env.clone(),
         });
+        shared.observer.watch_guards(&shared.models);
         let services = services::start(&shared);
         let worker = env.spawn(worker::run(Arc::clone(&shared)));
         shared.observer.workers(usize::from(shared.options.slots > 0), 0);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qd_env::Env;
-use qd_llm::Models;
+use qd_llm::{Models, Standing};
 use qd_store::{Claimed, Finish, Outcome};
 use qd_telemetry::{Amount, Counter, Fault, Gauge, Handles, Histogram, Metrics, OTHER, fault};
 use qd_types::{
@@ -85,6 +85,22 @@ impl Observer {
             busy,
             idle,
         }
+    }
+
+    /// Has the guards before each model looked at before every scrape.
+    pub(crate) fn watch_guards(&self, models: &Arc<Models>) {
+        let models = Arc::clone(models);
+        self.metrics.before_scrape(move |metrics| {
+            for guard in models.deployments() {
+                let (provider, model) = (guard.provider.as_str(), guard.model.as_str());
+                for standing in Standing::ALL {
+                    let is_it = f64::from(u8::from(standing == guard.breaker));
+                    metrics.circuit_breaker.with([provider, model, standing.as_str()]).set(is_it);
+                }
+                metrics.bulkhead_in_use.with([provider, model]).set(count(guard.in_use));
+                metrics.bulkhead_limit.with([provider, model]).set(count(guard.limit));
+            }
+        });
     }
 
     /// How many workers of this process are ready, and how many only finish what they have.

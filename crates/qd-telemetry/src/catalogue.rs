@@ -92,6 +92,9 @@ catalogue! {
     llm_cost: Amounts "quarterdeck_llm_cost_usd_total" ["crew", "provider", "model"] "Price of answered calls in US dollars, where it is known";
     llm_unpriced: Counters "quarterdeck_llm_unpriced_requests_total" ["provider", "model"] "Answered calls whose price is not known";
     llm_cost_saved: Amounts "quarterdeck_llm_cost_saved_usd_total" ["reason"] "Price of calls that were not made again in US dollars: `replay`, from the journal";
+    circuit_breaker: Gauges "quarterdeck_circuit_breaker_state" ["provider", "model", "state"] "1 for the state that the model's breaker is in: `closed`, `open` or `half_open`";
+    bulkhead_in_use: Gauges "quarterdeck_bulkhead_in_use" ["provider", "model"] "Calls to the model under way";
+    bulkhead_limit: Gauges "quarterdeck_bulkhead_limit" ["provider", "model"] "Calls to the model that may be under way at once";
     tool_calls: Counters "quarterdeck_tool_calls_total" ["tool", "outcome"] "Tool calls: `ok` or `error`";
     tool_duration: Histograms in CALLS "quarterdeck_tool_duration_seconds" ["tool"] "Time of a tool call";
 
