@@ -34,11 +34,6 @@ pub enum Left {
     Scattered,
 }
 
-impl Left {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Nothing, Self::Everything, Self::Before, Self::Scattered];
-}
-
 #[derive(Debug)]
 enum Change {
     Write(usize, std::sync::Arc<[u8]>),
@@ -112,13 +107,17 @@ impl Disk {
                 rename(&mut names, name.clone(), *file);
             }
         }
-        names.into_iter().map(|(name, file)| (name, self.files[file].crash(cut, scattered, &mut rng))).collect()
+        names
+            .into_iter()
+            .map(|(name, file)| (name, self.files[file].crash(cut, scattered, &mut rng)))
+            .collect()
     }
 
     /// Something that was not synced, by chance.
     fn pending_place(&self, rng: &mut Rng) -> usize {
         let writes = self.files.iter().flat_map(|file| file.pending.iter().map(|(place, _)| *place));
-        let mut places: Vec<_> = writes.chain(self.pending_names.iter().map(|(place, _, _)| *place)).collect();
+        let mut places: Vec<_> =
+            writes.chain(self.pending_names.iter().map(|(place, _, _)| *place)).collect();
         places.sort_unstable();
         if places.is_empty() { 0 } else { places[rng.usize(..places.len())] }
     }
@@ -149,7 +148,8 @@ impl File {
     fn crash(&self, cut: usize, scattered: bool, rng: &mut Rng) -> Vec<u8> {
         let mut bytes = self.durable.clone();
         for (place, change) in &self.pending {
-            let fate = if scattered { rng.u8(..3) } else { u8::from(*place >= cut) + u8::from(*place == cut) };
+            let fate =
+                if scattered { rng.u8(..3) } else { u8::from(*place >= cut) + u8::from(*place == cut) };
             match (fate, change) {
                 (0, _) => whole(&mut bytes, change),
                 (2, Change::Write(offset, new)) => torn(&mut bytes, *offset, new, rng),
@@ -203,7 +203,8 @@ mod tests {
 
     fn disk(trust: Trust) -> Disk {
         let mut disk = Disk::new(trust);
-        let write = |offset, byte: u8, length| Event::Write { file: 0, offset, bytes: vec![byte; length].into() };
+        let write =
+            |offset, byte: u8, length| Event::Write { file: 0, offset, bytes: vec![byte; length].into() };
         for event in [
             Event::Create { file: 0, name: "a".into() },
             write(0, 1, 1024),

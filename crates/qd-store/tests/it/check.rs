@@ -24,6 +24,17 @@ pub(crate) enum Verdict {
     DoesNotWork(String),
 }
 
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::DoesNotOpen(why) => write!(f, "it does not open by itself: {why}"),
+            Self::Lost(count) => write!(f, "the last {count} acknowledged operations are lost"),
+            Self::Torn(what) => write!(f, "it is what it never was: {what}"),
+            Self::DoesNotWork(why) => write!(f, "it does not work: {why}"),
+        }
+    }
+}
+
 /// An account to compare with: at least the first `acked` steps are there, and none beyond the first `asked`.
 pub(crate) struct Account<'a> {
     pub(crate) steps: &'a [Step],
@@ -81,7 +92,7 @@ pub(crate) async fn reopen(folder: &Path, env: &Env) -> Result<Store, Error> {
     }
 }
 
-fn intact(database: &Path) -> Result<(), Verdict> {
+pub(crate) fn intact(database: &Path) -> Result<(), Verdict> {
     let check = || {
         let connection = rusqlite::Connection::open(database)?;
         connection.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0))
@@ -94,7 +105,7 @@ fn intact(database: &Path) -> Result<(), Verdict> {
 }
 
 /// The log has no gaps, and the job's sums are those of its entries.
-fn sums(kept: &Kept) -> Result<(), Verdict> {
+pub(crate) fn sums(kept: &Kept) -> Result<(), Verdict> {
     let torn = |what: &str| Err(Verdict::Torn(format!("{what}: {kept:?}")));
     if !kept.log.iter().zip(1..).all(|(logged, seq)| logged.seq == seq) {
         return torn("a gap");

@@ -76,7 +76,8 @@ impl View {
         for tenant in tenants() {
             let mut cursor = None;
             loop {
-                let page = store.jobs(&tenant, JobQuery { cursor, limit: 500, ..JobQuery::default() }).await?;
+                let page =
+                    store.jobs(&tenant, JobQuery { cursor, limit: 500, ..JobQuery::default() }).await?;
                 for job in page.jobs {
                     let log = store.log(&tenant, job.id, 0, 10_000).await?.unwrap_or_default();
                     view.jobs.insert(job.id, Arc::new(Kept { job, log }));
@@ -110,14 +111,17 @@ impl View {
             }
         }
         if self.conversations != found.conversations {
-            return Some(format!("conversations {:?} instead of {:?}", found.conversations, self.conversations));
+            return Some(format!(
+                "conversations {:?} instead of {:?}",
+                found.conversations, self.conversations
+            ));
         }
         (self.crews != found.crews).then(|| format!("crews {:?} instead of {:?}", found.crews, self.crews))
     }
 }
 
 /// A job as it was, or, if it was running, queued again with a crash counted and that in its log.
-fn is_taken_over(before: &Kept, now: &Kept) -> bool {
+pub(crate) fn is_taken_over(before: &Kept, now: &Kept) -> bool {
     if before.job.status != JobStatus::Running {
         return before == now;
     }

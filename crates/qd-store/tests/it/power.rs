@@ -18,6 +18,17 @@ const THREADS: usize = 2;
 /// Operations of the workload.
 const OPERATIONS: usize = 350;
 
+/// How the power goes, in turn; an odd number of them, so that each thread meets all.
+const FATES: [Left; 7] = [
+    Left::Scattered,
+    Left::Before,
+    Left::Nothing,
+    Left::Scattered,
+    Left::Before,
+    Left::Everything,
+    Left::Scattered,
+];
+
 /// States to look at, unless `QUARTERDECK_TEST_POWER_STATES` says otherwise.
 fn states(here: usize) -> usize {
     let wanted = std::env::var("QUARTERDECK_TEST_POWER_STATES").ok().map(|text| text.parse().unwrap());
@@ -54,7 +65,13 @@ impl Recorded {
         })
     }
 
-    fn check_some(&self, thread: usize, count: usize, trust: Trust, fates: &[Left]) -> Vec<(String, Verdict)> {
+    fn check_some(
+        &self,
+        thread: usize,
+        count: usize,
+        trust: Trust,
+        fates: &[Left],
+    ) -> Vec<(String, Verdict)> {
         let mut wrong = Vec::new();
         let mut progress = Progress::new(self, trust);
         for state in (thread..count).step_by(THREADS) {
@@ -65,7 +82,10 @@ impl Recorded {
             let files = progress.disk.crash(left, state as u64);
             if let Err(verdict) = look(&files, &progress.account(), state as u64) {
                 let events = self.events.len();
-                wrong.push((format!("state {state} of {count}: place {place} of {events}, {left:?}"), verdict));
+                wrong.push((
+                    format!("state {state} of {count}: place {place} of {events}, {left:?}"),
+                    verdict,
+                ));
             }
         }
         wrong
@@ -141,7 +161,7 @@ fn leave_shared_memory(folder: &Path, seed: u64) {
 
 fn assert_none(wrong: &[(String, Verdict)]) {
     for (place, verdict) in wrong.iter().take(3) {
-        eprintln!("{place}: {verdict:?}");
+        eprintln!("{place}: {verdict}");
     }
     assert!(wrong.is_empty(), "{} states are wrong", wrong.len());
 }
@@ -150,7 +170,7 @@ fn assert_none(wrong: &[(String, Verdict)]) {
 fn power_failure_at_any_write_loses_nothing_that_was_acknowledged() {
     let recorded = recorded(Durability::Strict, 1);
     let count = states(2_400);
-    assert_none(&recorded.check(count, Trust::Syncs, &Left::ALL));
+    assert_none(&recorded.check(count, Trust::Syncs, &FATES));
     println!("{count} states after a power failure, at {} writes and syncs", recorded.events.len());
     assert!(count >= 2_000);
 }
@@ -159,7 +179,7 @@ fn power_failure_at_any_write_loses_nothing_that_was_acknowledged() {
 fn relaxed_store_loses_no_more_than_its_unsynced_end_to_a_power_failure() {
     let recorded = recorded(Durability::Relaxed, 2);
     let count = states(2_400) / 4;
-    assert_none(&recorded.check(count, Trust::Syncs, &Left::ALL));
+    assert_none(&recorded.check(count, Trust::Syncs, &FATES));
     println!("{count} states of a relaxed store after a power failure");
     let syncs = recorded.events.iter().filter(|event| matches!(event, Event::Sync { .. })).count();
     assert!(syncs < recorded.steps.len(), "it syncs less often than it answers");

@@ -24,11 +24,31 @@ use crate::ledger::{Change, Kept, Step, View, conversations, tenants};
 /// When every workload begins.
 pub(crate) const START: i64 = 1_700_000_000_000;
 
+/// What an operation that was not acknowledged may have changed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Doubt {
+    pub(crate) jobs: BTreeSet<JobId>,
+    /// Any job.
+    pub(crate) all: bool,
+    /// Crews and conversations.
+    pub(crate) rest: bool,
+}
+
+impl Doubt {
+    fn of(jobs: impl IntoIterator<Item = JobId>) -> Self {
+        Self { jobs: jobs.into_iter().collect(), ..Self::default() }
+    }
+}
+
 /// A store under work, and the account of it.
 pub(crate) struct Workload {
     pub(crate) store: Store,
     pub(crate) steps: Vec<Step>,
     pub(crate) view: View,
+    /// Of the turn that is being taken.
+    pub(crate) doubt: Doubt,
+    /// What was acknowledged of it, even if reading it back failed: jobs and the least length of their logs.
+    pub(crate) promised: Vec<(JobId, usize)>,
     clock: Arc<ManualClock>,
     env: Env,
     fs: Arc<FaultFs>,
@@ -44,8 +64,8 @@ pub(crate) fn options(folder: &Path, durability: Durability) -> Options {
     Options {
         url: format!("sqlite:{}", folder.join("store.db").display()),
         durability,
-        retention: Duration::from_secs(600),
-        conversation_ttl: Duration::from_secs(300),
+        retention: Duration::from_secs(120),
+        conversation_ttl: Duration::from_secs(150),
         ..Options::default()
     }
 }
@@ -81,13 +101,30 @@ pub(crate) fn keyed(key: &str) -> Idempotency {
     Idempotency { scope: "jobs".into(), key, body_hash: [7; 32], on_other_body: OtherBody::Refuse }
 }
 
+/// Answers apart from the first error.
+fn split<A, T>(answers: impl Iterator<Item = (A, Result<T, Error>)>) -> (Vec<(A, T)>, Result<(), Error>) {
+    let (mut acked, mut failed) = (Vec::new(), Ok(()));
+    for (asked, answer) in answers {
+        match answer {
+            Ok(answer) => acked.push((asked, answer)),
+            Err(error) => failed = failed.and(Err(error)),
+        }
+    }
+    (acked, failed)
+}
+
 fn progress() -> Progress {
     Progress { completed_tasks: 0, total_tasks: 1, current_task: None }
 }
 
 impl Workload {
     /// Opens a fresh store in a watched folder.
-    pub(crate) fn start(fs: &Arc<FaultFs>, folder: &Path, durability: Durability, seed: u64) -> Result<Self, Error> {
+    pub(crate) fn start(
+        fs: &Arc<FaultFs>,
+        folder: &Path,
+        durability: Durability,
+        seed: u64,
+    ) -> Result<Self, Error> {
         let clock = Arc::new(ManualClock::at(START));
         let env = Env::with(Arc::<ManualClock>::clone(&clock), seed);
         let store = open(&options(folder, durability), &env)?;
@@ -95,6 +132,8 @@ impl Workload {
             store,
             steps: Vec::new(),
             view: View::default(),
+            doubt: Doubt::default(),
+            promised: Vec::new(),
             clock,
             env,
             fs: Arc::clone(fs),
@@ -108,16 +147,24 @@ impl Workload {
 
     /// One turn of it: one operation, or some at once.
     pub(crate) async fn turn(&mut self) -> Result<(), Error> {
+        self.doubt = Doubt::default();
+        self.promised.clear();
+        self.act().await?;
+        self.doubt = Doubt::default();
+        Ok(())
+    }
+
+    async fn act(&mut self) -> Result<(), Error> {
         match self.rng.u32(..100) {
-            0..30 => self.accept().await,
-            30..34 => self.repeat_a_key().await,
-            34..52 => self.claim().await,
-            52..66 => self.record().await,
-            66..83 => self.finish().await,
-            83..88 => self.cancel().await,
-            88..93 => self.tick().await,
-            93..95 => self.publish().await,
-            95..97 => self.forget().await,
+            0..20 => self.accept().await,
+            20..24 => self.repeat_a_key().await,
+            24..44 => self.claim().await,
+            44..62 => self.record().await,
+            62..80 => self.finish().await,
+            80..84 => self.cancel().await,
+            84..91 => self.tick().await,
+            91..93 => self.publish().await,
+            93..95 => self.forget().await,
             _ => self.checkpoint(),
         }
     }
@@ -169,12 +216,15 @@ impl Workload {
     }
 
     async fn accept(&mut self) -> Result<(), Error> {
-        let count = self.rng.usize(1..4);
+        let count = self.rng.usize(1..3);
         let jobs: Vec<_> = (0..count).map(|_| self.new_job()).collect();
+        self.doubt = Doubt::of(jobs.iter().map(|job| job.id));
         let asked = self.fs.position();
         let answers = join_all(jobs.iter().map(|job| self.store.enqueue(job.clone()))).await;
-        for (job, answer) in jobs.iter().zip(answers) {
-            let Enqueued::Created(created) = answer? else { panic!("a new job is created") };
+        let (acked, failed) = split(jobs.iter().zip(answers));
+        self.promised.extend(acked.iter().map(|(job, _)| (job.id, 0)));
+        for (job, answer) in acked {
+            let Enqueued::Created(created) = answer else { panic!("a new job is created") };
             assert_eq!(created.id, job.id);
             let kept = self.kept(&job.tenant, job.id).await?.expect("an accepted job can be read");
             assert_eq!(kept.job, *created);
@@ -184,11 +234,12 @@ impl Workload {
             }
             self.note(asked, changes);
         }
-        Ok(())
+        failed
     }
 
     async fn repeat_a_key(&mut self) -> Result<(), Error> {
-        let Some(((tenant, key), id)) = self.rng.choice(&self.view.keys).map(|(k, id)| (k.clone(), *id)) else {
+        let Some(((tenant, key), id)) = self.rng.choice(&self.view.keys).map(|(k, id)| (k.clone(), *id))
+        else {
             return Ok(());
         };
         if !self.view.jobs.contains_key(&id) {
@@ -207,6 +258,7 @@ impl Workload {
     async fn claim(&mut self) -> Result<(), Error> {
         let asked = self.fs.position();
         let max = self.rng.usize(1..4);
+        self.doubt.all = true;
         let claimed = self.store.claim(&worker(), max).await?;
         let mut changes = Vec::new();
         for claim in &claimed {
@@ -249,16 +301,20 @@ impl Workload {
                 Record { job, fence, items, progress: progress() }
             })
             .collect();
+        self.doubt = Doubt::of(records.iter().map(|record| record.job));
         let asked = self.fs.position();
         let answers = join_all(records.iter().map(|record| self.store.record(record.clone()))).await;
-        for (record, answer) in records.iter().zip(answers) {
-            let last = answer?.expect("the lease holds");
-            let tenant = self.held.iter().find(|held| held.job.id == record.job).expect("held").job.tenant.clone();
+        let (acked, failed) = split(records.iter().zip(answers));
+        for (record, answer) in acked {
+            let last = answer.expect("the lease holds");
+            self.promised.push((record.job, usize::try_from(last).expect("a short log")));
+            let tenant =
+                self.held.iter().find(|held| held.job.id == record.job).expect("held").job.tenant.clone();
             let kept = self.kept(&tenant, record.job).await?.expect("held");
             assert_eq!(kept.log.last().expect("not empty").seq, last);
             self.note(asked, vec![Change::Job(record.job, Some(kept))]);
         }
-        Ok(())
+        failed
     }
 
     fn outcome(&mut self) -> (Outcome, JobStatus) {
@@ -300,6 +356,7 @@ impl Workload {
             history,
             doubt_settled: true,
         };
+        self.doubt = Doubt { rest: true, ..Doubt::of([held.job.id]) };
         let asked = self.fs.position();
         let answer = self.store.finish(finish).await?;
         assert_eq!(answer, Ok(status));
@@ -318,6 +375,7 @@ impl Workload {
         let open: Vec<_> = self.view.jobs.values().filter(|kept| !kept.job.status.is_terminal()).collect();
         let Some(kept) = self.rng.choice(open) else { return Ok(()) };
         let (tenant, id) = (kept.job.tenant.clone(), kept.job.id);
+        self.doubt = Doubt::of([id]);
         let asked = self.fs.position();
         let Cancelled::Now(job) = self.store.cancel(&tenant, id).await? else { panic!("it was not over") };
         assert_eq!(job.status, JobStatus::Cancelled);
@@ -330,6 +388,7 @@ impl Workload {
     /// Lets time pass and what is due happen.
     async fn tick(&mut self) -> Result<(), Error> {
         self.clock.advance(Duration::from_millis(self.rng.u64(1..40_000)));
+        self.doubt = Doubt { all: true, rest: true, ..Doubt::default() };
         let asked = self.fs.position();
         let tick = self.store.tick(1_000).await?;
         assert!(!tick.more);
@@ -349,7 +408,9 @@ impl Workload {
                 }
             }
         }
-        self.held.retain(|held| found.jobs.get(&held.job.id).is_some_and(|kept| kept.job.status == JobStatus::Running));
+        self.held.retain(|held| {
+            found.jobs.get(&held.job.id).is_some_and(|kept| kept.job.status == JobStatus::Running)
+        });
         self.note(asked, changes);
         Ok(())
     }
@@ -358,6 +419,7 @@ impl Workload {
         self.texts += 1;
         let tenant = self.rng.choice(tenants()).expect("two");
         let (hash, spec) = (format!("hash-{}", self.texts), format!("{{\"n\":{}}}", self.texts));
+        self.doubt.rest = true;
         let asked = self.fs.position();
         let published = self.store.publish(&tenant, &CrewName::new("research"), &hash, &spec).await?;
         self.note(asked, vec![Change::Crew((tenant, "research".into()), (published.version.0, spec))]);
@@ -366,6 +428,7 @@ impl Workload {
 
     async fn forget(&mut self) -> Result<(), Error> {
         let name = (self.rng.choice(tenants()).expect("two"), self.rng.choice(conversations()).expect("two"));
+        self.doubt.rest = true;
         let asked = self.fs.position();
         let known = self.store.forget(&name.0, &name.1).await?;
         assert_eq!(known, self.view.conversations.contains_key(&name));
