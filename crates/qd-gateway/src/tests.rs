@@ -10,6 +10,7 @@ mod crews;
 mod engine;
 mod events;
 mod facades;
+mod full_disk;
 mod health;
 mod idempotency;
 mod jobs;
