@@ -10,6 +10,7 @@ mod api;
 mod cli;
 mod crews;
 mod kill;
+mod limits;
 mod process;
 mod real_model;
 mod stop;
