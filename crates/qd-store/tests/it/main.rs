@@ -3,7 +3,6 @@
 //! A process of its own, because `qd-faultfs` stands in front of every database of its process.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
-#![allow(clippy::disallowed_methods, reason = "how many states to look at comes from the environment")]
 
 mod check;
 mod clock;

@@ -30,6 +30,7 @@ const FATES: [Left; 7] = [
 ];
 
 /// States to look at, unless `QUARTERDECK_TEST_POWER_STATES` says otherwise.
+#[allow(clippy::disallowed_methods, reason = "a longer run is asked for by whoever starts the test")]
 fn states(here: usize) -> usize {
     let wanted = std::env::var("QUARTERDECK_TEST_POWER_STATES").ok().map(|text| text.parse().unwrap());
     wanted.unwrap_or(here)
