@@ -4,6 +4,7 @@
 
 mod bench;
 mod ci;
+mod docs;
 mod process;
 mod setup;
 mod test;
@@ -19,6 +20,7 @@ usage: cargo xtask <command>
                 e.g. `cargo xtask test -- store` or `cargo xtask test -p qd-crew`
   ci            the whole gate: fmt, tidy, clippy, tests, docs, dependencies
   tidy          checks the rules of ARCHITECTURE.md and CONTRIBUTING.md and prints the table of sizes
+  docs          writes the pages of docs/reference from the code they come from
   bench [ARGS]  runs the benchmark in release mode; ARGS go to it";
 
 fn main() -> ExitCode {
@@ -44,8 +46,9 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<bool> {
         ("test", rest) => test::run(&root, rest),
         ("ci", []) => ci::run(&root),
         ("tidy", []) => tidy::run(&root),
+        ("docs", []) => docs::run(&root),
         ("bench", rest) => bench::run(&root, rest),
-        ("ci" | "tidy", [unexpected, ..]) => {
+        ("ci" | "tidy" | "docs", [unexpected, ..]) => {
             anyhow::bail!("`{command}` takes no arguments, got `{unexpected}`\n\n{USAGE}")
         }
         ("help" | "--help" | "-h", _) => {

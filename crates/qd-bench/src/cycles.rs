@@ -23,7 +23,8 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         max_depth: 2_000_000,
         ..qd_store::Options::default()
     };
-    let store = qd_store::open(&options, &env)?;
+    let metrics = Arc::default();
+    let store = qd_store::open(&options, &env)?.observed_by(&metrics, &env);
     let catalog = catalog(&env);
     publish(&store, &catalog).await?;
     let mut models = qd_llm::Options::default();
@@ -37,6 +38,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         Arc::clone(&models),
         plans,
         env.clone(),
+        &metrics,
     );
 
     let finished = |models: &Models| models.ledger("sim").map_or(0, |ledger| ledger.page().totals.answered);

@@ -8,6 +8,7 @@ mod fields;
 mod items;
 mod keys;
 mod llm;
+mod schema;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,8 @@ use crate::tree::{self, Node, Value};
 
 use fields::Fields;
 use items::Item;
+
+pub use schema::{SchemaOf, schema};
 
 /// Agents of a crew.
 const AGENTS_MAX: usize = 100;

@@ -9,7 +9,8 @@ pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a s
 }
 
 /// The known word nearest to `word`: the same but for case and separators, or at most a third of it mistyped.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = fold(word);
     if plain.is_empty() || plain.len() > WORD_CHARS_MAX {
         return None;

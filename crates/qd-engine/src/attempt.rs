@@ -25,6 +25,7 @@ use flight::Flight;
 
 /// Runs an attempt to its end. Returns without writing anything when the lease is gone.
 pub(crate) async fn run(shared: Arc<Shared>, claimed: Arc<Claimed>, revoked: CancellationToken) {
+    let began = shared.env.monotonic();
     if shared.store.is_revoked(claimed.job.id, claimed.lease.fence) {
         // Cancelled between the claim and here: the renewer looked before this lease was among the held ones.
         return;
@@ -34,10 +35,16 @@ pub(crate) async fn run(shared: Arc<Shared>, claimed: Arc<Claimed>, revoked: Can
         () = revoked.cancelled() => tracing::debug!(job = %claimed.job.id, "lease revoked, attempt dropped"),
         end = work(&shared, &claimed) => {
             if let Some(finish) = end {
-                let status = write(&shared, || shared.store.finish(finish.clone())).await;
-                tracing::debug!(job = %claimed.job.id, attempt = claimed.job.attempt, ?status, "attempt ended");
+                conclude(&shared, &claimed, finish, began).await;
             }
         }
+    }
+}
+
+/// Writes the end of an attempt.
+async fn conclude(shared: &Shared, claimed: &Claimed, finish: Finish, began: Duration) {
+    if write(shared, || shared.store.finish(finish.clone())).await.is_some() {
+        shared.observer.ended(claimed, &finish, &shared.env, began);
     }
 }
 
@@ -50,7 +57,7 @@ pub(crate) async fn fail_after_panic(shared: &Shared, claimed: &Claimed) {
         "the worker had a bug while it executed this job; its log has the details",
     );
     let finish = end(claimed, Vec::new(), claimed.job.progress.clone(), Outcome::Failed(failure));
-    write(shared, || shared.store.finish(finish.clone())).await;
+    conclude(shared, claimed, finish, shared.env.monotonic()).await;
 }
 
 async fn work(shared: &Shared, claimed: &Claimed) -> Option<Finish> {
@@ -61,6 +68,7 @@ async fn work(shared: &Shared, claimed: &Claimed) -> Option<Finish> {
         Err(PlanError::Unavailable(failure)) => return give_up(Outcome::Failed(failure)),
         Err(PlanError::Store(error)) => return give_up(store_trouble(&error)),
     };
+    shared.observer.begun(claimed, shared.env.now());
     let mut machine = Machine::new(Arc::clone(&plan), claimed.job.input.clone());
     let mut past = Past::read(&claimed.log, |entry| machine.apply(entry));
     let mut items = Vec::new();

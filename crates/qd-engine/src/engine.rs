@@ -5,11 +5,13 @@ use std::sync::Arc;
 use qd_env::Env;
 use qd_llm::Models;
 use qd_store::Store;
+use qd_telemetry::Metrics;
 use qd_types::WorkerId;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::held::Held;
+use crate::observe::Observer;
 use crate::pace::Paces;
 use crate::tools::Tools;
 use crate::{Options, Plans, services, worker};
@@ -24,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) env: Env,
     pub(crate) worker: WorkerId,
     pub(crate) held: Held,
+    pub(crate) observer: Observer,
     pub(crate) paces: Paces,
     /// No new claims and no new effects.
     pub(crate) stopping: CancellationToken,
@@ -43,6 +46,12 @@ impl InFlight {
     pub fn count(&self) -> usize {
         self.shared.held.count()
     }
+
+    /// How many there may be at once.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.shared.options.slots
+    }
 }
 
 /// A running engine.
@@ -55,11 +64,20 @@ pub struct Engine {
 impl Engine {
     /// Starts claiming.
     #[must_use]
-    pub fn start(options: Options, store: Store, models: Arc<Models>, plans: Plans, env: Env) -> Self {
+    pub fn start(
+        options: Options,
+        store: Store,
+        models: Arc<Models>,
+        plans: Plans,
+        env: Env,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
+        let tools = Tools::built_in(&env);
         let shared = Arc::new(Shared {
             worker: WorkerId::new(format!("worker-{:08x}", env.draw() as u32)),
-            tools: Tools::built_in(&env),
             held: Held::default(),
+            observer: Observer::new(metrics, options.slots, &tools),
+            tools,
             paces: Paces::default(),
             stopping: CancellationToken::new(),
             cut: CancellationToken::new(),
@@ -71,7 +89,8 @@ impl Engine {
         });
         let services = services::start(&shared);
         let worker = env.spawn(worker::run(Arc::clone(&shared)));
-        tracing::debug!(worker = %shared.worker, slots = shared.options.slots, "worker started");
+        shared.observer.workers(usize::from(shared.options.slots > 0), 0);
+        tracing::info!(worker = %shared.worker, slots = shared.options.slots, "worker started");
         Self { shared, worker, services }
     }
 
@@ -84,10 +103,12 @@ impl Engine {
     /// Stops: no new claims, effects in flight are finished and journaled or dropped at the drain timeout, and every
     /// job goes back to the queue without a try burnt.
     pub async fn stop(self) {
+        self.shared.observer.workers(0, usize::from(self.shared.options.slots > 0));
+        tracing::info!(worker = %self.shared.worker, jobs = self.shared.held.count(), "worker drains");
         self.shared.stopping.cancel();
         let mut worker = self.worker;
         if tokio::time::timeout(self.shared.options.drain_timeout, &mut worker).await.is_err() {
-            tracing::info!(
+            tracing::warn!(
                 jobs = self.shared.held.count(),
                 "drain timeout reached, dropping calls in flight"
             );
@@ -98,5 +119,6 @@ impl Engine {
         for service in self.services {
             let _ = service.await;
         }
+        self.shared.observer.workers(0, 0);
     }
 }

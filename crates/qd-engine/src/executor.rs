@@ -3,9 +3,11 @@
 //! Nothing else spends money or touches anything. Dropping the future ends the call; the journal is the caller's.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use qd_crew::{Effect, EffectKind};
+use qd_env::Env;
 use qd_llm::{CallError, CallScope, DeltaSink};
 use qd_store::{Claimed, Store};
 use qd_types::{
@@ -14,6 +16,7 @@ use qd_types::{
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Shared;
+use crate::observe::ModelSeries;
 
 /// How an effect is to be carried out.
 pub(crate) struct Order {
@@ -80,11 +83,12 @@ pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) ->
         },
         EffectKind::Tool(ref asked) => Entry::Tool { step, result: use_tool(shared, asked).await, call },
     };
+    let took = shared.env.monotonic().saturating_sub(began);
     if let Entry::Model { call, .. } | Entry::Tool { call, .. } | Entry::CallFailed { call, .. } = &mut entry
     {
-        let took = shared.env.monotonic().saturating_sub(began);
         call.duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     }
+    shared.observer.step(&shared.models, job, &entry, took);
     entry
 }
 
@@ -108,6 +112,10 @@ async fn ask(
         job: job.id,
         step: order.effect.step.clone(),
         call: order.call.number,
+        env: shared.env.clone(),
+        began: shared.env.monotonic(),
+        has_begun: AtomicBool::new(false),
+        series: shared.observer.model(&shared.models, &request.model),
     };
     let scope = CallScope {
         tenant: job.tenant.clone(),
@@ -132,10 +140,18 @@ struct Deltas {
     job: JobId,
     step: StepId,
     call: u32,
+    env: Env,
+    /// On the monotonic clock.
+    began: Duration,
+    has_begun: AtomicBool,
+    series: Arc<ModelSeries>,
 }
 
 impl DeltaSink for Deltas {
     fn push(&self, offset: u64, text: &str) {
+        if !self.has_begun.load(Ordering::Relaxed) && !self.has_begun.swap(true, Ordering::Relaxed) {
+            self.series.first_token(self.env.monotonic().saturating_sub(self.began));
+        }
         if !self.store.is_watched(self.job) {
             return;
         }

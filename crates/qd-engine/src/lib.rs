@@ -9,6 +9,7 @@ mod engine;
 mod executor;
 mod facts;
 mod held;
+mod observe;
 mod options;
 mod pace;
 mod plans;

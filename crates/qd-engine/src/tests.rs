@@ -3,6 +3,7 @@
 mod behaviour;
 mod crash;
 mod limits;
+mod metrics;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use qd_crew::{CrewSource, MACHINE_VERSION, SourceFile};
 use qd_env::Env;
 use qd_llm::{Models, ProviderKind, ProviderOptions};
 use qd_store::{Enqueued, NewJob, Store};
+use qd_telemetry::Metrics;
 use qd_testkit::TokioClock;
 use qd_types::{Catalog, CrewName, Input, Job, JobId, LogItem, Priority, TenantId};
 
@@ -125,6 +127,7 @@ async fn entries(store: &Store, id: JobId) -> Vec<qd_types::Entry> {
 
 /// A memory store with both crews and a running engine.
 struct Bench {
+    metrics: Arc<Metrics>,
     env: Env,
     store: Store,
     models: Arc<Models>,
@@ -139,14 +142,16 @@ impl Bench {
     /// The same with something around the store.
     async fn over(options: Options, wrap: impl FnOnce(Store) -> Store) -> Self {
         let env = env();
+        let metrics = Arc::new(Metrics::default());
         let store = wrap(qd_store::open(&qd_store::Options::default(), &env).unwrap());
+        let store = store.observed_by(&metrics, &env);
         let (models, catalog) = (models(&env), catalog(&env));
         for crew in [CREW, PLAIN] {
             publish(&store, &catalog, crew).await;
         }
         let plans = Plans::new(store.clone(), catalog);
-        let engine = Engine::start(options, store.clone(), Arc::clone(&models), plans, env.clone());
-        Self { env, store, models, engine }
+        let engine = Engine::start(options, store.clone(), Arc::clone(&models), plans, env.clone(), &metrics);
+        Self { metrics, env, store, models, engine }
     }
 
     /// Publishes one more crew.

@@ -38,6 +38,11 @@ impl Tools {
         Self { by_name: tools.into_iter().map(|tool| (tool.spec().name, tool)).collect() }
     }
 
+    /// Their names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
     /// Executes a call that a machine has checked.
     pub(crate) fn call(&self, call: &ToolCall) -> ToolResult {
         let answer = match self.by_name.get(&call.name) {

@@ -78,6 +78,7 @@ fn start_all(
 async fn run_one(shared: &Arc<Shared>, claimed: Claimed) {
     let (job, fence) = (claimed.job.id, claimed.lease.fence);
     let revoked = shared.held.add(job, &claimed.lease);
+    let _slot = shared.observer.slot();
     let claimed = Arc::new(claimed);
     let attempt = attempt::run(Arc::clone(shared), Arc::clone(&claimed), revoked);
     // A bug in one job must not take its neighbours along.

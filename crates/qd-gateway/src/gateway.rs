@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use qd_env::Env;
 use qd_store::Store;
+use qd_telemetry::Metrics;
 use qd_types::TenantId;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -14,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::context::{Context, Health};
 use crate::crews::CrewBook;
 use crate::error::Error;
+use crate::observe::Observer;
 use crate::options::Options;
 use crate::router;
 use crate::serve::answer::Answer;
@@ -56,8 +58,9 @@ impl Gateway {
         crews: Arc<CrewBook>,
         health: Arc<dyn Health>,
         env: Env,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, Error> {
-        Self::take(Listeners::default(), options, store, crews, health, env).await
+        Self::take(Listeners::default(), options, store, crews, health, env, metrics).await
     }
 
     /// The same on ports that are open already, as far as they are.
@@ -71,12 +74,14 @@ impl Gateway {
         crews: Arc<CrewBook>,
         health: Arc<dyn Health>,
         env: Env,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, Error> {
         if let Some(inherited) = &listeners.api {
             // A public address needs leave, whoever opened it.
             options.listen = local(inherited, options.listen, "API")?;
         }
         options.validate()?;
+        let observer = Arc::new(Observer::new(metrics));
         let (listener, local_addr) = open(listeners.api, options.listen, "API").await?;
         let admin = match (listeners.admin, options.admin_listen) {
             (None, None) => None,
@@ -95,14 +100,15 @@ impl Gateway {
             store,
             crews,
             health,
+            observer: Arc::clone(&observer),
             env: env.clone(),
             options,
             tenant: TenantId::default(),
             closing: shutdown.closing.clone(),
         });
-        let port = |listener, router, max_connections, max_connections_per_address| Port {
+        let port = |listener, answer, max_connections, max_connections_per_address| Port {
             listener,
-            answer: Answer::new(router, env.clone(), handler),
+            answer,
             limits: Arc::clone(&limits),
             max_connections,
             max_connections_per_address,
@@ -113,12 +119,14 @@ impl Gateway {
         Ok(Self {
             api: port(
                 listener,
-                router::api(Arc::clone(&context)),
+                Answer::new(router::api(Arc::clone(&context)), env.clone(), handler, Some(observer)),
                 max_connections,
                 max_connections_per_address,
             ),
             admin: admin.map(|(listener, _)| {
-                port(listener, router::admin(context), ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MAX)
+                // Probes and scrapes would drown what callers see of the API: this port is not counted.
+                let answer = Answer::new(router::admin(context), env.clone(), handler, None);
+                port(listener, answer, ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MAX)
             }),
             local_addr,
             admin_addr,
@@ -189,7 +197,8 @@ impl Running {
         if tokio::time::timeout(timeout, &mut ports).await.is_ok() {
             return;
         }
-        tracing::warn!(seconds = timeout.as_secs_f32(), "requests were not finished in time and are cut");
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(timeout_ms, "requests were not finished in time and are cut");
         self.shutdown.abort.cancel();
         if tokio::time::timeout(CUT, &mut ports).await.is_err() {
             tracing::error!("connections do not end though they were cut");

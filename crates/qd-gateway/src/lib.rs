@@ -10,6 +10,7 @@ mod crews;
 mod error;
 mod facades;
 mod gateway;
+mod observe;
 mod options;
 mod problem;
 mod router;

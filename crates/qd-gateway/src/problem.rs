@@ -113,7 +113,7 @@ impl From<qd_store::Error> for Problem {
 }
 
 impl Problem {
-    fn store_unavailable() -> Self {
+    pub(crate) fn store_unavailable() -> Self {
         // What the disk said is for the log, where the store has written it, and not for callers.
         let detail = "the store cannot answer now; repeat the request in a moment, with the same idempotency key if it \
                       makes a job";

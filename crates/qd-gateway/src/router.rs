@@ -1,14 +1,19 @@
 //! Which route is where. A new route is one line here.
 
 use axum::Router;
+use axum::body::Body;
 use axum::routing::{MethodRouter, any, get, post, put};
 use http::Uri;
 use qd_types::Code;
+use tower::util::MapRequestLayer;
 
 use crate::context::Shared;
 use crate::facades::{chat, tasks};
+use crate::observe::Matched;
 use crate::problem::{Problem, shown};
-use crate::routes::{cancel, conversations, crews, events, health, index, jobs, redrive, steps};
+use crate::routes::{
+    cancel, conversations, crews, events, health, index, jobs, metrics, redrive, stats, steps,
+};
 
 /// The routes of the API port.
 pub(crate) fn api(context: Shared) -> Router {
@@ -25,11 +30,12 @@ pub(crate) fn api(context: Shared) -> Router {
         .route("/v1/conversations/{id}", get(conversations::read).delete(conversations::forget))
         .route("/v1/crews", get(crews::list))
         .route("/v1/crews/{name}", get(crews::read).merge(put(not_yet)))
+        .route("/v1/stats", get(stats::stats))
         .route("/chat", post(chat::create))
         .route("/chat/{id}", get(chat::read))
         .route("/tasks", post(tasks::create))
         .route("/tasks/{id}", get(tasks::read));
-    finish(not_yet_routes(router), context)
+    finish(not_yet_routes(router), context).layer(MapRequestLayer::new(Matched::note::<Body>))
 }
 
 /// The routes of the admin port.
@@ -37,8 +43,10 @@ pub(crate) fn admin(context: Shared) -> Router {
     let router = Router::new()
         .route("/health", get(health::health))
         .route("/livez", get(health::live))
+        .route("/metrics", get(metrics::metrics))
         .route("/ready", get(health::ready))
         .route("/readyz", get(health::ready))
+        .route("/scale", get(metrics::scale))
         .route("/startupz", get(health::started));
     finish(router, context)
 }
@@ -51,7 +59,6 @@ fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
         .route("/v1/jobs/{id}/resume", writing.clone())
         .route("/v1/batches", writing.clone())
         .route("/v1/batches/{id}", reading.clone())
-        .route("/v1/stats", reading.clone())
         .route("/v1/models", reading.clone())
         .route("/v1/chat/completions", writing)
         .route("/v1/crews/{name}/{*rest}", any(not_yet))

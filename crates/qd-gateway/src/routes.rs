@@ -8,9 +8,11 @@ pub(crate) mod health;
 pub(crate) mod index;
 pub(crate) mod jobs;
 mod list_query;
+pub(crate) mod metrics;
 mod new_job;
 mod prefer;
 pub(crate) mod redrive;
+pub(crate) mod stats;
 pub(crate) mod steps;
 
 use axum::body::Body;

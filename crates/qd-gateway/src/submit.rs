@@ -86,7 +86,10 @@ pub(crate) struct Accepted {
 
 /// Makes a job durable. One call of the store.
 pub(crate) async fn enqueue(context: &Context, job: NewJob) -> Result<Accepted, Problem> {
-    accepted(context.store.enqueue(job).await?)
+    let keyed = job.idempotency.is_some();
+    let answer = context.store.enqueue(job).await?;
+    context.observer.enqueued(&answer, keyed);
+    accepted(answer)
 }
 
 /// The answer to a request that is not acceptable now, but may repeat one that was: a client whose first answer got
@@ -98,7 +101,10 @@ pub(crate) async fn replay_or(
 ) -> Result<Accepted, Problem> {
     let Some(idempotency) = idempotency else { return Err(problem) };
     match context.store.replay(&context.tenant, idempotency).await? {
-        Some(known) => accepted(known),
+        Some(known) => {
+            context.observer.enqueued(&known, true);
+            accepted(known)
+        }
         None => Err(problem),
     }
 }

@@ -10,6 +10,7 @@ mod crews;
 mod engine;
 mod events;
 mod facades;
+mod figures;
 mod full_disk;
 mod health;
 mod idempotency;
@@ -37,6 +38,10 @@ struct Process {
 impl Health for Process {
     fn tasks_in_flight(&self) -> usize {
         7
+    }
+
+    fn slots(&self) -> usize {
+        10
     }
 
     fn draining(&self) -> bool {
@@ -89,10 +94,16 @@ impl Server {
         set(&mut options);
         let crews = Arc::new(CrewBook::new(store.clone(), catalog(), env.clone()));
         let process = Arc::new(Process::default());
-        let gateway =
-            Gateway::bind(options, store.clone(), crews, Arc::clone(&process) as Arc<dyn Health>, env)
-                .await
-                .unwrap();
+        let gateway = Gateway::bind(
+            options,
+            store.clone(),
+            crews,
+            Arc::clone(&process) as Arc<dyn Health>,
+            env,
+            Arc::default(),
+        )
+        .await
+        .unwrap();
         let (address, admin) = (gateway.local_addr(), gateway.admin_addr().unwrap());
         Self { store, process, address, admin, running: gateway.start() }
     }

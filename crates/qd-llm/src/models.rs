@@ -121,6 +121,12 @@ impl Models {
         }))
     }
 
+    /// Provider and model behind a name, as the configuration has them: for labels.
+    #[must_use]
+    pub fn labels(&self, name: &str) -> Option<(String, String)> {
+        self.options.resolve(name).map(|model| (model.provider, model.model))
+    }
+
     /// What an agent without `llm` uses.
     #[must_use]
     pub fn default_name(&self) -> Option<&str> {

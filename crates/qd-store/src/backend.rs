@@ -10,7 +10,7 @@ use qd_types::{
 
 use crate::{
     Cancelled, Claimed, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, NewJob, Page, Published,
-    Record, Refused, Revocation, Stats, StoredConversation, StoredCrew, Tick,
+    Recent, Record, Refused, Revocation, Stats, StoredConversation, StoredCrew, Tick,
 };
 
 /// Everything a backend is.
@@ -63,6 +63,9 @@ pub trait Jobs: Send + Sync {
 
     /// Counts, cheap enough for every health check. Fails with [`Error::Broken`] once the store is not to be trusted.
     async fn stats(&self) -> Result<Stats, Error>;
+
+    /// What happened in the last hour, cheap enough for every look at a dashboard: no row is read.
+    async fn recent(&self) -> Result<Recent, Error>;
 }
 
 /// Published crew versions: immutable.

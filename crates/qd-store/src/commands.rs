@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, Failure, Input, Job, JobId, JobOutput, JobStatus, LogItem, Logged,
-    Priority, Progress, TenantId, Timestamp, Usage, WorkerId,
+    Code, ConversationId, CrewName, CrewVersion, Failure, Input, Job, JobId, JobOutput, JobStatus, LogItem,
+    Logged, Priority, Progress, TenantId, Timestamp, Usage, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -254,7 +254,7 @@ pub enum Cancelled {
 }
 
 /// What one round of housekeeping did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tick {
     /// Delayed jobs that are queued now.
     pub promoted: usize,
@@ -262,6 +262,8 @@ pub struct Tick {
     pub rescued: usize,
     /// Jobs failed because their time was up.
     pub expired: usize,
+    /// Jobs that failed in this round, expired ones and those that crashed their worker too often: crew and code.
+    pub failed: Vec<(CrewName, Code)>,
     /// Finished jobs and old history deleted.
     pub pruned: usize,
     /// When there is something to do again, if that is known.

@@ -9,6 +9,7 @@ mod model;
 mod poison;
 mod queries;
 mod queue;
+mod stats;
 mod time;
 
 use std::sync::Arc;
@@ -187,6 +188,7 @@ macro_rules! conformance_suite {
                     conversation_tells_where_its_messages_come_from, forgotten_conversation_is_gone_and_starts_anew;
                 queries: pages_are_newest_first_and_complete, large_jobs_make_small_pages, filters_select, tenants_see_their_own_jobs_only,
                     publishing_the_same_spec_makes_no_new_version, log_pages_after_a_place, every_field_round_trips;
+                stats: queue_is_counted_by_priority_with_its_oldest, last_hour_is_summed_up;
                 model: random_histories_agree_with_the_model;
             }
         }

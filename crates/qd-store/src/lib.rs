@@ -11,6 +11,7 @@ mod embedded;
 mod error;
 mod live;
 mod memory;
+mod observe;
 mod open;
 pub mod policy;
 mod query;
@@ -25,5 +26,7 @@ pub use commands::{
 pub use error::Error;
 pub use live::{Live, LiveEvent, LocalBus, Watch};
 pub use open::{Durability, Leases, Options, open};
-pub use query::{Cursor, InvalidCursor, JobQuery, Page, Published, Stats, StoredCrew};
+pub use query::{
+    Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Published, Recent, Stats, StoredCrew,
+};
 pub use store::Store;

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
-use qd_types::{CrewName, CrewVersion, Job, JobStatus, Timestamp};
+use qd_types::{CrewName, CrewVersion, Job, JobStatus, NanoDollars, Priority, Timestamp};
 
 /// Which jobs to list, newest first.
 #[derive(Debug, Clone, Default)]
@@ -88,4 +89,73 @@ pub struct Stats {
     pub running: usize,
     /// Scheduled or retrying.
     pub delayed: usize,
+    /// Of the delayed ones, those that no worker took up yet.
+    pub scheduled: usize,
+    /// The queued ones by priority, from 1 to 5.
+    pub levels: [LevelStats; Priority::LEVELS],
+    /// Jobs that were queued again when the store was opened, because their process had ended.
+    pub taken_over: usize,
+    /// Bytes of the store's files; 0 for one in memory.
+    pub bytes: u64,
+}
+
+impl Stats {
+    /// Jobs that wait for their next try.
+    #[must_use]
+    pub fn retrying(&self) -> usize {
+        self.delayed - self.scheduled.min(self.delayed)
+    }
+
+    /// Since when the longest queued job has been queued.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.levels.iter().filter_map(|level| level.oldest).min()
+    }
+}
+
+/// Queued jobs of one priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LevelStats {
+    /// How many.
+    pub queued: usize,
+    /// Since when the longest queued of them has been queued. After a restart this is its acceptance (or `run_at`).
+    pub oldest: Option<Timestamp>,
+}
+
+/// What happened lately: over the last hour, or since the store was opened if that is less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recent {
+    /// How far back it reaches.
+    pub window: Duration,
+    /// Jobs that succeeded.
+    pub succeeded: u64,
+    /// Jobs that failed, expired ones included.
+    pub failed: u64,
+    /// Jobs that were cancelled.
+    pub cancelled: u64,
+    /// Model calls that were answered.
+    pub model_calls: u64,
+    /// Their tokens.
+    pub tokens: u64,
+    /// Their price, where it is known.
+    pub cost: NanoDollars,
+    /// From acceptance (or `run_at`) to the end, of jobs that a worker ended.
+    pub durations: Distribution,
+    /// From acceptance (or `run_at`) until a worker first took a job up.
+    pub waits: Distribution,
+}
+
+/// Spans of time, summed up. Percentiles are up to an eighth too high, never too low.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Distribution {
+    /// How many there were.
+    pub count: u64,
+    /// Their average.
+    pub average: Duration,
+    /// Half of them were no longer than this.
+    pub p50: Duration,
+    /// 95 % of them were no longer than this.
+    pub p95: Duration,
+    /// 99 % of them were no longer than this.
+    pub p99: Duration,
 }

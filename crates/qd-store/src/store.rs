@@ -1,15 +1,17 @@
 //! The handle that everyone holds: it forwards to the backend and observes each call once, for all backends.
 
-use std::future::Future;
 use std::sync::Arc;
 
+use qd_env::Env;
+use qd_telemetry::Metrics;
 use qd_types::{
     ConversationId, CrewName, CrewVersion, Delta, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
 };
 
+use crate::observe::{Observer, Op};
 use crate::{
     Backend, Cancelled, Claimed, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, Live, NewJob, Page,
-    Published, Record, Refused, Revocation, Stats, StoredConversation, StoredCrew, Tick, Turn, Watch,
+    Published, Recent, Record, Refused, Revocation, Stats, StoredConversation, StoredCrew, Tick, Turn, Watch,
 };
 
 /// The store. Cheap to clone.
@@ -17,19 +19,26 @@ use crate::{
 pub struct Store {
     backend: Arc<dyn Backend>,
     live: Arc<dyn Live>,
+    observer: Observer,
 }
 
 impl Store {
     /// A store over a backend and its live side; `qd_store::open` makes both.
     #[must_use]
     pub fn new(backend: Arc<dyn Backend>, live: Arc<dyn Live>) -> Self {
-        Self { backend, live }
+        Self { backend, live, observer: Observer::default() }
     }
 
     /// The same store with something around its backend, e.g. one that injects faults in a test.
     #[must_use]
     pub fn wrapped(self, wrap: impl FnOnce(Arc<dyn Backend>) -> Arc<dyn Backend>) -> Self {
-        Self { backend: wrap(self.backend), live: self.live }
+        Self { backend: wrap(self.backend), ..self }
+    }
+
+    /// The same store, whose operations are counted.
+    #[must_use]
+    pub fn observed_by(self, metrics: &Arc<Metrics>, env: &Env) -> Self {
+        Self { observer: Observer::new(metrics, env), ..self }
     }
 
     /// Accepts one job. It is durable when this returns.
@@ -37,7 +46,7 @@ impl Store {
     /// # Errors
     /// If the backend cannot carry it out; nothing was stored then.
     pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued, Error> {
-        let answers = observed("enqueue", self.backend.enqueue(vec![job])).await?;
+        let answers = self.observer.call(Op::Enqueue, self.backend.enqueue(vec![job])).await?;
         answers.into_iter().next().ok_or(Error::Closed)
     }
 
@@ -46,7 +55,7 @@ impl Store {
     /// # Errors
     /// If the backend cannot carry it out.
     pub async fn enqueue_all(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, Error> {
-        observed("enqueue", self.backend.enqueue(jobs)).await
+        self.observer.call(Op::Enqueue, self.backend.enqueue(jobs)).await
     }
 
     /// See [`crate::Jobs::replay`].
@@ -58,7 +67,7 @@ impl Store {
         tenant: &TenantId,
         idempotency: &Idempotency,
     ) -> Result<Option<Enqueued>, Error> {
-        observed("replay", self.backend.replay(tenant, idempotency)).await
+        self.observer.call(Op::Replay, self.backend.replay(tenant, idempotency)).await
     }
 
     /// See [`crate::Jobs::claim`].
@@ -66,7 +75,7 @@ impl Store {
     /// # Errors
     /// If the backend cannot carry it out.
     pub async fn claim(&self, worker: &WorkerId, max: usize) -> Result<Vec<Claimed>, Error> {
-        observed("claim", self.backend.claim(worker, max)).await
+        self.observer.call(Op::Claim, self.backend.claim(worker, max)).await
     }
 
     /// See [`crate::Jobs::renew`].
@@ -78,7 +87,7 @@ impl Store {
         worker: &WorkerId,
         held: Vec<(JobId, Fence)>,
     ) -> Result<Vec<Revocation>, Error> {
-        observed("renew", self.backend.renew(worker, held)).await
+        self.observer.call(Op::Renew, self.backend.renew(worker, held)).await
     }
 
     /// Appends to one job's log.
@@ -86,7 +95,7 @@ impl Store {
     /// # Errors
     /// If the backend cannot carry it out.
     pub async fn record(&self, record: Record) -> Result<Result<Seq, Refused>, Error> {
-        let answers = observed("record", self.backend.record(vec![record])).await?;
+        let answers = self.observer.call(Op::Record, self.backend.record(vec![record])).await?;
         answers.into_iter().next().ok_or(Error::Closed)
     }
 
@@ -95,7 +104,7 @@ impl Store {
     /// # Errors
     /// If the backend cannot carry it out.
     pub async fn finish(&self, finish: Finish) -> Result<Result<JobStatus, Refused>, Error> {
-        let answers = observed("finish", self.backend.finish(vec![finish])).await?;
+        let answers = self.observer.call(Op::Finish, self.backend.finish(vec![finish])).await?;
         answers.into_iter().next().ok_or(Error::Closed)
     }
 
@@ -104,7 +113,9 @@ impl Store {
     /// # Errors
     /// If the backend cannot carry it out.
     pub async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancelled, Error> {
-        observed("cancel", self.backend.cancel(tenant, job)).await
+        let cancelled = self.observer.call(Op::Cancel, self.backend.cancel(tenant, job)).await?;
+        self.observer.cancelled(&cancelled);
+        Ok(cancelled)
     }
 
     /// See [`crate::Jobs::tick`].
@@ -112,7 +123,9 @@ impl Store {
     /// # Errors
     /// If the backend cannot carry it out.
     pub async fn tick(&self, limit: usize) -> Result<Tick, Error> {
-        observed("tick", self.backend.tick(limit)).await
+        let tick = self.observer.call(Op::Tick, self.backend.tick(limit)).await?;
+        self.observer.ticked(&tick);
+        Ok(tick)
     }
 
     /// One job.
@@ -120,7 +133,7 @@ impl Store {
     /// # Errors
     /// If the backend cannot carry it out.
     pub async fn job(&self, tenant: &TenantId, job: JobId) -> Result<Option<Job>, Error> {
-        observed("job", self.backend.job(tenant, job)).await
+        self.observer.call(Op::Job, self.backend.job(tenant, job)).await
     }
 
     /// A page of jobs, newest first.
@@ -128,7 +141,7 @@ impl Store {
     /// # Errors
     /// If the backend cannot carry it out.
     pub async fn jobs(&self, tenant: &TenantId, query: JobQuery) -> Result<Page, Error> {
-        observed("jobs", self.backend.jobs(tenant, query)).await
+        self.observer.call(Op::Jobs, self.backend.jobs(tenant, query)).await
     }
 
     /// See [`crate::Jobs::log`].
@@ -142,7 +155,7 @@ impl Store {
         after: Seq,
         limit: usize,
     ) -> Result<Option<Vec<Logged>>, Error> {
-        observed("log", self.backend.log(tenant, job, after, limit)).await
+        self.observer.call(Op::Log, self.backend.log(tenant, job, after, limit)).await
     }
 
     /// Counts of jobs.
@@ -150,7 +163,15 @@ impl Store {
     /// # Errors
     /// If the backend cannot carry it out.
     pub async fn stats(&self) -> Result<Stats, Error> {
-        observed("stats", self.backend.stats()).await
+        self.observer.call(Op::Stats, self.backend.stats()).await
+    }
+
+    /// What happened in the last hour.
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn recent(&self) -> Result<Recent, Error> {
+        self.observer.call(Op::Recent, self.backend.recent()).await
     }
 
     /// See [`crate::Crews::publish`].
@@ -164,7 +185,7 @@ impl Store {
         hash: &str,
         spec: &str,
     ) -> Result<Published, Error> {
-        observed("publish", self.backend.publish(tenant, name, hash, spec)).await
+        self.observer.call(Op::Publish, self.backend.publish(tenant, name, hash, spec)).await
     }
 
     /// See [`crate::Crews::crew`].
@@ -177,7 +198,7 @@ impl Store {
         name: &CrewName,
         version: Option<CrewVersion>,
     ) -> Result<Option<StoredCrew>, Error> {
-        observed("crew", self.backend.crew(tenant, name, version)).await
+        self.observer.call(Op::Crew, self.backend.crew(tenant, name, version)).await
     }
 
     /// The newest version of each crew, by name.
@@ -185,7 +206,7 @@ impl Store {
     /// # Errors
     /// If the backend cannot carry it out.
     pub async fn crews(&self, tenant: &TenantId) -> Result<Vec<StoredCrew>, Error> {
-        observed("crews", self.backend.crews(tenant)).await
+        self.observer.call(Op::Crews, self.backend.crews(tenant)).await
     }
 
     /// See [`crate::Conversations::conversation`].
@@ -198,7 +219,7 @@ impl Store {
         conversation: &ConversationId,
         limit: usize,
     ) -> Result<Option<StoredConversation>, Error> {
-        observed("conversation", self.backend.conversation(tenant, conversation, limit)).await
+        self.observer.call(Op::Conversation, self.backend.conversation(tenant, conversation, limit)).await
     }
 
     /// What was said last in a conversation, at most `limit` messages, oldest of them first.
@@ -220,7 +241,7 @@ impl Store {
     /// # Errors
     /// If the backend cannot carry it out.
     pub async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
-        observed("forget", self.backend.forget(tenant, conversation)).await
+        self.observer.call(Op::Forget, self.backend.forget(tenant, conversation)).await
     }
 
     /// Listens to a job. Watch first, then read: whatever is committed later is heard.
@@ -261,16 +282,4 @@ impl Store {
     pub async fn revocation(&self) {
         self.live.revocation().await;
     }
-}
-
-/// The one place where store operations are observed.
-async fn observed<T>(
-    operation: &'static str,
-    call: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    let answer = call.await;
-    if let Err(error) = &answer {
-        tracing::warn!(operation, %error, "store operation failed");
-    }
-    answer
 }

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use qd_store::{
     Backend, Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, Idempotency, JobQuery,
-    Jobs, NewJob, Page, Published, Record, Refused, Revocation, Stats, StoredConversation, StoredCrew, Tick,
+    Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, StoredConversation,
+    StoredCrew, Tick,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
@@ -173,6 +174,10 @@ impl Jobs for Crash {
 
     async fn stats(&self) -> Result<Stats, Error> {
         self.inner.stats().await
+    }
+
+    async fn recent(&self) -> Result<Recent, Error> {
+        self.inner.recent().await
     }
 }
 

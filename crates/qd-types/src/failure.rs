@@ -127,6 +127,14 @@ macro_rules! codes {
                     $(Self::$name => $word,)*
                 }
             }
+
+            /// Its page of docs/errors, in Markdown: symptom, likely causes, what to do.
+            #[must_use]
+            pub fn page(self) -> &'static str {
+                match self {
+                    $(Self::$name => include_str!(concat!("../../../docs/errors/", $word, ".md")),)*
+                }
+            }
         }
     };
 }

@@ -40,6 +40,11 @@ impl Client {
         Ok(Self { base, http })
     }
 
+    /// Where the server is.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Queues a job.
     pub(crate) async fn submit(&self, body: &Value, idempotency_key: Option<&str>) -> anyhow::Result<Value> {
         let key = idempotency_key.map(|key| ("idempotency-key", key));
@@ -47,8 +52,8 @@ impl Client {
     }
 
     /// Cancels a job.
-    pub(crate) async fn cancel(&self, job: &str) -> anyhow::Result<Value> {
-        self.json(Method::POST, &format!("/v1/jobs/{job}/cancel"), None, None).await
+    pub(crate) async fn change(&self, job: &str, verb: &str) -> anyhow::Result<Value> {
+        self.json(Method::POST, &format!("/v1/jobs/{job}/{verb}"), None, None).await
     }
 
     /// Reads something.
@@ -129,7 +134,7 @@ impl Client {
 }
 
 /// The innermost reason: "connection refused" says more than "error sending request".
-fn cause(error: &dyn std::error::Error) -> String {
+pub(crate) fn cause(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

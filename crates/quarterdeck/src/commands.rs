@@ -1,9 +1,15 @@
 //! One file per command. Each reads its arguments, does one thing, prints, and says how it ended.
 
 mod check;
+mod completions;
+mod config_schema;
 mod config_show;
 mod demo;
+mod doctor;
+mod explain;
+mod init;
 mod jobs;
+mod man;
 mod run;
 mod serve;
 mod sim_serve;
@@ -26,8 +32,14 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Submit(args) => submit::run(&global, args).await,
         Command::Jobs(args) => jobs::run(&global, args).await,
         Command::Tail(args) => tail::run(&global, args).await,
+        Command::Init(args) => init::run(&global, &args),
         Command::Check(args) => check::run(&global, &args),
         Command::Config(ConfigCommand::Show { origin }) => config_show::run(&global, origin),
+        Command::Config(ConfigCommand::Schema) => config_schema::run(),
+        Command::Doctor(args) => doctor::run(&global, &args).await,
+        Command::Explain(args) => explain::run(&global, &args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
         Command::Sim(SimCommand::Serve(args)) => sim_serve::run(args).await,
     }
 }

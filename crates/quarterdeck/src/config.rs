@@ -2,23 +2,31 @@
 //!
 //! `layers.rs` merges the sources into one tree that knows where each value came from; `decode.rs` turns the tree into
 //! [`Config`] and finds every mistake at once; `read.rs` is the only place that reads the environment and files.
+//! `keys.rs` says what every key looks like, `defaults.toml` which values there are without a file.
 
+mod checks;
 mod decode;
 mod defaults;
+mod dotenv;
+mod keys;
 mod layers;
 mod position;
 mod providers;
 mod read;
+mod schema;
 #[cfg(test)]
 mod tests;
+mod variables;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub(crate) use decode::Problems;
+pub(crate) use decode::{Problem, Problems};
 pub(crate) use layers::{Flag, Origin, Sources, Tree};
-pub(crate) use read::{read, variable};
+pub(crate) use read::{other_profiles, read, variable};
+pub(crate) use schema::schema;
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -33,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) models: qd_llm::Options,
     /// The merged tree, for showing.
     pub(crate) tree: Tree,
+    /// What somebody should look at.
+    pub(crate) warnings: Vec<Problem>,
 }
 
 /// The typed settings. Defaults stand in `defaults.toml`, where they are documented.
@@ -50,6 +60,15 @@ pub(crate) struct Settings {
     pub(crate) conversations: Conversations,
     pub(crate) retention: Retention,
     pub(crate) log: Log,
+    #[serde(default)]
+    pub(crate) systems: BTreeMap<String, System>,
+}
+
+/// A named set of crews.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct System {
+    pub(crate) crews: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

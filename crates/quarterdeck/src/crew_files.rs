@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use qd_crew::{CrewSource, Diagnostics, SourceFile};
+use qd_crew::{CrewSource, CrewSpec, Diagnostic, Diagnostics, Severity, SourceFile};
+use qd_types::Catalog;
 
+use crate::config::{Config, Origin};
 use crate::exit::{Exit, ended};
 
 /// A crew file larger than this is not read.
@@ -12,29 +14,60 @@ const BYTES_MAX: u64 = 256 * 1024;
 /// The crew behind /chat and /tasks where the configuration names no other.
 const ASSISTANT: &str = include_str!("assistant.yaml");
 
+/// Crews that were read, and what is wrong with the files of others.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) sources: Vec<CrewSource>,
+    pub(crate) mistakes: Vec<Diagnostic>,
+}
+
 /// The built-in crew.
 pub(crate) fn assistant() -> CrewSource {
     CrewSource::Single(SourceFile::new("built-in assistant", ASSISTANT))
 }
 
 /// The crews that a configuration names.
-pub(crate) fn of_patterns(base: &Path, patterns: &[String]) -> anyhow::Result<Vec<CrewSource>> {
-    let mut sources = Vec::new();
-    for pattern in patterns {
-        let full = base.join(pattern);
-        let wrong = |why: String| ended(Exit::Configuration, format!("crews: `{pattern}` {why}"));
-        let matches =
-            glob::glob(&full.to_string_lossy()).map_err(|e| wrong(format!("is no pattern: {e}")))?;
+pub(crate) fn of_config(config: &Config) -> Found {
+    let mut found = Found::default();
+    for (n, pattern) in config.settings.crews.iter().enumerate() {
+        let wrong = |why: &str| setting(config, &format!("crews.{n}"), format!("crews: `{pattern}` {why}"));
+        let full = config.base.join(pattern);
+        let Ok(matches) = glob::glob(&full.to_string_lossy()) else {
+            found.mistakes.push(wrong("is no pattern"));
+            continue;
+        };
         let mut paths: Vec<PathBuf> = matches.filter_map(Result::ok).filter(|path| is_crew(path)).collect();
         paths.sort();
         if paths.is_empty() && !pattern.contains(['*', '?', '[']) {
-            return Err(wrong("is not there".to_owned()));
+            found.mistakes.push(wrong(if full.exists() { "is no crew" } else { "is not there" }));
         }
-        for path in paths {
-            sources.push(source(&path)?);
+        found.add(paths.iter().map(|path| source(path)));
+    }
+    found
+}
+
+impl Found {
+    /// Adds what could be read and what could not.
+    pub(crate) fn add(&mut self, sources: impl IntoIterator<Item = Result<CrewSource, Box<Diagnostic>>>) {
+        for source in sources {
+            match source {
+                Ok(source) if self.sources.contains(&source) => {}
+                Ok(source) => self.sources.push(source),
+                Err(mistake) => self.mistakes.push(*mistake),
+            }
         }
     }
-    Ok(sources)
+}
+
+/// A finding about a setting, in its place of the file.
+pub(crate) fn setting(config: &Config, path: &str, message: String) -> Diagnostic {
+    let (path, line, column) = match config.tree.origin(path) {
+        Origin::File { path, place } | Origin::Dotenv { path, place } => (path, place.line, place.column),
+        other => (other.to_string(), 0, 0),
+    };
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let (line, column) = (number(line), number(column));
+    Diagnostic { path, line, column, severity: Severity::Error, message, hint: None }
 }
 
 fn is_crew(path: &Path) -> bool {
@@ -43,14 +76,14 @@ fn is_crew(path: &Path) -> bool {
 }
 
 /// One crew: a file, or a folder with `agents.yaml` and `tasks.yaml`.
-pub(crate) fn source(path: &Path) -> anyhow::Result<CrewSource> {
+pub(crate) fn source(path: &Path) -> Result<CrewSource, Box<Diagnostic>> {
     if !path.is_dir() {
         return Ok(CrewSource::Single(read(path)?));
     }
     let needed = |name: &str| {
-        let missing =
-            || ended(Exit::Configuration, format!("{}: the folder has no {name}.yaml", path.display()));
-        in_folder(path, name).ok_or_else(missing).and_then(|path| read(&path))
+        in_folder(path, name)
+            .ok_or_else(|| mistake(path, format!("the folder has no {name}.yaml")))
+            .and_then(|path| read(&path))
     };
     Ok(CrewSource::Directory {
         name: folder_name(path),
@@ -69,19 +102,80 @@ fn in_folder(folder: &Path, name: &str) -> Option<PathBuf> {
     ["yaml", "yml"].iter().map(|ending| folder.join(format!("{name}.{ending}"))).find(|path| path.is_file())
 }
 
-fn read(path: &Path) -> anyhow::Result<SourceFile> {
-    let shown = path.display().to_string();
-    let wrong = |why: String| ended(Exit::Configuration, format!("{shown}: {why}"));
-    let meta = std::fs::metadata(path).map_err(|e| wrong(format!("cannot be read: {e}")))?;
-    if meta.len() > BYTES_MAX {
-        return Err(wrong(format!("is larger than {BYTES_MAX} bytes")));
+fn read(path: &Path) -> Result<SourceFile, Box<Diagnostic>> {
+    let unreadable = |e: std::io::Error| mistake(path, format!("cannot be read: {e}"));
+    let meta = std::fs::metadata(path).map_err(unreadable)?;
+    if !meta.is_file() {
+        return Err(mistake(path, "is no file".to_owned()));
     }
-    let bytes = std::fs::read(path).map_err(|e| wrong(format!("cannot be read: {e}")))?;
-    let text = String::from_utf8(bytes).map_err(|e| wrong(format!("is not UTF-8: {e}")))?;
-    Ok(SourceFile::new(shown, text))
+    if meta.len() > BYTES_MAX {
+        return Err(mistake(path, format!("is larger than {BYTES_MAX} bytes")));
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|e| mistake(path, format!("is not UTF-8: {e}")))?;
+    Ok(SourceFile::new(path.display().to_string(), text))
 }
 
-/// All mistakes of a crew as one error.
-pub(crate) fn refused(diagnostics: &Diagnostics) -> anyhow::Error {
-    ended(Exit::Configuration, diagnostics.to_string())
+fn mistake(path: &Path, message: String) -> Box<Diagnostic> {
+    let path = path.display().to_string();
+    Box::new(Diagnostic { path, line: 0, column: 0, severity: Severity::Error, message, hint: None })
+}
+
+/// Checks crews against a catalog: those that can be used, and every finding about all of them.
+pub(crate) fn examine(sources: &[CrewSource], catalog: &Catalog) -> (Vec<CrewSpec>, Vec<Diagnostic>) {
+    let (mut specs, mut findings) = (Vec::<CrewSpec>::new(), Vec::new());
+    for source in sources {
+        match qd_crew::check(source, catalog) {
+            Ok((spec, _, warnings)) => {
+                findings.extend(warnings);
+                if specs.iter().any(|known| known.name == spec.name) {
+                    let message = format!("two crew files are named `{}`; rename one", spec.name);
+                    findings.push(*mistake(Path::new(shown(source)), message));
+                } else {
+                    specs.push(spec);
+                }
+            }
+            Err(diagnostics) => findings.extend(diagnostics.0),
+        }
+    }
+    (specs, findings)
+}
+
+fn shown(source: &CrewSource) -> &str {
+    match source {
+        CrewSource::Single(file) => &file.path,
+        CrewSource::Directory { agents, .. } => &agents.path,
+    }
+}
+
+/// Whether crews can be used in spite of what was found: the warnings, or one error with all mistakes.
+pub(crate) fn unless_wrong(findings: Vec<Diagnostic>) -> anyhow::Result<Vec<Diagnostic>> {
+    if findings.iter().all(|finding| finding.severity == Severity::Warning) {
+        return Ok(findings);
+    }
+    Err(ended(Exit::Configuration, Diagnostics(findings).to_string()))
+}
+
+/// What is wrong with the systems and the default crew of a configuration, given the crews that there are.
+pub(crate) fn wrong_names(config: &Config, crews: &[String]) -> Vec<Diagnostic> {
+    let has = |name: &str| name == "assistant" || crews.iter().any(|crew| crew == name);
+    let known = || crews.iter().map(String::as_str).chain(["assistant"]);
+    let hint = |name: &str| match qd_crew::nearest(name, known()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+    };
+    let mut findings = Vec::new();
+    let default = config.settings.default_crew.as_str();
+    if !has(default) {
+        let known = known().collect::<Vec<_>>().join(", ");
+        let message = format!("default_crew `{default}` is not among the crews: {known}");
+        findings.push(setting(config, "default_crew", message));
+    }
+    for (name, system) in &config.settings.systems {
+        for (n, crew) in system.crews.iter().enumerate().filter(|(_, crew)| !has(crew)) {
+            let message = format!("systems.{name}.crews: there is no crew `{crew}`; {}", hint(crew));
+            findings.push(setting(config, &format!("systems.{name}.crews.{n}"), message));
+        }
+    }
+    findings
 }

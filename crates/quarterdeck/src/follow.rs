@@ -14,11 +14,11 @@ use crate::sse::Event;
 /// How long a server may be away while a job is followed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Follows until the job is over; `hear` gets every event once, live pieces as they come. Answers the job.
+/// Follows until the job is over or `hear` fails; it gets every event once, live pieces as they come. Answers the job.
 pub(crate) async fn to_the_end(
     client: &Client,
     job: &str,
-    mut hear: impl FnMut(&Event),
+    mut hear: impl FnMut(&Event) -> anyhow::Result<()>,
 ) -> anyhow::Result<Value> {
     let mut last = None;
     let mut away = Duration::ZERO;
@@ -28,7 +28,7 @@ pub(crate) async fn to_the_end(
                 away = Duration::ZERO;
                 let mut events = std::pin::pin!(events);
                 while let Some(event) = events.next().await {
-                    hear(&event);
+                    hear(&event)?;
                     last = event.id.or(last);
                 }
             }

@@ -12,6 +12,9 @@ mod exit;
 mod follow;
 mod input;
 mod output;
+mod process_figures;
+#[cfg(test)]
+mod reference;
 mod sse;
 mod supervisor;
 mod wire;

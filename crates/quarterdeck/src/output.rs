@@ -53,17 +53,41 @@ pub(crate) fn show(
     }
 }
 
-/// Rows under headings, columns as wide as they must be.
+/// How many characters a line of standard output has room for: `COLUMNS`, or what the terminal says. Files have no width.
+pub(crate) fn width() -> Option<usize> {
+    let wished =
+        variable("COLUMNS").and_then(|columns| columns.trim().parse().ok()).filter(|width| *width > 0);
+    let out = std::io::stdout();
+    let of_terminal = || {
+        let size = rustix::termios::tcgetwinsize(&out).ok().filter(|_| out.is_terminal())?;
+        Some(usize::from(size.ws_col)).filter(|width| *width > 0)
+    };
+    wished.or_else(of_terminal)
+}
+
+/// Rows under headings, columns as wide as they must be and the line allows.
 pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    fitted(headings, rows, width())
+}
+
+/// Narrowest column, so that something of it can be read.
+const COLUMN_MIN: usize = 8;
+const GAP: usize = 2;
+
+fn fitted(headings: &[&str], rows: &[Vec<String>], room: Option<usize>) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain([headings[column].chars().count()]).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let mut widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    if let Some(room) = room {
+        shrink(&mut widths, room);
+    }
     let line = |cells: &[String]| {
         let mut text = String::new();
         for (cell, width) in cells.iter().zip(&widths) {
-            let _ = write!(text, "{cell:<width$}  ");
+            let cell = if cell.chars().count() > *width { excerpt(cell, *width) } else { cell.clone() };
+            let _ = write!(text, "{cell:<width$}{:GAP$}", "");
         }
         text.trim_end().to_owned()
     };
@@ -71,6 +95,38 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut lines = vec![line(&head)];
     lines.extend(rows.iter().map(|row| line(row)));
     lines.join("\n")
+}
+
+/// Takes from the widest column what is too much. The first one is what a line is about, and stays whole.
+fn shrink(widths: &mut [usize], room: usize) {
+    loop {
+        let total = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
+        let widest = widths.iter_mut().skip(1).max().filter(|width| **width > COLUMN_MIN);
+        match widest {
+            Some(width) if total > room => *width -= 1,
+            _ => return,
+        }
+    }
+}
+
+/// Returns when nobody reads our standard output any longer; never where that cannot be told.
+pub(crate) async fn reader_gone() {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let watching = tokio::task::spawn_blocking(|| {
+        let out = std::io::stdout();
+        loop {
+            // Nothing is asked for: only the other end's going away wakes this up.
+            let mut ends = [PollFd::new(&out, PollFlags::empty())];
+            match poll(&mut ends, None) {
+                Ok(_) => return ends[0].revents().intersects(PollFlags::ERR | PollFlags::HUP),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+    });
+    if !watching.await.unwrap_or(false) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Text without what could move a terminal's cursor or colours: answers of models are not trusted.
@@ -90,13 +146,17 @@ pub(crate) fn excerpt(text: &str, chars: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{excerpt, harmless, table};
+    use super::{excerpt, fitted, harmless};
 
     #[test]
     fn columns_are_as_wide_as_they_must_be() {
         let rows =
             vec![vec!["a".to_owned(), "long cell".to_owned()], vec!["bbbb".to_owned(), "c".to_owned()]];
-        assert_eq!(table(&["id", "what"], &rows), "ID    WHAT\na     long cell\nbbbb  c");
+        let table = |room| fitted(&["id", "what"], &rows, room);
+        assert_eq!(table(None), "ID    WHAT\na     long cell\nbbbb  c");
+        assert_eq!(table(Some(15)), table(None));
+        assert_eq!(table(Some(14)), "ID    WHAT\na     long ce…\nbbbb  c");
+        assert_eq!(table(Some(3)), table(Some(14)), "no column becomes too narrow to read");
     }
 
     #[test]

@@ -6,17 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use qd_crew::{CrewSource, Diagnostic};
+use qd_crew::{CrewSource, CrewSpec, Diagnostic, Severity};
 use qd_engine::{Engine, Plans};
 use qd_env::Env;
 use qd_gateway::{CrewBook, Gateway, Health, Listeners, Running};
 use qd_llm::Models;
 use qd_store::{Leases, Store, policy};
+use qd_telemetry::Metrics;
 use qd_types::{Catalog, CrewName, TenantId};
 
 use crate::config::{Config, Durability, Sharing};
 use crate::crew_files;
 use crate::exit::{Exit, ended};
+use crate::process_figures;
 
 /// How long requests under way may take to end when the server stops.
 const CONNECTIONS_STOP: Duration = Duration::from_secs(5);
@@ -46,6 +48,10 @@ impl Health for Counts {
         self.in_flight.get().map_or(0, qd_engine::InFlight::count)
     }
 
+    fn slots(&self) -> usize {
+        self.in_flight.get().map_or(0, qd_engine::InFlight::slots)
+    }
+
     fn draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
@@ -61,53 +67,6 @@ pub(crate) fn catalog(models: &qd_llm::Options, env: &Env) -> Catalog {
     }
 }
 
-/// Checks crews against a catalog; all mistakes of all crews at once.
-pub(crate) fn check_all(
-    sources: &[CrewSource],
-    catalog: &Catalog,
-) -> anyhow::Result<(Vec<qd_crew::CrewSpec>, Vec<Diagnostic>)> {
-    let (mut specs, mut warnings, mut mistakes) = (Vec::new(), Vec::new(), Vec::new());
-    for source in sources {
-        match qd_crew::check(source, catalog) {
-            Ok((spec, _, found)) => {
-                specs.push(spec);
-                warnings.extend(found);
-            }
-            Err(diagnostics) => mistakes.extend(diagnostics.0),
-        }
-    }
-    let mut names: Vec<&CrewName> = specs.iter().map(|spec: &qd_crew::CrewSpec| &spec.name).collect();
-    names.sort();
-    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(ended(
-            Exit::Configuration,
-            format!("two crew files are named `{}`; rename one", twice[0]),
-        ));
-    }
-    if mistakes.is_empty() {
-        Ok((specs, warnings))
-    } else {
-        Err(crew_files::refused(&qd_crew::Diagnostics(mistakes)))
-    }
-}
-
-/// The built-in crews that the given ones do not replace. The default crew must be among them all.
-pub(crate) fn built_in(
-    specs: &[qd_crew::CrewSpec],
-    default_crew: &str,
-    catalog: &Catalog,
-) -> anyhow::Result<Vec<qd_crew::CrewSpec>> {
-    let has = |specs: &[qd_crew::CrewSpec], name: &str| specs.iter().any(|spec| spec.name.as_str() == name);
-    let more =
-        if has(specs, "assistant") { Vec::new() } else { check_all(&[crew_files::assistant()], catalog)?.0 };
-    if has(specs, default_crew) || has(&more, default_crew) {
-        return Ok(more);
-    }
-    let known: Vec<_> = specs.iter().chain(&more).map(|spec| spec.name.to_string()).collect();
-    let message = format!("default_crew `{default_crew}` is not among the crews: {}", known.join(", "));
-    Err(ended(Exit::Configuration, message))
-}
-
 /// Starts everything. `extra` crews come on top of those that the configuration names.
 pub(crate) async fn start(
     config: &Config,
@@ -115,17 +74,19 @@ pub(crate) async fn start(
     listeners: Listeners,
 ) -> anyhow::Result<Server> {
     let env = Env::system();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), profile = config.profile, "starting");
+    let metrics = Arc::new(Metrics::default());
+    process_figures::serve(&metrics, &env);
     let options = gateway_options(config)?;
     let catalog = Arc::new(catalog(&config.models, &env));
-    let mut sources = crew_files::of_patterns(&config.base, &config.settings.crews)?;
-    sources.extend(extra);
-    let (mut specs, warnings) = check_all(&sources, &catalog)?;
-    specs.extend(built_in(&specs, &config.settings.default_crew, &catalog)?);
+    let (specs, warnings) = crews(config, extra, &catalog)?;
     let models = Arc::new(
         Models::build(config.models.clone(), env.clone())
             .map_err(|e| ended(Exit::Configuration, e.to_string()))?,
     );
-    let store = open_store(config, &env)?;
+    let store = open_store(config, &env)?.observed_by(&metrics, &env);
+    let taken_over = store.stats().await?.taken_over;
+    metrics.jobs_recovered.with(["restart"]).inc_by(taken_over as u64);
     for spec in &specs {
         let json = serde_json::to_string(spec).context("a crew cannot be written as JSON")?;
         store.publish(&TenantId::default(), &spec.name, &spec.hash(), &json).await?;
@@ -133,15 +94,49 @@ pub(crate) async fn start(
     let health = Arc::new(Counts::default());
     let book = Arc::new(CrewBook::new(store.clone(), Arc::clone(&catalog), env.clone()));
     let for_gateway: Arc<dyn Health> = Arc::clone(&health) as Arc<dyn Health>;
-    let gateway = Gateway::take(listeners, options, store.clone(), book, for_gateway, env.clone())
-        .await
-        .map_err(|e| ended(Exit::Conflict, e.to_string()))?;
+    let gateway = Gateway::take(
+        listeners,
+        options,
+        store.clone(),
+        book,
+        for_gateway,
+        env.clone(),
+        Arc::clone(&metrics),
+    )
+    .await
+    .map_err(|e| ended(Exit::Conflict, e.to_string()))?;
     let (address, admin) = (gateway.local_addr(), gateway.admin_addr());
     let plans = Plans::new(store.clone(), catalog);
-    let engine = Engine::start(engine_options(config), store.clone(), models, plans, env);
+    let engine = Engine::start(engine_options(config), store.clone(), models, plans, env, &metrics);
     let _ = health.in_flight.set(engine.in_flight());
-    let crews = specs.into_iter().map(|spec| spec.name).collect();
+    let crews: Vec<CrewName> = specs.into_iter().map(|spec| spec.name).collect();
+    let admin_address = admin.map(tracing::field::display);
+    tracing::info!(%address, admin_address, crews = crews.len(), "ready");
     Ok(Server { gateway: gateway.start(), engine, health, store, address, admin, crews, warnings })
+}
+
+/// The crews that the configuration names and more, with the built-in one that they do not replace, and warnings.
+fn crews(
+    config: &Config,
+    more: Vec<CrewSource>,
+    catalog: &Catalog,
+) -> anyhow::Result<(Vec<CrewSpec>, Vec<Diagnostic>)> {
+    let crew_files::Found { mut sources, mistakes: mut findings } = crew_files::of_config(config);
+    sources.extend(more);
+    let (mut specs, found) = crew_files::examine(&sources, catalog);
+    findings.extend(found);
+    // Crews that have mistakes are no reason to call names of them unknown.
+    if findings.iter().all(|finding| finding.severity == Severity::Warning) {
+        let names: Vec<String> = specs.iter().map(|spec| spec.name.to_string()).collect();
+        findings.extend(crew_files::wrong_names(config, &names));
+    }
+    let warnings = crew_files::unless_wrong(findings)?;
+    if specs.iter().all(|spec| spec.name.as_str() != "assistant") {
+        let (built_in, found) = crew_files::examine(&[crew_files::assistant()], catalog);
+        crew_files::unless_wrong(found)?;
+        specs.extend(built_in);
+    }
+    Ok((specs, warnings))
 }
 
 impl Server {

@@ -14,13 +14,13 @@ use super::items::Item;
 use super::{keys, llm};
 
 /// Turns of one task that an agent may be given.
-const MAX_ITER_MAX: i64 = 1_000;
+pub(super) const MAX_ITER_MAX: i64 = 1_000;
 /// Model calls a minute that a bound may allow; more is no bound.
 pub(super) const MAX_RPM_MAX: i64 = 100_000;
 /// Seconds of one task: a day, as for a job.
-const MAX_EXECUTION_TIME_MAX: i64 = 86_400;
+pub(super) const MAX_EXECUTION_TIME_MAX: i64 = 86_400;
 /// Restarts of one task.
-const MAX_RETRY_LIMIT_MAX: i64 = 100;
+pub(super) const MAX_RETRY_LIMIT_MAX: i64 = 100;
 /// Tools of one agent or task.
 const TOOLS_MAX: usize = 128;
 const DATE_FORMAT_DEFAULT: &str = "%Y-%m-%d";

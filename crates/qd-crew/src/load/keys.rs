@@ -11,8 +11,8 @@ use super::fields::Fields;
 
 /// What becomes of a key.
 pub(super) enum Rule {
-    /// It is read.
-    Read,
+    /// It is read: what its value looks like, and what it is for.
+    Read(Form, &'static str),
     /// Any value will do: it changes nothing that matters here.
     Harmless,
     /// It is accepted with a warning that says why it does nothing.
@@ -21,6 +21,33 @@ pub(super) enum Rule {
     Only(&'static [Inert]),
     /// The same, with what to do instead.
     Instead(&'static str),
+}
+
+/// What the value of a key that is read looks like. The readers of this folder say the same in words, and the schema
+/// says it to editors.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Form {
+    /// A text that says something.
+    Text,
+    Flag,
+    /// A whole number within bounds.
+    Whole(i64, i64),
+    /// A number within bounds.
+    Float(f64, f64),
+    /// Names.
+    Names,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A text or a list of so many.
+    Stops(usize),
+    /// A model's name or the mapping of [`LLM`].
+    Llm,
+    /// [`AGENT`]s by name or in a list.
+    Agents,
+    /// [`TASK`]s in their order.
+    Tasks,
+    /// Anything, by variable.
+    Inputs,
 }
 
 /// A value that changes nothing.
@@ -33,17 +60,20 @@ pub(super) enum Inert {
 use Inert::{Flag, Number, Word};
 use Rule::{Harmless, Instead, NoEffect, Only, Read};
 
+use super::agent::{MAX_EXECUTION_TIME_MAX, MAX_ITER_MAX, MAX_RETRY_LIMIT_MAX, MAX_RPM_MAX};
+use super::llm::{STOPS_MAX, TOKENS_MAX};
+
 const NEVER: Rule = Only(&[]);
 const OFF: Rule = Only(&[Flag(false)]);
 
-type Keys = &'static [(&'static str, Rule)];
+pub(super) type Keys = &'static [(&'static str, Rule)];
 
 pub(super) const CREW: Keys = &[
-    ("name", Read),
-    ("process", Read),
-    ("agents", Read),
-    ("tasks", Read),
-    ("inputs", Read),
+    ("name", Read(Form::Text, "Its name; that of the file or folder without.")),
+    ("process", Read(Form::Word(&["sequential"]), "How its tasks follow each other: one after the other.")),
+    ("agents", Read(Form::Agents, "Who does the tasks, by name.")),
+    ("tasks", Read(Form::Tasks, "What is done, in this order.")),
+    ("inputs", Read(Form::Inputs, "Values of variables that a job does not give.")),
     ("verbose", Harmless),
     ("stream", Harmless),
     ("tracing", Harmless),
@@ -59,7 +89,13 @@ pub(super) const CREW: Keys = &[
     ("embedder", Harmless),
     ("planning", OFF),
     ("planning_llm", Harmless),
-    ("max_rpm", Read),
+    (
+        "max_rpm",
+        Read(
+            Form::Whole(1, MAX_RPM_MAX),
+            "Model calls in any minute of all its agents that have no bound of their own, in one process.",
+        ),
+    ),
     ("function_calling_llm", NEVER),
     ("knowledge", NEVER),
     ("knowledge_sources", NEVER),
@@ -75,17 +111,32 @@ pub(super) const CREW: Keys = &[
 ];
 
 pub(super) const AGENT: Keys = &[
-    ("name", Read),
-    ("role", Read),
-    ("goal", Read),
-    ("backstory", Read),
-    ("llm", Read),
-    ("tools", Read),
-    ("max_iter", Read),
-    ("max_tokens", Read),
-    ("inject_date", Read),
-    ("date_format", Read),
-    ("use_system_prompt", Read),
+    ("name", Read(Form::Text, "Its name, in a list of agents; in a mapping its key.")),
+    ("role", Read(Form::Text, "What it is. `{variable}` stands for an input.")),
+    ("goal", Read(Form::Text, "What it is after. `{variable}` stands for an input.")),
+    ("backstory", Read(Form::Text, "What it knows and how it works. `{variable}` stands for an input.")),
+    (
+        "llm",
+        Read(
+            Form::Llm,
+            "Its model: an alias of `[models]` or `provider/model`, or a mapping; the default model without.",
+        ),
+    ),
+    ("tools", Read(Form::Names, "Names of its tools.")),
+    (
+        "max_iter",
+        Read(Form::Whole(1, MAX_ITER_MAX), "Turns with tools before the final answer is asked for [25]."),
+    ),
+    ("max_tokens", Read(Form::Whole(1, TOKENS_MAX), "Bound of each answer, where `llm` has none.")),
+    ("inject_date", Read(Form::Flag, "Whether today's date stands in its instructions [false].")),
+    ("date_format", Read(Form::Text, "How that date is written, as for `strftime` [%Y-%m-%d].")),
+    (
+        "use_system_prompt",
+        Read(
+            Form::Flag,
+            "Whether instructions go as a system message, else at the start of the user's [true].",
+        ),
+    ),
     ("verbose", Harmless),
     ("cache", Harmless),
     ("use_better_compaction", Harmless),
@@ -104,9 +155,21 @@ pub(super) const AGENT: Keys = &[
     ("planning", OFF),
     ("planning_config", NEVER),
     ("reasoning", OFF),
-    ("max_rpm", Read),
-    ("max_execution_time", Read),
-    ("max_retry_limit", Read),
+    ("max_rpm", Read(Form::Whole(1, MAX_RPM_MAX), "Its model calls in any minute, in one process.")),
+    (
+        "max_execution_time",
+        Read(
+            Form::Whole(1, MAX_EXECUTION_TIME_MAX),
+            "Seconds that a task of it may run, then the job fails.",
+        ),
+    ),
+    (
+        "max_retry_limit",
+        Read(
+            Form::Whole(0, MAX_RETRY_LIMIT_MAX),
+            "How often a task of it is begun anew after unusable output [2].",
+        ),
+    ),
     ("function_calling_llm", NEVER),
     ("system_template", NEVER),
     ("prompt_template", NEVER),
@@ -132,14 +195,20 @@ pub(super) const AGENT: Keys = &[
 ];
 
 pub(super) const TASK: Keys = &[
-    ("name", Read),
-    ("description", Read),
-    ("expected_output", Read),
-    ("agent", Read),
-    ("context", Read),
-    ("tools", Read),
-    ("markdown", Read),
-    ("conversation", Read),
+    (
+        "name",
+        Read(Form::Text, "Its name, in a list of tasks; in a mapping its key. Steps are called after it."),
+    ),
+    ("description", Read(Form::Text, "What to do. `{variable}` stands for an input.")),
+    ("expected_output", Read(Form::Text, "What the answer must be. `{variable}` stands for an input.")),
+    ("agent", Read(Form::Text, "Who does it; in a crew of one agent, that one without.")),
+    (
+        "context",
+        Read(Form::Names, "Earlier tasks whose outputs it works with; all of them without, none with `[]`."),
+    ),
+    ("tools", Read(Form::Names, "Tools for this task, instead of the agent's.")),
+    ("markdown", Read(Form::Flag, "Whether the answer is asked for in Markdown [false].")),
+    ("conversation", Read(Form::Flag, "Whether it sees the conversation; without, the first task does.")),
     ("create_directory", Harmless),
     ("guardrail_max_retries", Harmless),
     ("max_retries", Harmless),
@@ -167,15 +236,18 @@ pub(super) const TASK: Keys = &[
 const CONFIGURED: Rule = Instead("describe the model under `[models]` and its provider under `[providers]`");
 
 pub(super) const LLM: Keys = &[
-    ("model", Read),
-    ("model_name", Read),
-    ("deployment_name", Read),
-    ("temperature", Read),
-    ("top_p", Read),
-    ("max_tokens", Read),
-    ("max_completion_tokens", Read),
-    ("seed", Read),
-    ("stop", Read),
+    ("model", Read(Form::Text, "An alias of `[models]` or `provider/model`; the default model without.")),
+    ("model_name", Read(Form::Text, "The same as `model`.")),
+    ("deployment_name", Read(Form::Text, "The same as `model`.")),
+    ("temperature", Read(Form::Float(0.0, 2.0), "How much chance there is in the choice of words.")),
+    ("top_p", Read(Form::Float(0.0, 1.0), "Of the likely words, which share is chosen from.")),
+    ("max_tokens", Read(Form::Whole(1, TOKENS_MAX), "Bound of each answer.")),
+    ("max_completion_tokens", Read(Form::Whole(1, TOKENS_MAX), "The same as `max_tokens`.")),
+    (
+        "seed",
+        Read(Form::Whole(i64::MIN, i64::MAX), "For answers that can be repeated, where the provider can."),
+    ),
+    ("stop", Read(Form::Stops(STOPS_MAX), "Texts that end an answer.")),
     ("stream", Harmless),
     ("n", Only(&[Number(1)])),
     ("provider", CONFIGURED),
@@ -204,7 +276,7 @@ pub(super) fn check(fields: &Fields<'_>, keys: Keys, report: &mut Report) {
             continue;
         };
         match rule {
-            Read | Harmless => {}
+            Read(..) | Harmless => {}
             NoEffect(why) => {
                 if !(is_nothing(&node.value) || Flag(false).is(&node.value)) {
                     report.warn(key.at, format!("`{}` of {} has no effect: {why}", key.text, fields.what));

@@ -10,7 +10,7 @@ use super::keys;
 /// Bound of an answer that a file may ask for.
 pub(super) const TOKENS_MAX: i64 = 10_000_000;
 /// Texts that end an answer; wires take at least this many.
-const STOPS_MAX: usize = 4;
+pub(super) const STOPS_MAX: usize = 4;
 
 /// Reads the value of `llm`.
 pub(super) fn read(agent: &str, node: &Node, report: &mut Report) -> Option<LlmSpec> {

@@ -25,7 +25,7 @@ async fn round(shared: &Shared) -> Duration {
         Ok(tick) if tick.more => Duration::ZERO,
         Ok(tick) => {
             if tick.rescued > 0 {
-                tracing::warn!(rescued = tick.rescued, "took over jobs whose worker did not renew its lease");
+                tracing::warn!(jobs = tick.rescued, "took over jobs whose worker did not renew its lease");
             }
             let due = tick.next_due.map(|at| at.since(shared.env.now()));
             due.unwrap_or(shared.options.tick).clamp(Duration::from_millis(5), shared.options.tick)

@@ -37,7 +37,7 @@ fn live<T>(life: impl Future<Output = T>) -> T {
 
 fn start(store: &Store, env: &Env, models: &Arc<Models>) -> Engine {
     let plans = Plans::new(store.clone(), catalog(env));
-    Engine::start(quick(), store.clone(), Arc::clone(models), plans, env.clone())
+    Engine::start(quick(), store.clone(), Arc::clone(models), plans, env.clone(), &Arc::default())
 }
 
 struct Trial {

@@ -20,6 +20,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::PathJob;
 use crate::context::{Context, Shared};
+use crate::observe::Open;
 use crate::problem::{Problem, shown};
 use crate::view::event;
 
@@ -126,6 +127,7 @@ struct Stream {
     context: Shared,
     watch: Watch,
     _place: OwnedSemaphorePermit,
+    _open: Open,
     id: JobId,
     after: Seq,
     ready: VecDeque<Bytes>,
@@ -140,6 +142,7 @@ struct Stream {
 impl Stream {
     fn new(context: Shared, watch: Watch, place: OwnedSemaphorePermit, id: JobId, after: Seq) -> Self {
         Self {
+            _open: context.observer.stream(),
             context,
             watch,
             _place: place,

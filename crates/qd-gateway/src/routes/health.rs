@@ -63,6 +63,7 @@ fn draining(context: &Context) -> bool {
     context.closing.is_cancelled() || context.health.draining()
 }
 
-async fn stats(context: &Context) -> Option<Stats> {
+/// Counts, if the store is well enough to give them in time.
+pub(super) async fn stats(context: &Context) -> Option<Stats> {
     tokio::time::timeout(STATS_TIME, context.store.stats()).await.ok()?.ok()
 }

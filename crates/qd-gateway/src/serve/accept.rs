@@ -67,6 +67,7 @@ impl Port {
     fn admit(&self, stream: TcpStream, peer: SocketAddr, places: &Arc<Semaphore>, addresses: &Addresses) {
         let place = Arc::clone(places).try_acquire_owned();
         let (Ok(place), Some(of_address)) = (place, addresses.take(peer.ip())) else {
+            self.answer.connection_refused();
             tracing::debug!(%peer, "connection refused: too many");
             // A courtesy that must not block: whatever does not fit is lost.
             let _ = stream.try_write(TOO_MANY);

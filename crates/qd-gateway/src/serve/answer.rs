@@ -16,6 +16,7 @@ use qd_env::Env;
 use qd_types::Code;
 use tower::Service;
 
+use crate::observe::{Matched, Observer};
 use crate::problem::Problem;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,19 +35,28 @@ struct Inner {
     router: Router,
     env: Env,
     handler: Duration,
+    /// Of the port whose requests are counted.
+    observer: Option<Arc<Observer>>,
 }
 
 impl Answer {
-    pub(crate) fn new(router: Router, env: Env, handler: Duration) -> Self {
-        Self(Arc::new(Inner { router, env, handler }))
+    pub(crate) fn new(router: Router, env: Env, handler: Duration, observer: Option<Arc<Observer>>) -> Self {
+        Self(Arc::new(Inner { router, env, handler, observer }))
+    }
+
+    /// A connection was turned away before it could ask anything.
+    pub(crate) fn connection_refused(&self) {
+        if let Some(observer) = &self.0.observer {
+            observer.connection_refused();
+        }
     }
 
     /// Answers one request.
     pub(crate) async fn to(&self, request: Request<Incoming>) -> Result<Response, Infallible> {
         let id = request_id(request.headers(), &self.0.env);
-        let mut response = match check(&request) {
-            Ok(()) => self.routed(request.map(Body::new)).await,
-            Err(problem) => problem.into_response(),
+        let mut response = match &self.0.observer {
+            Some(observer) => self.observed(request, observer).await,
+            None => self.checked(request).await,
         };
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             write_problem(&mut response, &problem, &id);
@@ -58,6 +68,24 @@ impl Answer {
         Ok(response)
     }
 
+    async fn observed(&self, mut request: Request<Incoming>, observer: &Observer) -> Response {
+        let (began, _open) = (self.0.env.monotonic(), observer.in_flight());
+        let (method, matched) = (request.method().clone(), Matched::default());
+        request.extensions_mut().insert(matched.clone());
+        let response = self.checked(request).await;
+        let problem = response.extensions().get::<Problem>().map(|problem| problem.code);
+        let took = self.0.env.monotonic().saturating_sub(began);
+        observer.answered(matched.get(), &method, response.status(), problem, took);
+        response
+    }
+
+    async fn checked(&self, request: Request<Incoming>) -> Response {
+        match check(&request) {
+            Ok(()) => self.routed(request.map(Body::new)).await,
+            Err(problem) => problem.into_response(),
+        }
+    }
+
     async fn routed(&self, request: Request<Body>) -> Response {
         let mut router = self.0.router.clone();
         let answered = AssertUnwindSafe(async move { router.call(request).await }).catch_unwind();
@@ -65,7 +93,8 @@ impl Answer {
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(panic)) => {
-                tracing::error!(message = said(&*panic), "a request made the server panic");
+                // What it said may quote the request; the process has printed it where it panicked.
+                tracing::error!(reason = kind(&*panic), "a request made the server panic");
                 let detail = "the server made a mistake; its log holds more under this request's id";
                 Problem::new(Code::Internal, detail).into_response()
             }
@@ -92,9 +121,9 @@ fn check(request: &Request<Incoming>) -> Result<(), Problem> {
     Ok(())
 }
 
-fn said(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+fn kind(panic: &(dyn Any + Send)) -> &str {
+    // A constant text is ours; one that was put together may hold anything.
+    panic.downcast_ref::<&'static str>().copied().unwrap_or("see standard error")
 }
 
 /// The client's id for the request if it is a sane one, else a new one.
@@ -116,9 +145,9 @@ fn write_problem(response: &mut Response, problem: &Problem, id: &HeaderValue) {
     let id = id.to_str().unwrap_or_default();
     let status = response.status();
     if status.is_server_error() {
-        tracing::warn!(request_id = id, code = %problem.code, detail = problem.detail, "request failed");
+        tracing::warn!(request_id = id, code = %problem.code, status = status.as_u16(), "request failed");
     } else {
-        tracing::debug!(request_id = id, code = %problem.code, detail = problem.detail, "request refused");
+        tracing::debug!(request_id = id, code = %problem.code, status = status.as_u16(), "request refused");
     }
     let body = problem.to_json(id);
     let headers = response.headers_mut();

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use qd_env::Env;
 use qd_store::{
     Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, JobQuery, Jobs, LocalBus,
-    NewJob, Page, Published, Record, Refused, Revocation, Stats, Store, StoredConversation, StoredCrew, Tick,
+    NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, Store, StoredConversation,
+    StoredCrew, Tick,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
@@ -62,6 +63,9 @@ impl Jobs for BrokenDisk {
     async fn stats(&self) -> Result<Stats, Error> {
         broken()
     }
+    async fn recent(&self) -> Result<Recent, Error> {
+        broken()
+    }
 }
 
 #[async_trait]
@@ -113,7 +117,7 @@ async fn every_route_says_that_the_store_is_away_and_liveness_does_not_depend_on
     let store = Store::new(Arc::new(BrokenDisk), Arc::new(LocalBus::default()));
     let crews = Arc::new(CrewBook::new(store.clone(), catalog(), env.clone()));
     let process = Arc::new(Process::default());
-    let gateway = Gateway::bind(options(), store, crews, process, env).await.unwrap();
+    let gateway = Gateway::bind(options(), store, crews, process, env, Arc::default()).await.unwrap();
     let (api, admin) = (gateway.local_addr(), gateway.admin_addr().unwrap());
     let running = gateway.start();
     let id = "018f0000-0000-7000-8000-000000000000";
@@ -135,6 +139,7 @@ async fn every_route_says_that_the_store_is_away_and_liveness_does_not_depend_on
         ("GET", format!("/chat/{id}"), ""),
         ("GET", format!("/tasks/{id}"), ""),
         ("GET", "/v1/crews".to_owned(), ""),
+        ("GET", "/v1/stats".to_owned(), ""),
     ] {
         let reply =
             request(api, method, &path, &[("content-type", "application/json")], body.as_bytes()).await;
@@ -145,5 +150,10 @@ async fn every_route_says_that_the_store_is_away_and_liveness_does_not_depend_on
     for (path, status) in [("/health", 503), ("/readyz", 503), ("/livez", 200), ("/startupz", 200)] {
         assert_eq!(request(admin, "GET", path, &[], b"").await.status, status, "{path}");
     }
+    request(admin, "GET", "/scale", &[], b"").await.problem(503, "store_unavailable");
+    let metrics = request(admin, "GET", "/metrics", &[], b"").await;
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.text().contains("\nagent_queue_depth NaN\n"), "{}", metrics.text());
+    assert!(!metrics.text().contains("\nquarterdeck_queue_"), "{}", metrics.text());
     soon("the stop", running.stop(Duration::from_secs(10))).await;
 }

@@ -25,11 +25,11 @@ async fn probes_answer_on_their_ports() {
         }
         assert_eq!(request(address, "GET", "/ready", &[], b"").await.status, 200);
     }
-    for path in ["/livez", "/readyz", "/startupz"] {
+    for path in ["/livez", "/readyz", "/startupz", "/metrics", "/scale"] {
         assert_eq!(request(server.admin, "GET", path, &[], b"").await.status, 200, "{path}");
         server.get(path).await.problem(404, "not_found");
     }
-    for path in ["/metrics", "/scale", "/v1/jobs", "/chat"] {
+    for path in ["/v1/stats", "/v1/jobs", "/chat"] {
         request(server.admin, "GET", path, &[], b"").await.problem(404, "not_found");
     }
 }
@@ -83,7 +83,6 @@ async fn what_is_not_built_yet_says_so() {
         ("POST", "/v1/batches".to_owned()),
         ("GET", "/v1/batches/b".to_owned()),
         ("PUT", "/v1/crews/research".to_owned()),
-        ("GET", "/v1/stats".to_owned()),
         ("GET", "/v1/models".to_owned()),
         ("POST", "/v1/chat/completions".to_owned()),
         ("POST", "/v1/crews/research/kickoff".to_owned()),

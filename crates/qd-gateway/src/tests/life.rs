@@ -16,7 +16,7 @@ async fn bind(options: Options, health: Arc<dyn Health>) -> Result<Gateway, Erro
     let env = Env::system();
     let store = qd_store::open(&qd_store::Options::default(), &env).unwrap();
     let crews = Arc::new(CrewBook::new(store.clone(), catalog(), env.clone()));
-    Gateway::bind(options, store, crews, health, env).await
+    Gateway::bind(options, store, crews, health, env, Arc::default()).await
 }
 
 #[tokio::test]
@@ -134,6 +134,10 @@ struct Broken;
 impl Health for Broken {
     fn tasks_in_flight(&self) -> usize {
         panic!("a secret of the inside");
+    }
+
+    fn slots(&self) -> usize {
+        1
     }
 
     fn draining(&self) -> bool {

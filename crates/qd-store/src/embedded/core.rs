@@ -7,11 +7,15 @@ mod accept;
 mod attempt;
 mod housekeeping;
 
+use attempt::acceptance;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use qd_env::Env;
 use qd_types::{JobId, JobStatus, LogItem, Logged, Timestamp};
 
+use super::recent::RecentHour;
 use super::rows::{DurableRows, OpenJob, RowId, Rows, Settled, Spent};
 use super::schedule::{Hold, Schedule};
 use crate::policy::Sharing;
@@ -49,13 +53,18 @@ pub(crate) struct Core<R> {
     incarnation: Incarnation,
     next_row: RowId,
     notices: Vec<Notice>,
+    taken_over: usize,
+    // Shared with those who read it; held for one note or one look.
+    recent: Arc<Mutex<RecentHour>>,
 }
 
 impl<R: Rows> Core<R> {
     /// Rows without any open job.
     pub(crate) fn new(rows: R, env: Env, limits: Limits, incarnation: Incarnation, next_row: RowId) -> Self {
         let schedule = Schedule::new(limits.sharing);
-        Self { rows, schedule, env, limits, incarnation, next_row, notices: Vec::new() }
+        let recent = Arc::new(Mutex::new(RecentHour::since(env.now())));
+        let notices = Vec::new();
+        Self { rows, schedule, env, limits, incarnation, next_row, notices, taken_over: 0, recent }
     }
 
     /// What to tell after the commit.
@@ -68,7 +77,20 @@ impl<R: Rows> Core<R> {
             queued: self.schedule.depth(),
             running: self.schedule.held(),
             delayed: self.schedule.delayed(),
+            scheduled: self.schedule.scheduled(),
+            levels: self.schedule.levels(),
+            taken_over: self.taken_over,
+            bytes: 0,
         }
+    }
+
+    /// What is remembered of the last hour, for those who read it without this.
+    pub(crate) fn shared_recent(&self) -> Arc<Mutex<RecentHour>> {
+        Arc::clone(&self.recent)
+    }
+
+    fn recent(&self) -> MutexGuard<'_, RecentHour> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fence(&self, epoch: u64) -> Fence {
@@ -106,6 +128,7 @@ impl<R: DurableRows> Core<R> {
             self.schedule.add(job);
             self.lost_worker(job.row)?;
         }
+        self.taken_over = running.len();
         Ok(running.len())
     }
 
@@ -115,10 +138,11 @@ impl<R: DurableRows> Core<R> {
         self.schedule = Schedule::new(self.limits.sharing);
         let until = self.lease_end(self.env.now());
         for job in self.load_open()? {
-            let spent = Spent::of(&self.rows.load(job.row)?);
+            let row = self.rows.load(job.row)?;
+            let (spent, accepted) = (Spent::of(&row), acceptance(&row));
             self.schedule.add(&job);
             self.schedule.unplace(job.row);
-            self.schedule.place_held(job.row, Hold { until, spent });
+            self.schedule.place_held(job.row, Hold { until, spent, accepted });
         }
         Ok(())
     }

@@ -73,6 +73,8 @@ pub(crate) struct OpenJob {
     pub(crate) crashes: u32,
     pub(crate) in_doubt: bool,
     pub(crate) last_seq: Seq,
+    /// Since when it is queued, as far as rows tell: its acceptance or `run_at`.
+    pub(crate) queued_since: Timestamp,
 }
 
 /// Messages of a conversation that are kept; older ones go as new ones come.

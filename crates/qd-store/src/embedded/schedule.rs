@@ -10,6 +10,7 @@ use std::sync::Arc;
 use qd_types::{ConversationId, JobId, Priority, TenantId, Timestamp};
 
 use super::rows::{OpenJob, RowId, Spent};
+use crate::LevelStats;
 use crate::policy::{Level, Sharing, Turns};
 
 type TenantKey = u32;
@@ -78,8 +79,8 @@ impl Entry {
 
 #[derive(Debug)]
 enum Place {
-    /// Ready, or behind another job of its conversation.
-    Queued,
+    /// Ready, or behind another job of its conversation; since when.
+    Queued(Timestamp),
     /// Scheduled or retrying.
     Delayed(Timestamp),
     /// In a worker's hands.
@@ -91,6 +92,8 @@ enum Place {
 pub(crate) struct Hold {
     pub(crate) until: Option<Timestamp>,
     pub(crate) spent: Spent,
+    /// When the job could first have been taken up.
+    pub(crate) accepted: Timestamp,
 }
 
 /// Jobs of one conversation: one at a time, in order of acceptance.
@@ -120,7 +123,10 @@ pub(crate) struct Schedule {
     lines: HashMap<Arc<ConversationKey>, Line>,
     tenants: HashMap<TenantId, TenantKey>,
     tenant_names: Vec<TenantId>,
-    queued: usize,
+    /// The queued ones by priority, the longest queued first.
+    queued: [BTreeSet<(Timestamp, RowId)>; Priority::LEVELS],
+    /// Delayed ones that no worker took up yet.
+    scheduled: usize,
 }
 
 impl Schedule {
@@ -139,7 +145,8 @@ impl Schedule {
             lines: HashMap::new(),
             tenants: HashMap::new(),
             tenant_names: Vec::new(),
-            queued: 0,
+            queued: Default::default(),
+            scheduled: 0,
         }
     }
 
@@ -161,7 +168,7 @@ impl Schedule {
             crashes: 0,
             epoch: 0,
             last_seq: 0,
-            place: Place::Queued,
+            place: Place::Queued(job.queued_since),
         };
         entry.set_crashes(job.crashes);
         entry.set_epoch(job.epoch);
@@ -173,7 +180,7 @@ impl Schedule {
         }
         match job.due {
             Some(at) => self.place_delayed(job.row, at),
-            None => self.place_queued(job.row),
+            None => self.place_queued(job.row, job.queued_since),
         }
     }
 
@@ -189,7 +196,7 @@ impl Schedule {
     pub(crate) fn hold(&mut self, row: RowId) -> Option<&mut Hold> {
         match &mut self.jobs.get_mut(&row)?.place {
             Place::Held(hold) => Some(hold),
-            Place::Queued | Place::Delayed(_) => None,
+            Place::Queued(_) | Place::Delayed(_) => None,
         }
     }
 
@@ -199,7 +206,19 @@ impl Schedule {
 
     /// Jobs that are queued.
     pub(crate) fn depth(&self) -> usize {
+        self.queued.iter().map(BTreeSet::len).sum()
+    }
+
+    /// The queued ones by priority.
+    pub(crate) fn levels(&self) -> [LevelStats; Priority::LEVELS] {
         self.queued
+            .each_ref()
+            .map(|level| LevelStats { queued: level.len(), oldest: level.first().map(|(since, _)| *since) })
+    }
+
+    /// Jobs that wait for their first attempt's time.
+    pub(crate) fn scheduled(&self) -> usize {
+        self.scheduled
     }
 
     /// Jobs in workers' hands.
@@ -270,10 +289,10 @@ impl Schedule {
     }
 
     /// Puts a job among the queued ones: ready at once, or behind its conversation.
-    pub(crate) fn place_queued(&mut self, row: RowId) {
+    pub(crate) fn place_queued(&mut self, row: RowId, since: Timestamp) {
         let Some(entry) = self.jobs.get_mut(&row) else { return };
-        entry.place = Place::Queued;
-        self.queued += 1;
+        entry.place = Place::Queued(since);
+        self.queued[entry.priority.index()].insert((since, row));
         if entry.conversation.is_none() {
             self.make_ready(row);
             return;
@@ -290,6 +309,7 @@ impl Schedule {
     pub(crate) fn place_delayed(&mut self, row: RowId, at: Timestamp) {
         let Some(entry) = self.jobs.get_mut(&row) else { return };
         entry.place = Place::Delayed(at);
+        self.scheduled += usize::from(entry.attempt == 0);
         self.due.insert((at, row));
     }
 
@@ -297,8 +317,8 @@ impl Schedule {
     pub(crate) fn unplace(&mut self, row: RowId) {
         let Some(entry) = self.jobs.get_mut(&row) else { return };
         match std::mem::replace(&mut entry.place, Place::Delayed(Timestamp::default())) {
-            Place::Queued => {
-                self.queued -= 1;
+            Place::Queued(since) => {
+                self.queued[entry.priority.index()].remove(&(since, row));
                 if entry.conversation.is_none() {
                     self.make_unready(row);
                     return;
@@ -311,7 +331,10 @@ impl Schedule {
                 self.refresh_line(row, before.flatten());
             }
             Place::Delayed(at) => {
-                self.due.remove(&(at, row));
+                // A job in no place stands as delayed, without being due.
+                if self.due.remove(&(at, row)) && entry.attempt == 0 {
+                    self.scheduled -= 1;
+                }
             }
             Place::Held(hold) => {
                 self.held.remove(&entry.id);
@@ -460,7 +483,7 @@ impl std::fmt::Debug for Schedule {
         let waiting: BTreeMap<_, _> =
             self.ready.iter().map(|l| l.values().map(BTreeSet::len).sum::<usize>()).enumerate().collect();
         f.debug_struct("Schedule")
-            .field("queued", &self.queued)
+            .field("queued", &self.depth())
             .field("held", &self.held.len())
             .field("ready", &waiting)
             .finish()

@@ -10,11 +10,11 @@ use qd_types::{
 };
 
 use super::rows::MemoryRows;
-use crate::embedded::{Core, Limits, Rows};
+use crate::embedded::{Core, Limits, RecentHour, Rows};
 use crate::live::{Live, tell};
 use crate::{
     Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, Idempotency, Incarnation,
-    JobQuery, Jobs, NewJob, Page, Published, Record, Refused, Revocation, Stats, StoredConversation,
+    JobQuery, Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, StoredConversation,
     StoredCrew, Tick,
 };
 
@@ -109,6 +109,11 @@ impl Jobs for MemoryBackend {
 
     async fn stats(&self) -> Result<Stats, Error> {
         Ok(self.lock().stats())
+    }
+
+    async fn recent(&self) -> Result<Recent, Error> {
+        let recent = self.lock().shared_recent();
+        Ok(RecentHour::read(&recent, self.env.now()))
     }
 }
 

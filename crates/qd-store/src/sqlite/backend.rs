@@ -1,7 +1,7 @@
 //! The ports over one SQLite file.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,10 +17,10 @@ use super::reader::Readers;
 use super::rows::SqliteRows;
 use super::writer::Writer;
 use super::{query, schema};
-use crate::embedded::{Core, Limits};
+use crate::embedded::{Core, Limits, RecentHour};
 use crate::{
     Cancelled, Claimed, Conversations, Crews, Durability, Enqueued, Error, Fence, Finish, Idempotency,
-    Incarnation, JobQuery, Jobs, Live, NewJob, Page, Published, Record, Refused, Revocation, Stats,
+    Incarnation, JobQuery, Jobs, Live, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats,
     StoredConversation, StoredCrew, Tick,
 };
 
@@ -30,6 +30,8 @@ pub(crate) struct SqliteBackend {
     readers: Readers,
     env: Env,
     conversation_ttl: Duration,
+    recent: Arc<Mutex<RecentHour>>,
+    database: PathBuf,
 }
 
 impl SqliteBackend {
@@ -52,6 +54,7 @@ impl SqliteBackend {
         let conversation_ttl = limits.conversation_ttl;
         let mut core = Core::new(SqliteRows { connection }, env.clone(), limits, incarnation, next_row);
         take_over(&mut core)?;
+        let recent = core.shared_recent();
         let readers = Readers::open(database)?;
         let checkpointer =
             Checkpointer::start(database, open_writer(database)?).map_err(|e| open_error(e.to_string()))?;
@@ -61,7 +64,7 @@ impl SqliteBackend {
         if relaxed {
             keep_syncing(&env, &writer);
         }
-        Ok(Self { writer, readers, env, conversation_ttl })
+        Ok(Self { writer, readers, env, conversation_ttl, recent, database: database.to_owned() })
     }
 }
 
@@ -88,7 +91,7 @@ fn take_over(core: &mut Core<SqliteRows>) -> Result<(), Error> {
     let rescued = core.take_over()?;
     core.rows.connection.execute_batch("COMMIT")?;
     if rescued > 0 {
-        tracing::info!(rescued, "took over jobs of a process that ended without finishing them");
+        tracing::warn!(jobs = rescued, "took over jobs of a process that ended without finishing them");
     }
     Ok(())
 }
@@ -110,6 +113,14 @@ fn keep_syncing(env: &Env, writer: &Writer) {
             }
         }
     });
+}
+
+/// The database and its write-ahead log. What cannot be looked at counts nothing.
+fn bytes_of(database: &Path) -> u64 {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    let bytes = |file: &Path| std::fs::metadata(file).map_or(0, |found| found.len());
+    bytes(database) + bytes(Path::new(&log))
 }
 
 fn open_writer(database: &Path) -> Result<Connection, rusqlite::Error> {
@@ -183,7 +194,13 @@ impl Jobs for SqliteBackend {
     }
 
     async fn stats(&self) -> Result<Stats, Error> {
-        self.writer.stats()
+        Ok(Stats { bytes: bytes_of(&self.database), ..self.writer.stats()? })
+    }
+
+    async fn recent(&self) -> Result<Recent, Error> {
+        // A store that is not to be trusted tells nothing.
+        self.writer.stats()?;
+        Ok(RecentHour::read(&self.recent, self.env.now()))
     }
 }
 

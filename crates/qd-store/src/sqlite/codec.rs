@@ -35,7 +35,10 @@ pub(super) fn json(value: &impl Serialize) -> Result<String, Error> {
 }
 
 fn from_json<T: DeserializeOwned>(text: &str, column: &str) -> Result<T, Error> {
-    serde_json::from_str(text).map_err(|e| Error::Unreadable { what: format!("column {column}: {e}") })
+    serde_json::from_str(text).map_err(|e| Error::Unreadable {
+        // Its own words may quote the value, which is nothing for a log.
+        what: format!("column {column}: {:?} error at byte {}", e.classify(), e.column()),
+    })
 }
 
 fn optional<T: DeserializeOwned>(row: &Row<'_>, index: usize, column: &str) -> Result<Option<T>, Error> {
@@ -125,7 +128,8 @@ pub(super) fn insert_job(connection: &Connection, row: RowId, job: &Job) -> Resu
 pub(super) fn each_open(connection: &Connection, visit: &mut dyn FnMut(OpenJob)) -> Result<(), Error> {
     let mut statement = connection.prepare_cached(
         "SELECT row, id, tenant, priority, conversation, run_at, retry_at, expires_at, attempt, epoch, crashes, \
-         in_doubt, CASE WHEN attempt = 0 AND run_at IS NULL THEN 0 ELSE (SELECT coalesce(max(seq), 0) FROM log WHERE job = row) END \
+         in_doubt, CASE WHEN attempt = 0 AND run_at IS NULL THEN 0 ELSE (SELECT coalesce(max(seq), 0) FROM log WHERE job = row) END, \
+         max(created_at, coalesce(run_at, 0)) \
          FROM jobs WHERE status = ?1 AND status < 5",
     )?;
     // One name for all jobs of a tenant: they share it in the schedule as well.
@@ -163,6 +167,7 @@ fn open_job(row: &Row<'_>, status: JobStatus, tenant: TenantId) -> Result<OpenJo
         crashes: row.get(10)?,
         in_doubt: row.get(11)?,
         last_seq: unsigned(row.get(12)?),
+        queued_since: Timestamp(row.get(13)?),
     })
 }
 

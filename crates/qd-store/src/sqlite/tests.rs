@@ -71,6 +71,10 @@ async fn restart_keeps_everything_and_queues_running_jobs_again() {
     };
     assert_eq!(status(done.job.id).await, JobStatus::Succeeded);
     assert_eq!(status(claimed[0].job.id).await, JobStatus::Queued);
+    let stats = store.stats().await.unwrap();
+    assert_eq!((stats.queued, stats.taken_over), (2, 1));
+    assert!((claimed[0].job.created_at..=env.now()).contains(&stats.oldest().unwrap()));
+    assert!(stats.bytes > 0);
     let again = store.claim(&worker, 9).await.unwrap();
     assert_eq!(again.len(), 2);
     assert_eq!(again[0].job.id, claimed[0].job.id, "the interrupted job is the older one");

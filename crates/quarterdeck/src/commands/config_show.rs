@@ -9,6 +9,9 @@ use crate::output;
 
 pub(super) fn run(global: &Global, origin: bool) -> anyhow::Result<Exit> {
     let config = configuration(global, Vec::new())?;
+    for warning in config.warnings.iter().filter(|_| !global.quiet) {
+        output::say(&format!("warning: {warning}"));
+    }
     let mut values = Value::Object(config.tree.values.clone());
     mask(&mut values);
     if !origin {
@@ -34,7 +37,7 @@ pub(super) fn run(global: &Global, origin: bool) -> anyhow::Result<Exit> {
 fn mask(value: &mut Value) {
     let Some(map) = value.as_object_mut() else { return };
     for (key, value) in map.iter_mut() {
-        if key == "api_key" && value.is_string() {
+        if key == "api_key" && !value.is_object() {
             *value = Value::String("[redacted]".to_owned());
         } else {
             mask(value);

@@ -180,5 +180,9 @@ async fn one_job(client: Client, show: Show, number: usize) -> Result<Value, Str
     show.accepted(&accepted);
     let id = accepted["id"].as_str().unwrap_or_default().to_owned();
     let crew = accepted["crew"].as_str().unwrap_or_default().to_owned();
-    follow::to_the_end(&client, &id, |event| show.event(&id, &crew, event)).await.map_err(|e| e.to_string())
+    let followed = follow::to_the_end(&client, &id, |event| {
+        show.event(&id, &crew, event);
+        Ok(())
+    });
+    followed.await.map_err(|e| e.to_string())
 }

@@ -1,4 +1,8 @@
-//! `jobs list`, `jobs get` and `jobs cancel`.
+//! `jobs list`, `jobs get`, `jobs cancel`, `jobs redrive` and `jobs export`.
+
+mod change;
+mod export;
+mod pages;
 
 use std::fmt::Write as _;
 
@@ -6,32 +10,56 @@ use serde_json::Value;
 
 use crate::cli::{Format, Global, Jobs, JobsGet, JobsList};
 use crate::client::Client;
-use crate::exit::Exit;
-use crate::output::{self, excerpt, harmless, table};
+use crate::exit::{Exit, ended};
+use crate::output::{self, excerpt, harmless};
+use change::Change;
+use pages::Pages;
 
 pub(super) async fn run(global: &Global, args: Jobs) -> anyhow::Result<Exit> {
     match args {
         Jobs::List(args) => list(global, args).await,
         Jobs::Get(args) => get(global, args).await,
-        Jobs::Cancel(args) => cancel(global, args).await,
+        Jobs::Cancel(args) => change::run(global, Change::Cancel, args).await,
+        Jobs::Redrive(args) => change::run(global, Change::Redrive, args).await,
+        Jobs::Export(args) => export::run(args).await,
     }
 }
 
+const HEADINGS: [&str; 7] = ["id", "crew", "status", "created", "tasks", "cost", "result"];
+
 async fn list(global: &Global, args: JobsList) -> anyhow::Result<Exit> {
-    let client = Client::new(args.target.url.as_deref())?;
-    let mut path = format!("/v1/jobs?limit={}", args.limit);
-    for (name, value) in [("status", &args.status), ("crew", &args.crew)] {
-        if let Some(value) = value {
-            let _ = write!(path, "&{name}={}", encoded(value));
-        }
+    if args.limit == 0 {
+        return Err(ended(Exit::Usage, "--limit 0 lists nothing; it is at least 1"));
     }
-    let page = client.get(&path).await?;
-    output::show(global.output, &page["jobs"], |jobs| {
-        let rows: Vec<_> = jobs.as_array().into_iter().flatten().map(row).collect();
-        table(&["id", "crew", "status", "created", "tasks", "cost", "result"], &rows)
-    })?;
-    if page["next_cursor"].is_string() && global.output == Format::Table && !global.quiet {
-        output::say("There are more; raise --limit.");
+    let client = Client::new(args.target.url.as_deref())?;
+    let most = if args.all { usize::MAX } else { args.limit };
+    let mut pages = Pages::new(&client, &args.filter, most);
+    if global.output == Format::Json {
+        let mut jobs = Vec::new();
+        while let Some(page) = pages.next().await? {
+            jobs.extend(page);
+        }
+        output::show(global.output, &Value::Array(jobs), |_| String::new())?;
+        return Ok(Exit::Ok);
+    }
+    // Page by page: a list may be longer than memory.
+    let mut is_first = true;
+    while let Some(page) = pages.next().await? {
+        if global.output == Format::Jsonl {
+            page.iter().try_for_each(|job| output::print(&job.to_string()))?;
+            continue;
+        }
+        let rows: Vec<_> = page.iter().map(row).collect();
+        let table = output::table(&HEADINGS, &rows);
+        let lines = table.lines().skip(usize::from(!is_first));
+        lines.into_iter().try_for_each(output::print)?;
+        is_first = false;
+    }
+    if global.output == Format::Table && is_first {
+        output::print(&output::table(&HEADINGS, &[]))?;
+    }
+    if pages.are_more() && global.output == Format::Table && !global.quiet {
+        output::say("There are more; raise --limit, or list --all.");
     }
     Ok(Exit::Ok)
 }
@@ -47,17 +75,8 @@ fn row(job: &Value) -> Vec<String> {
         text("created_at"),
         format!("{}/{}", progress["completed_tasks"], progress["total_tasks"]),
         format!("${}", text("cost_usd")),
-        excerpt(result, 40),
+        excerpt(result, if output::width().is_some() { 200 } else { 40 }),
     ]
-}
-
-async fn cancel(global: &Global, args: JobsGet) -> anyhow::Result<Exit> {
-    let client = Client::new(args.target.url.as_deref())?;
-    let job = client.cancel(&encoded(&args.job)).await?;
-    output::show(global.output, &job, |job| {
-        format!("{} {}", job["id"].as_str().unwrap_or_default(), job["status"].as_str().unwrap_or_default())
-    })?;
-    Ok(Exit::Ok)
 }
 
 async fn get(global: &Global, args: JobsGet) -> anyhow::Result<Exit> {

@@ -23,17 +23,25 @@ pub(super) async fn run(global: &Global, args: Run) -> anyhow::Result<Exit> {
         return follow_one(global, &client, &json!({"crew": args.crew, "input": input})).await;
     }
     let mut config = configuration(global, flags(args.sim))?;
+    for warning in &config.warnings {
+        output::say(&format!("warning: {warning}"));
+    }
     require_model(&config)?;
     // A process that serves the API alone is a setting of servers; here somebody has to do the work.
     config.settings.worker.slots = config.settings.worker.slots.max(1);
     let path = Path::new(&args.crew);
-    let extra = if path.exists() { vec![crew_files::source(path)?] } else { Vec::new() };
-    if !extra.is_empty() {
+    let mut at_hand = crew_files::Found::default();
+    if path.exists() {
+        at_hand.add([crew_files::source(path)]);
+    }
+    crew_files::unless_wrong(at_hand.mistakes)?;
+    if path.exists() {
         // The crew at hand is meant, whatever else the configuration has mistakes in.
         config.settings.crews.clear();
         config.settings.default_crew = "assistant".to_owned();
+        config.settings.systems.clear();
     }
-    let server = wire::start(&config, extra, qd_gateway::Listeners::default()).await?;
+    let server = wire::start(&config, at_hand.sources, qd_gateway::Listeners::default()).await?;
     for warning in &server.warnings {
         output::say(&warning.to_string());
     }
@@ -86,7 +94,12 @@ pub(super) async fn follow_one(global: &Global, client: &Client, body: &Value) -
     let mut teller = Teller::new();
     let mut stop = stop_signals()?;
     let job = tokio::select! {
-        job = follow::to_the_end(client, &id, |event| if !global.quiet { teller.hear(event) }) => job?,
+        job = follow::to_the_end(client, &id, |event| {
+            if !global.quiet {
+                teller.hear(event);
+            }
+            Ok(())
+        }) => job?,
         () = stop.wait() => return Ok(Exit::Interrupted),
     };
     print_result(global, &job)?;

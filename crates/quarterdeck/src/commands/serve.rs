@@ -32,8 +32,11 @@ pub(super) async fn run(global: &Global, args: Serve) -> anyhow::Result<Exit> {
     // Asked for before anything starts: a stop that comes early must not be missed.
     let mut stop = stop_signals()?;
     let server = wire::start(&config, Vec::new(), supervisor::listeners()?).await?;
-    for warning in &server.warnings {
+    for warning in &config.warnings {
         tracing::warn!("{warning}");
+    }
+    for warning in &server.warnings {
+        tracing::warn!(reason = %warning, "a crew has a warning");
     }
     if !global.quiet {
         announce(&server, &config.profile, config.models.default_model.as_deref());

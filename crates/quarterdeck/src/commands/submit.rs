@@ -29,8 +29,9 @@ pub(super) async fn run(global: &Global, args: Submit) -> anyhow::Result<Exit> {
     let mut teller = Teller::new();
     let job = follow::to_the_end(&client, &id, |event| {
         if !global.quiet {
-            teller.hear(event)
+            teller.hear(event);
         }
+        Ok(())
     })
     .await?;
     super::run::print_result(global, &job)?;

@@ -1,21 +1,25 @@
 //! From the merged tree to typed settings, with every mistake at once.
 //!
 //! A value that does not fit is reported with its origin and taken out, and decoding starts again, until it succeeds:
-//! so one run shows all mistakes, and serde stays the only description of what fits.
+//! so one run shows all mistakes, and serde stays the only description of what fits. What it may be is said in the words
+//! of `keys.rs`; whether it makes sense is asked in `checks.rs`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::layers::{Origin, Sources, Tree, is_reference, merge};
-use super::{Config, Settings, defaults, providers};
+use super::keys::{self, Kind};
+use super::layers::{Merged, Origin, Sources, Tree, merge};
+use super::variables::{self, Variables};
+use super::{Config, Settings, checks, defaults, providers};
 
 /// Mistakes shown at most.
 const PROBLEMS_MAX: usize = 50;
 
-/// One mistake.
+/// One mistake, or something that somebody should look at.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     /// Where the value came from.
@@ -32,18 +36,41 @@ pub(crate) struct Problems(pub(crate) Vec<Problem>);
 
 impl Problems {
     pub(super) fn add(&mut self, problem: Problem) {
-        if self.0.len() < PROBLEMS_MAX {
+        let is_new = !self.0.iter().any(|known| known.at == problem.at && known.path == problem.path);
+        if self.0.len() < PROBLEMS_MAX && (is_new || problem.path.is_empty()) {
             self.0.push(problem);
         }
+    }
+
+    /// Whether something was found about one of these settings.
+    pub(super) fn are_about(&self, paths: &[&str]) -> bool {
+        self.0.iter().any(|problem| paths.contains(&problem.path.as_str()))
+    }
+
+    /// In the order in which a person goes through a file.
+    fn sort(&mut self) {
+        self.0.sort_by_key(|problem| match &problem.at {
+            Origin::File { place, .. } => (0, Some(*place)),
+            Origin::Dotenv { place, .. } => (1, Some(*place)),
+            Origin::Variable(_) => (2, None),
+            Origin::Flag(_) => (3, None),
+            Origin::Default | Origin::Profile(_) => (4, None),
+        });
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = if self.path.is_empty() { String::new() } else { format!("{}: ", self.path) };
+        write!(f, "{}: {path}{}", self.at, self.message)
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, problem) in self.0.iter().enumerate() {
-            let path = if problem.path.is_empty() { String::new() } else { format!("{}: ", problem.path) };
             let line_end = if n + 1 < self.0.len() { "\n" } else { "" };
-            write!(f, "{}: {path}{}{line_end}", problem.at, problem.message)?;
+            write!(f, "{problem}{line_end}")?;
         }
         Ok(())
     }
@@ -51,17 +78,19 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Builds a configuration. `read_secret` resolves `{ env = … }` and `{ file = … }`.
-pub(super) fn build(
-    sources: &Sources,
-    base: &Path,
-    read_secret: &dyn Fn(&Value) -> Result<String, String>,
-) -> Result<Config, Problems> {
+/// Resolves `{ env = … }`, given the variables, and `{ file = … }`.
+pub(super) type ReadSecret<'a> = &'a dyn Fn(&Value, &Variables) -> Result<String, String>;
+
+/// Builds a configuration.
+pub(super) fn build(sources: &Sources, base: &Path, read_secret: ReadSecret<'_>) -> Result<Config, Problems> {
     let mut problems = Problems::default();
-    let (mut tree, profile) = merge(sources, &mut problems);
-    literal_secrets(&tree, &profile, &mut problems);
+    let Merged { mut tree, profile, variables } = merge(sources, &mut problems);
+    let mut warnings = Problems::default();
+    warnings.0.extend(variables::unread(sources, &profile));
+    checks::literal_secrets(&tree, &profile, &mut problems, &mut warnings);
+    tables(&mut tree, &mut problems);
     let shown = tree.clone();
-    providers::complete(&mut tree, read_secret, &mut problems);
+    providers::complete(&mut tree, &|reference| read_secret(reference, &variables), &mut problems);
     let mut rest = tree.clone();
     let mut models = Map::new();
     for key in ["default_model", "providers", "models", "prices"] {
@@ -73,17 +102,35 @@ pub(super) fn build(
     let settings: Option<Settings> = decode(&mut rest, &mut problems);
     let mut models: Option<qd_llm::Options> = decode(&mut models, &mut problems);
     if let Some(models) = &mut models {
-        providers::keys_from_variables(models, &tree, &sources.variables);
+        providers::keys_from_variables(models, &tree, &variables);
     }
+    checks::bounds(&tree, &mut problems);
     if let (Some(settings), Some(models)) = (&settings, &models) {
-        check_models(models, &tree, &profile, &mut problems);
-        check_settings(settings, &tree, &mut problems);
+        checks::models(models, &tree, &profile, &mut problems);
+        checks::settings(settings, &tree, &profile, &mut problems, &mut warnings);
+        checks::drain(settings, models, &tree, &mut warnings);
     }
+    problems.sort();
+    warnings.sort();
     match (settings, models) {
         (Some(settings), Some(models)) if problems.0.is_empty() => {
-            Ok(Config { base: base.to_owned(), profile, settings, models, tree: shown })
+            let (base, warnings) = (base.to_owned(), warnings.0);
+            Ok(Config { base, profile, settings, models, tree: shown, warnings })
         }
         _ => Err(problems),
+    }
+}
+
+/// Reports what should be a table and is none: serde would take the items of a list for the keys of a table.
+fn tables(tree: &mut Tree, problems: &mut Problems) {
+    let mut wrong = Vec::new();
+    checks::not_tables("", &Value::Object(tree.values.clone()), keys::ROOT, &mut wrong);
+    let fallback = defaults::all();
+    for (path, kind) in wrong {
+        let found = tree.get(&path).map(shown).unwrap_or_else(|| "something else".to_owned());
+        let message = format!("must be {}, found {found}", kind.wanted());
+        problems.add(Problem { at: tree.origin(&path), path: path.clone(), message });
+        replace(tree, &path, &fallback);
     }
 }
 
@@ -106,21 +153,15 @@ fn decode<T: DeserializeOwned>(tree: &mut Tree, problems: &mut Problems) -> Opti
             problems.add(Problem { at: Origin::Default, path: String::new(), message });
             return None;
         }
-        if let (Origin::Variable(_), Some(value)) = (tree.origin(&path), tree.get(&path))
-            && !value.is_string()
-            && !value.is_object()
-        {
-            // A number was seen in a variable where a text was meant.
-            let (text, origin) = (Value::String(value.to_string()), tree.origin(&path));
-            tree.set(&path, text, &origin);
-            continue;
+        let at = tree.origin(&path);
+        // What was taken out because it does not fit is not missing.
+        let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+        let is_told = missing.is_some_and(|key| problems.are_about(&[&format!("{path}.{key}")]));
+        if !is_told {
+            let message = explained(&message, &path, tree.get(&path));
+            problems.add(Problem { at, path: path.clone(), message });
         }
-        problems.add(Problem {
-            at: tree.origin(&path),
-            path: path.clone(),
-            message: explained(&message, &path),
-        });
-        if !replace(tree, &path, &fallback) {
+        if !stand_in(tree, &path) && !replace(tree, &path, &fallback) {
             return None;
         }
     }
@@ -131,178 +172,99 @@ fn unknown_field(message: &str) -> Option<&str> {
     message.strip_prefix("unknown field `")?.split('`').next()
 }
 
+/// Puts something in the place of a value that must be there, so that its table is not said to lack it.
+fn stand_in(tree: &mut Tree, path: &str) -> bool {
+    let Some((above, name)) = path.rsplit_once('.') else { return false };
+    let table = above.split('.').next().unwrap_or_default();
+    let kind = keys::find(path).map(|key| &key.kind).filter(|_| keys::required(table).contains(&name));
+    let value = match kind {
+        Some(Kind::Text) => Value::from("-"),
+        Some(Kind::Choice(words)) => Value::from(words[0]),
+        Some(Kind::Number(..)) => Value::from(0),
+        Some(Kind::Texts) => Value::Array(Vec::new()),
+        _ => return false,
+    };
+    match tree.holder(path) {
+        Some((table, key)) if table.get(key) != Some(&value) => {
+            table.insert(key.to_owned(), value);
+            true
+        }
+        _ => false,
+    }
+}
+
 /// Puts the default in the place of a value that does not fit, or takes it out. False if that changes nothing.
 fn replace(tree: &mut Tree, path: &str, fallback: &Map<String, Value>) -> bool {
-    let default = Tree { values: fallback.clone(), ..Tree::default() }.get(path).cloned();
+    // The item of a list goes with the whole list.
+    let path = path.split('[').next().unwrap_or(path);
+    let default = Tree { values: fallback.clone(), origins: BTreeMap::new() }.get(path).cloned();
     if let Some(default) = default {
         let changed = tree.get(path) != Some(&default);
         tree.set(path, default, &Origin::Default);
         return changed;
     }
-    // The item of a list goes with the whole list; a key that is missing goes with its table.
+    // A key that is missing goes with its table.
     let mut path = path;
     loop {
-        let (above, key) = path.rsplit_once('.').unwrap_or(("", path));
-        let table =
-            if above.is_empty() { Some(&mut tree.values) } else { table_mut(&mut tree.values, above) };
-        if let Some(table) = table
+        if let Some((table, key)) = tree.holder(path)
             && table.remove(key).is_some()
         {
             return true;
         }
-        if above.is_empty() {
-            return false;
+        match path.rsplit_once('.') {
+            Some((above, _)) => path = above,
+            None => return false,
         }
-        path = above;
     }
 }
 
-fn table_mut<'a>(values: &'a mut Map<String, Value>, path: &str) -> Option<&'a mut Map<String, Value>> {
-    path.split('.').try_fold(values, |map, key| map.get_mut(key)?.as_object_mut())
+/// What is wrong, without the words of serde and without the value of a secret.
+fn explained(message: &str, path: &str, found: Option<&Value>) -> String {
+    if let Some(unknown) = unknown_field(message) {
+        return no_such_key(unknown, message, path);
+    }
+    if message.starts_with("missing field") {
+        let key = message.split('`').nth(1).unwrap_or_default();
+        return format!("lacks `{key}`");
+    }
+    match (keys::find(path).map(|key| &key.kind), found) {
+        (Some(Kind::Texts), Some(item)) if path.ends_with(']') => {
+            format!("must be {}, found {}", Kind::Text.wanted(), shown(item))
+        }
+        (Some(Kind::Secret), _) => format!("must be {}", Kind::Secret.wanted()),
+        (Some(kind), Some(found)) => {
+            format!("must be {}, found {}{}", kind.wanted(), shown(found), near(kind, found))
+        }
+        _ => message.replace("\\\"", "\""),
+    }
 }
 
-fn explained(message: &str, path: &str) -> String {
-    let Some(unknown) = unknown_field(message) else { return message.replace("\\\"", "\"") };
-    let known: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
-    let near =
-        known.iter().min_by_key(|name| distance(name, unknown)).filter(|name| distance(name, unknown) <= 3);
-    let hint = match near {
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Object(_) => "a table".to_owned(),
+        Value::Array(items) if items.len() > 3 => "a list".to_owned(),
+        other => {
+            let text = other.to_string();
+            if text.chars().count() > 60 { "a long text".to_owned() } else { format!("`{text}`") }
+        }
+    }
+}
+
+fn near(kind: &Kind, found: &Value) -> String {
+    let (Kind::Choice(words), Some(word)) = (kind, found.as_str()) else { return String::new() };
+    let near = qd_crew::nearest(word, words.iter().copied());
+    near.map_or(String::new(), |near| format!("; did you mean `{near}`?"))
+}
+
+fn no_such_key(unknown: &str, message: &str, path: &str) -> String {
+    let above = path.strip_suffix(unknown).unwrap_or(path).trim_end_matches('.');
+    let by_serde = || message.split('`').skip(3).step_by(2).collect();
+    let known: Vec<&str> =
+        keys::of_table(above).map_or_else(by_serde, |keys| keys.iter().map(|key| key.name).collect());
+    let hint = match qd_crew::nearest(unknown, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => "it takes none".to_owned(),
         None => format!("known: {}", known.join(", ")),
     };
-    let place = path.rsplit_once('.').map_or("at the top".to_owned(), |(table, _)| format!("in [{table}]"));
+    let place = if above.is_empty() { "at the top".to_owned() } else { format!("in [{above}]") };
     format!("there is no setting `{unknown}` {place}; {hint}")
-}
-
-/// Edits from one word to another.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let change = corner + usize::from(from != *to);
-            corner = row[j + 1];
-            row[j + 1] = change.min(corner + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
-fn literal_secrets(tree: &Tree, profile: &str, problems: &mut Problems) {
-    let Some(providers) = tree.values.get("providers").and_then(Value::as_object) else { return };
-    for name in providers.keys().filter(|_| profile == "production") {
-        let path = format!("providers.{name}.api_key");
-        let in_file = matches!(tree.origin(&path), Origin::File { .. });
-        let literal =
-            tree.get(&path).is_some_and(|key| key.as_object().is_none_or(|table| !is_reference(table)));
-        if in_file && literal {
-            let message = "production takes no secret from the file itself; write { env = \"NAME\" } or { file = \"PATH\" }".to_owned();
-            problems.add(Problem { at: tree.origin(&path), path, message });
-        }
-    }
-}
-
-fn check_models(models: &qd_llm::Options, tree: &Tree, profile: &str, problems: &mut Problems) {
-    for problem in models.validate().err().unwrap_or_default() {
-        problems.add(Problem {
-            at: tree.origin(&problem.path),
-            path: problem.path,
-            message: problem.message,
-        });
-    }
-    for (name, provider) in &models.providers {
-        if profile == "production" && provider.kind == qd_llm::ProviderKind::Sim {
-            let path = format!("providers.{name}");
-            let message =
-                "production does not run on the simulator; name a real provider or use another profile"
-                    .to_owned();
-            problems.add(Problem { at: tree.origin(&path), path, message });
-        }
-    }
-}
-
-/// Connections and calls beyond this are a slip of the finger, and would not fit the counters behind them.
-const COUNT_MAX: usize = 1_000_000;
-const DEPTH_MAX: usize = 100_000_000;
-
-fn check_settings(settings: &Settings, tree: &Tree, problems: &mut Problems) {
-    let mut must = |holds: bool, path: &str, message: &str| {
-        if !holds {
-            problems.add(Problem {
-                at: tree.origin(path),
-                path: path.to_owned(),
-                message: message.to_owned(),
-            });
-        }
-    };
-    check_server(settings, &mut must);
-    check_work(settings, &mut must);
-    if let Err(error) = qd_telemetry::check_level(&settings.log.level) {
-        must(false, "log.level", &error.to_string());
-    }
-}
-
-fn check_server(s: &Settings, must: &mut dyn FnMut(bool, &str, &str)) {
-    let is_address = |text: &str| text.parse::<std::net::SocketAddr>().is_ok();
-    must(is_address(&s.server.listen), "server.listen", "is an address and a port such as 127.0.0.1:8000");
-    let admin = s.server.admin_listen.is_empty() || is_address(&s.server.admin_listen);
-    must(admin, "server.admin_listen", "is an address and a port such as 127.0.0.1:8080, or empty");
-    let counts = 1..=COUNT_MAX;
-    let between = "must be between 1 and 1000000";
-    must(counts.contains(&s.server.max_connections), "server.max_connections", between);
-    must(
-        counts.contains(&s.server.max_connections_per_address),
-        "server.max_connections_per_address",
-        between,
-    );
-    must(
-        (1_024..=64 << 20).contains(&s.server.max_body_bytes),
-        "server.max_body_bytes",
-        "must be between 1024 and 67108864 (64 MiB)",
-    );
-    let known = match s.store.url.split_once(':') {
-        Some(("sqlite", path)) => !path.is_empty(),
-        Some(("memory", rest)) => rest.is_empty(),
-        Some(_) | None => false,
-    };
-    must(known, "store.url", &format!("`{}` names no store; use sqlite:PATH or memory:", s.store.url));
-}
-
-fn check_work(s: &Settings, must: &mut dyn FnMut(bool, &str, &str)) {
-    must(s.worker.slots <= 10_000, "worker.slots", "must be at most 10000");
-    must((3..=3_600).contains(&s.worker.lease_seconds), "worker.lease_seconds", "must be between 3 and 3600");
-    must(s.worker.drain_timeout_seconds <= 3_600, "worker.drain_timeout_seconds", "must be at most 3600");
-    must((1..=20).contains(&s.retry.max_attempts), "retry.max_attempts", "must be between 1 and 20");
-    must((1..=3_600_000).contains(&s.retry.base_ms), "retry.base_ms", "must be between 1 and 3600000");
-    must(
-        s.retry.cap_ms >= s.retry.base_ms && s.retry.cap_ms <= 86_400_000,
-        "retry.cap_ms",
-        "must be at least retry.base_ms and at most 86400000 (a day)",
-    );
-    must(
-        (1..=COUNT_MAX).contains(&(s.limits.model_calls as usize)),
-        "limits.model_calls",
-        "must be between 1 and 1000000",
-    );
-    must(s.limits.tool_calls as usize <= COUNT_MAX, "limits.tool_calls", "must be at most 1000000");
-    must(
-        (1..=256).contains(&s.limits.parallel_effects),
-        "limits.parallel_effects",
-        "must be between 1 and 256",
-    );
-    must((1..=DEPTH_MAX).contains(&s.queue.max_depth), "queue.max_depth", "must be between 1 and 100000000");
-    must(
-        s.conversations.reserve_tokens < s.conversations.token_budget,
-        "conversations.reserve_tokens",
-        "must be below conversations.token_budget",
-    );
-    must(
-        (1..=31_536_000).contains(&s.conversations.ttl_seconds),
-        "conversations.ttl_seconds",
-        "must be between 1 and 31536000 (a year)",
-    );
-    must((1..=36_500).contains(&s.retention.jobs_days), "retention.jobs_days", "must be between 1 and 36500");
 }

@@ -13,7 +13,7 @@ pub(super) struct Parsed {
 }
 
 /// Where something stands in a file, counted from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) line: usize,
     pub(crate) column: usize,
@@ -76,7 +76,12 @@ fn read_value(
         DeValue::Datetime(t) => Value::String(t.to_string()),
         DeValue::Array(items) => {
             let each = items.iter().enumerate();
-            each.map(|(n, item)| read_value(item, &below(path, &n.to_string()), text, places)).collect()
+            let each = each.map(|(n, item)| {
+                let path = below(path, &n.to_string());
+                places.insert(path.clone(), place(text, item.span().start));
+                read_value(item, &path, text, places)
+            });
+            each.collect()
         }
         DeValue::Table(table) => Value::Object(read_table(table, path, text, places)),
     }

@@ -1,18 +1,17 @@
 //! Providers: those that the usual variables name, what known names imply, and secrets by reference.
 
-use std::collections::BTreeMap;
-
 use qd_llm::ProviderKind;
 use serde_json::{Value, json};
 
 use super::decode::{Problem, Problems};
-use super::layers::{Origin, Tree};
+use super::keys::Kind;
+use super::layers::{Origin, Tree, is_reference};
+use super::variables::Variables;
 
 /// Without providers in the file, they appear from the usual variables; the first gives the default model.
-pub(super) fn from_variables(tree: &mut Tree, variables: &BTreeMap<String, String>) {
-    let presets = qd_llm::presets(&|name| variables.get(name).cloned());
-    for preset in presets {
-        let origin = Origin::Variable(format!("of provider {}", preset.name));
+pub(super) fn from_variables(tree: &mut Tree, variables: &Variables) {
+    for preset in qd_llm::presets(&|name| variables.get(name).cloned()) {
+        let origin = origin_of(&preset.name, variables);
         let path = format!("providers.{}", preset.name);
         let provider = json!({"kind": kind_word(preset.kind), "base_url": preset.base_url});
         tree.set(&path, provider, &origin);
@@ -24,14 +23,36 @@ pub(super) fn from_variables(tree: &mut Tree, variables: &BTreeMap<String, Strin
     }
 }
 
+/// Which variable makes a provider appear: the one that does so alone.
+fn origin_of(provider: &str, variables: &Variables) -> Origin {
+    let alone = |name: &str, value: &str| {
+        qd_llm::presets(&|wished| (wished == name).then(|| value.to_owned()))
+            .iter()
+            .any(|preset| preset.name == provider)
+    };
+    let name = variables.iter().find(|(name, value)| alone(name, value)).map(|(name, _)| name);
+    variables.origin(name.map_or("of the provider", String::as_str))
+}
+
+/// The simulator needs no table: naming one of its models is enough.
+pub(super) fn implied(tree: &mut Tree) {
+    let wished =
+        tree.get("default_model").and_then(Value::as_str).is_some_and(|name| name.starts_with("sim/"));
+    let is_alias = tree
+        .get("default_model")
+        .and_then(Value::as_str)
+        .is_some_and(|name| tree.values.get("models").and_then(|models| models.get(name)).is_some());
+    if wished && !is_alias && tree.get("providers.sim").is_none() {
+        let origin = tree.origin("default_model");
+        tree.set("providers.sim", json!({"kind": "sim"}), &origin);
+    }
+}
+
 /// Keys of those providers. They never enter the tree, which is shown to people.
-pub(super) fn keys_from_variables(
-    models: &mut qd_llm::Options,
-    tree: &Tree,
-    variables: &BTreeMap<String, String>,
-) {
+pub(super) fn keys_from_variables(models: &mut qd_llm::Options, tree: &Tree, variables: &Variables) {
     for preset in qd_llm::presets(&|name| variables.get(name).cloned()) {
-        let from_variable = matches!(tree.origin(&format!("providers.{}", preset.name)), Origin::Variable(_));
+        let origin = tree.origin(&format!("providers.{}", preset.name));
+        let from_variable = matches!(origin, Origin::Variable(_) | Origin::Dotenv { .. });
         if let Some(provider) = models.providers.get_mut(&preset.name).filter(|_| from_variable) {
             provider.api_key = provider.api_key.take().or(preset.api_key);
         }
@@ -55,7 +76,9 @@ pub(super) fn complete(
             }
         }
         if let Some(reference) = provider.get("api_key").filter(|key| key.is_object()).cloned() {
-            match read(&reference) {
+            let is_one = reference.as_object().is_some_and(is_reference);
+            let wrong = || Err(format!("must be {}", Kind::Secret.wanted()));
+            match if is_one { read(&reference) } else { wrong() } {
                 Ok(secret) => {
                     provider.insert("api_key".into(), Value::String(secret));
                 }

@@ -1,5 +1,8 @@
 //! Sources in, settings or precise problems out.
 
+mod bad;
+mod known;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -13,13 +16,13 @@ fn sources(file: &str, variables: &[(&str, &str)]) -> Sources {
         file: (!file.is_empty()).then(|| ("quarterdeck.toml".to_owned(), file.to_owned())),
         profile: None,
         variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        flags: Vec::new(),
+        ..Sources::default()
     }
 }
 
 fn from(sources: &Sources) -> Result<Config, Problems> {
     let secrets: BTreeMap<&str, &str> = [("SET", "s3cret")].into();
-    build(sources, Path::new("."), &|reference| match reference.get("env").and_then(Value::as_str) {
+    build(sources, Path::new("."), &|reference, _| match reference.get("env").and_then(Value::as_str) {
         Some(name) => secrets
             .get(name)
             .map(|s| (*s).to_owned())
@@ -65,6 +68,9 @@ fn variable_that_looks_like_a_number_may_be_a_text() {
         from(&sources("", &[("QUARTERDECK_DEFAULT_CREW", "42"), ("QUARTERDECK_QUEUE__MAX_DEPTH", "9")]))
             .unwrap();
     assert_eq!((config.settings.default_crew.as_str(), config.settings.queue.max_depth), ("42", 9));
+    let key = ("QUARTERDECK_PROVIDERS__GROQ__API_KEY", "12345");
+    let config = from(&sources("[providers.groq]", &[key])).unwrap();
+    assert_eq!(config.models.providers["groq"].api_key, Some(qd_llm::Secret::new("12345")));
 }
 
 #[test]
@@ -106,12 +112,12 @@ x = 1
     for expected in [
         "quarterdeck.toml:2:1: defualt_crew: there is no setting `defualt_crew` at the top; did you mean `default_crew`?",
         "quarterdeck.toml:5:1: server.prot: there is no setting `prot` in [server]",
-        "quarterdeck.toml:7:1: store.durability: unknown variant `sometimes`",
-        "quarterdeck.toml:9:1: worker.slots: invalid type: string \"many\"",
-        "quarterdeck.toml:11:1: queue.max_depth: invalid value",
+        "quarterdeck.toml:7:1: store.durability: must be one of strict, relaxed, found `\"sometimes\"`",
+        "quarterdeck.toml:9:1: worker.slots: must be a whole number of at most 10000, found `\"many\"`",
+        "quarterdeck.toml:11:1: queue.max_depth: must be a whole number between 1 and 100000000, found `-1`",
         "quarterdeck.toml:13:1: providers.anthropic.api_key: the variable NOT_SET is not set",
-        "quarterdeck.toml:15:1: providers.local.kind: unknown variant `openia`",
-        "variable QUARTERDECK_RETENTION__JOBS_DAYS: retention.jobs_days: invalid type",
+        "quarterdeck.toml:15:1: providers.local.kind: must be one of anthropic, openai, sim, found `\"openia\"`; did you mean `openai`?",
+        "variable QUARTERDECK_RETENTION__JOBS_DAYS: retention.jobs_days: must be a whole number between 1 and 36500",
     ] {
         assert!(text.contains(expected), "missing `{expected}` in:\n{text}");
     }
@@ -194,4 +200,118 @@ fn production_refuses_literal_secrets_and_the_simulator() {
     assert!(text.contains("providers.sim: production does not run on the simulator"), "{text}");
     assert!(!text.contains("groq") && !text.contains("sk-x"), "{text}");
     assert!(from(&sources(file, &[])).is_ok(), "development takes both");
+}
+
+#[test]
+fn models_with_dots_in_their_names_have_prices_and_aliases() {
+    let file = "[providers.local]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:1\"\n\
+                [models.\"gpt-4.1\"]\nprovider = \"local\"\nmodel = \"gpt-4.1\"\n\
+                [prices.\"local/gpt-4.1\"]\ninput = 1\noutput = 2\n";
+    let config = from(&sources(file, &[])).unwrap();
+    assert_eq!((config.models.prices["local/gpt-4.1"].output, config.models.models.len()), (2.0, 1));
+    assert_eq!(config.tree.origin("prices.local/gpt-4.1.output").to_string(), "quarterdeck.toml:9:1");
+    let text = from(&sources(&file.replace("output = 2", "output = \"x\""), &[])).unwrap_err().to_string();
+    assert_eq!(
+        text,
+        "quarterdeck.toml:9:1: prices.local/gpt-4.1.output: must be a number from 0 to 1000000, found `\"x\"`"
+    );
+}
+
+#[test]
+fn naming_a_model_of_the_simulator_is_enough() {
+    let config = from(&sources("default_model = \"sim/standard\"", &[])).unwrap();
+    assert_eq!(config.models.providers["sim"].kind, qd_llm::ProviderKind::Sim);
+    assert_eq!(config.tree.origin("providers.sim").to_string(), "quarterdeck.toml:1:1");
+    let mut production = sources("default_model = \"sim/standard\"", &[]);
+    production.profile = Some("production".into());
+    let text = from(&production).unwrap_err().to_string();
+    assert!(text.starts_with("quarterdeck.toml:1:1: providers.sim: production does not run on"), "{text}");
+}
+
+#[test]
+fn systems_are_named_sets_of_crews() {
+    let config = from(&sources(
+        "[systems.shop]\ncrews = [\"support\", \"orders\"]\n[systems.press]\ncrews = [\"news\"]",
+        &[],
+    ))
+    .unwrap();
+    let systems: Vec<_> =
+        config.settings.systems.iter().map(|(name, system)| (name.as_str(), system.crews.len())).collect();
+    assert_eq!(systems, [("press", 1), ("shop", 2)]);
+}
+
+#[test]
+fn variables_of_others_are_left_alone() {
+    for name in [
+        "QUARTERDECK_SERVICE_HOST",
+        "QUARTERDECK_SERVICE_PORT",
+        "QUARTERDECK_SERVICE_PORT_HTTP",
+        "QUARTERDECK_PORT",
+        "QUARTERDECK_PORT_8000_TCP",
+        "QUARTERDECK_API_PORT_8000_TCP_ADDR",
+        "QUARTERDECK_API_SERVICE_HOST",
+        "quarterdeck_worker__slots",
+        "SLOTS",
+    ] {
+        assert!(from(&sources("", &[(name, "tcp://10.0.0.1:8000")])).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_allowed_and_doubtful_is_warned_of() {
+    let public = "[server]\nlisten = \"0.0.0.0:8000\"\ninsecure_public = true\n";
+    let model = |seconds: u32| {
+        format!(
+            "[providers.local]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:1\"\n[models.main]\nprovider = \"local\"\nmodel = \"m\"\ntimeout_seconds = {seconds}\n"
+        )
+    };
+    let literal = "[providers.groq]\napi_key = \"gsk-x\"\n";
+    for (profile, file, warning) in [
+        ("development", String::new(), ""),
+        (
+            "production",
+            public.to_owned(),
+            "quarterdeck.toml:3:1: server.insecure_public: there is no authentication",
+        ),
+        ("development", public.to_owned(), ""),
+        ("development", model(20), ""),
+        (
+            "development",
+            model(60),
+            "quarterdeck.toml:7:1: models.main.timeout_seconds: a server that stops waits worker.drain_timeout_seconds (30)",
+        ),
+        ("development", format!("{}[worker]\ndrain_timeout_seconds = 200\n", model(60)), ""),
+        (
+            "development",
+            format!("{}[worker]\ndrain_timeout_seconds = 50\n", model(60)),
+            "quarterdeck.toml:9:1: worker.drain_timeout_seconds: a server that stops waits",
+        ),
+        (
+            "staging",
+            "[store]\nurl = \"memory:\"\n".to_owned(),
+            "quarterdeck.toml:2:1: store.url: jobs are kept in memory only",
+        ),
+        ("development", "[store]\nurl = \"memory:\"\n".to_owned(), ""),
+        (
+            "staging",
+            literal.to_owned(),
+            "quarterdeck.toml:2:1: providers.groq.api_key: staging takes no secret",
+        ),
+        ("development", literal.to_owned(), ""),
+        (
+            "development",
+            "[server]\nadmin_listen = \"0.0.0.0:8080\"\n".to_owned(),
+            "quarterdeck.toml:2:1: server.admin_listen: is open to other machines",
+        ),
+    ] {
+        let mut sources = sources(&file, &[]);
+        sources.profile = Some(profile.to_owned());
+        let warnings = from(&sources).unwrap().warnings;
+        let text = warnings.first().map(ToString::to_string).unwrap_or_default();
+        assert_eq!(
+            (warnings.len(), text.starts_with(warning)),
+            (usize::from(!warning.is_empty()), true),
+            "{profile}: {file}\n{text}"
+        );
+    }
 }

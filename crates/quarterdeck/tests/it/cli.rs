@@ -38,7 +38,7 @@ async fn mistakes_in_files_end_with_code_three_and_name_the_place() {
         (&missing_default, vec!["check"], "default_crew `ghost` is not among the crews"),
         (&public, vec!["check"], "refusing to listen on 0.0.0.0:0"),
         (&public, vec!["serve"], "refusing to listen on 0.0.0.0:0"),
-        (&elsewhere, vec!["check"], "quarterdeck.toml:5:1: store.url: `postgres://x` names no store"),
+        (&elsewhere, vec!["check"], "quarterdeck.toml:5:1: error: store.url: `postgres://x` names no store"),
         (&elsewhere, vec!["serve"], "quarterdeck.toml:3:1: log.level: log level `loud`"),
         (&no_secret, vec!["serve"], "providers.anthropic.api_key: the variable NOPE is not set"),
         (&unwritable, vec!["serve"], "cannot open the store"),
@@ -266,4 +266,35 @@ async fn endpoint_that_is_down_or_talks_nonsense_is_told_and_tried_again() {
     let job = crate::process::finished(&server.url(""), job["id"].as_str().unwrap()).await;
     assert_eq!(job["error"]["code"], "model_unreachable", "{job}");
     assert!(job["error"]["message"].as_str().unwrap().contains("gave up after 2 tries"), "{job}");
+}
+
+#[tokio::test]
+async fn shells_and_man_are_told_about_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (out, err, code) = said(&run(folder.path(), &["completions", shell]).await);
+        assert!(code == 0 && out.contains("doctor") && out.contains("export"), "{shell}: {err}");
+    }
+    let (out, _, code) = said(&run(folder.path(), &["man"]).await);
+    assert!(code == 0 && out.contains(".TH quarterdeck 1"), "{out}");
+    let (_, err, code) = said(&run(folder.path(), &["man", "--out", "pages"]).await);
+    assert_eq!(code, 0, "{err}");
+    for page in
+        ["quarterdeck.1", "quarterdeck-jobs-export.1", "quarterdeck-config-schema.1", "quarterdeck-doctor.1"]
+    {
+        assert!(folder.path().join("pages").join(page).is_file(), "{page}");
+    }
+    let (_, err, code) = said(&run(folder.path(), &["completions", "tcsh"]).await);
+    assert!(code == 2 && err.contains("bash"), "{err}");
+}
+
+#[tokio::test]
+async fn codes_are_explained_offline() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, _, code) = said(&run(folder.path(), &["explain", "model_timeout"]).await);
+    assert!(code == 0 && out.starts_with("# model_timeout\n") && out.contains("## What to do"), "{out}");
+    let (out, _, code) = said(&run(folder.path(), &["explain", "-o", "jsonl"]).await);
+    let codes: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(code == 0 && codes.len() > 30 && codes.iter().any(|c| c["code"] == "queue_full"), "{out}");
+    refused(&Project::new("", &[]), &["explain", "quue_full"], 6, "did you mean `queue_full`?").await;
 }

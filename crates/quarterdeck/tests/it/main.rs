@@ -7,10 +7,19 @@
 )]
 
 mod api;
+mod check;
 mod cli;
+mod config;
 mod crews;
+mod doctor;
+mod hostile;
+mod init;
+mod jobs;
 mod kill;
 mod limits;
+mod observe;
 mod process;
 mod real_model;
+mod snapshot;
 mod stop;
+mod tail;

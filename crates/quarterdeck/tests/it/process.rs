@@ -40,6 +40,8 @@ pub(crate) struct Process {
     pub(crate) child: Child,
     pub(crate) address: String,
     lines: mpsc::UnboundedReceiver<String>,
+    /// Lines that were waited for.
+    seen: Vec<String>,
 }
 
 impl Process {
@@ -55,27 +57,35 @@ impl Process {
                 }
             }
         });
-        let mut process = Self { child, address: String::new(), lines: receiver };
+        let mut process = Self { child, address: String::new(), lines: receiver, seen: Vec::new() };
         process.address = process.address_after(marker).await;
         process
     }
 
-    async fn address_after(&mut self, marker: &str) -> String {
-        let mut seen = Vec::new();
+    /// The address in the next line that holds `marker` and then `http://ADDRESS`.
+    pub(crate) async fn address_after(&mut self, marker: &str) -> String {
         loop {
             match tokio::time::timeout(PATIENCE, self.lines.recv()).await {
                 Ok(Some(line)) => {
+                    self.seen.push(line.clone());
                     if let Some((_, rest)) =
                         line.split_once(marker).and_then(|(_, rest)| rest.split_once("http://"))
                     {
                         return rest.split([' ', '/']).next().unwrap().to_owned();
                     }
-                    seen.push(line);
                 }
-                Ok(None) => panic!("it ended without `{marker}`: {seen:#?}"),
-                Err(_) => panic!("it never said `{marker}`: {seen:#?}"),
+                Ok(None) => panic!("it ended without `{marker}`: {:#?}", self.seen),
+                Err(_) => panic!("it never said `{marker}`: {:#?}", self.seen),
             }
         }
+    }
+
+    /// Everything that it wrote to standard error, once it has ended.
+    pub(crate) async fn all_lines(mut self) -> Vec<String> {
+        while let Some(line) = tokio::time::timeout(PATIENCE, self.lines.recv()).await.expect("it ends") {
+            self.seen.push(line);
+        }
+        self.seen
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

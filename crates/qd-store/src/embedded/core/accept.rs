@@ -49,6 +49,7 @@ impl<R: Rows> Core<R> {
             crashes: 0,
             in_doubt: false,
             last_seq: 0,
+            queued_since: now,
         });
         if job.status == JobStatus::Queued {
             self.note_work();
@@ -104,6 +105,7 @@ impl<R: Rows> Core<R> {
         self.rows.settle(row, &Settled { crashes, ..Settled::over(status, now, error) })?;
         let job = self.rows.load(row)?;
         self.schedule.remove(row);
+        self.recent().note_end(now, status, None);
         self.notices.push(Notice::Changed(job.id));
         self.note_work();
         Ok(job)

@@ -1,6 +1,6 @@
 //! What workers do: claim, renew, record, finish. Every write is checked against its fence first.
 
-use qd_types::{JobId, JobStatus, LogItem, Logged, Progress, Seq, Timestamp, WorkerId};
+use qd_types::{Job, JobId, JobStatus, LogItem, Logged, Progress, Seq, Timestamp, WorkerId};
 
 use super::super::rows::{RowId, Rows, Settled, Spent, Started};
 use super::super::schedule::Hold;
@@ -27,8 +27,11 @@ impl<R: Rows> Core<R> {
             entry.set_epoch(started.epoch);
             entry.set_last_seq(seq);
         }
-        let spent = Spent::of(&job);
-        self.schedule.place_held(row, Hold { until, spent });
+        let accepted = acceptance(&job);
+        self.schedule.place_held(row, Hold { until, spent: Spent::of(&job), accepted });
+        if started.attempt == 1 {
+            self.recent().note_wait(now, now.since(accepted));
+        }
         self.notices.push(Notice::Changed(job.id));
         let lease = Lease { fence: self.fence(started.epoch), worker: worker.clone(), until };
         Ok(Some(Claimed { job, lease, log, in_doubt }))
@@ -52,7 +55,7 @@ impl<R: Rows> Core<R> {
                 Err(Refused::Stale) => revoked.push(Revocation { job: *job, why: Revoked::Lost }),
             }
         }
-        tracing::trace!(%worker, held = held.len(), revoked = revoked.len(), "leases renewed");
+        tracing::trace!(%worker, jobs = held.len(), revoked = revoked.len(), "leases renewed");
         Ok(revoked)
     }
 
@@ -97,12 +100,17 @@ impl<R: Rows> Core<R> {
         if in_doubt && !finish.doubt_settled && !settled.status.is_terminal() {
             (settled.in_doubt, settled.crashes) = (true, crashes);
         }
+        let accepted = self.schedule.hold(row).map(|hold| hold.accepted);
         let item =
             LogItem::Status { status: settled.status, at: settled.retry_at, failure: settled.error.clone() };
         self.rows.append(row, &Logged { seq, at: now, attempt, item })?;
         self.rows.settle(row, &settled)?;
         self.remember_conversation(row, finish, now)?;
-        self.move_on(row, seq, &settled);
+        self.move_on(row, seq, &settled, now);
+        if settled.status.is_terminal() {
+            let took = accepted.map(|accepted| now.since(accepted));
+            self.recent().note_end(now, settled.status, took);
+        }
         self.notices.push(Notice::Changed(finish.job));
         Ok(Ok(settled.status))
     }
@@ -119,7 +127,7 @@ impl<R: Rows> Core<R> {
     }
 
     /// The schedule's side of an end of an attempt.
-    fn move_on(&mut self, row: RowId, seq: Seq, settled: &Settled) {
+    fn move_on(&mut self, row: RowId, seq: Seq, settled: &Settled, now: Timestamp) {
         if settled.status.is_terminal() {
             self.schedule.remove(row);
             // Another job of the conversation may be ready now.
@@ -136,7 +144,7 @@ impl<R: Rows> Core<R> {
         }
         match settled.retry_at {
             Some(at) => self.schedule.place_delayed(row, at),
-            None => self.schedule.place_queued(row),
+            None => self.schedule.place_queued(row, now),
         }
     }
 
@@ -151,6 +159,7 @@ impl<R: Rows> Core<R> {
                 let (usage, cost) = entry.spend();
                 spent.usage += usage;
                 spent.cost += cost;
+                self.recent().note_spend(now, &usage, cost);
                 // News such as "the task starts" is no progress: a job that crashes its workers repeats it for ever.
                 spent.crashes = 0;
             }
@@ -186,6 +195,11 @@ fn settled(outcome: &Outcome, now: Timestamp) -> Settled {
         Outcome::Failed(failure) => Settled::over(JobStatus::Failed, now, Some(failure.clone())),
         Outcome::Cancelled => Settled::over(JobStatus::Cancelled, now, None),
     }
+}
+
+/// When a job could first have been taken up.
+pub(crate) fn acceptance(job: &Job) -> Timestamp {
+    job.run_at.map_or(job.created_at, |at| at.max(job.created_at))
 }
 
 /// The moment a span ago.

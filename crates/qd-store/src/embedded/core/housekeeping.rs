@@ -1,6 +1,6 @@
 //! What happens as time passes: delayed jobs become due, leases lapse, jobs expire, the old is deleted.
 
-use qd_types::{Class, Code, Failure, JobStatus};
+use qd_types::{Class, Code, CrewName, Failure, JobStatus};
 
 use super::super::rows::{RowId, Rows, Settled};
 use super::super::schedule::POISON_CRASHES;
@@ -16,7 +16,7 @@ impl<R: Rows> Core<R> {
         while tick.expired < limit
             && let Some(row) = self.schedule.first_expired(now)
         {
-            self.expire(row)?;
+            tick.failed.push(self.expire(row)?);
             tick.expired += 1;
         }
         while tick.promoted < limit
@@ -29,7 +29,7 @@ impl<R: Rows> Core<R> {
             && let Some(row) = self.schedule.first_lapsed(now)
         {
             let revocation = self.revocation(row);
-            self.lost_worker(row)?;
+            tick.failed.extend(self.lost_worker(row)?);
             self.notices.extend(revocation);
             tick.rescued += 1;
         }
@@ -44,23 +44,25 @@ impl<R: Rows> Core<R> {
         Ok(tick)
     }
 
-    fn expire(&mut self, row: RowId) -> Result<(), Error> {
+    fn expire(&mut self, row: RowId) -> Result<(CrewName, Code), Error> {
         let failure = Failure::new(
             Code::JobExpired,
             Class::Exhausted,
             "the job was not finished before its expires_at",
         );
         let revocation = self.revocation(row);
-        self.end(row, JobStatus::Failed, failure)?;
+        let job = self.end(row, JobStatus::Failed, failure)?;
         self.notices.extend(revocation);
-        Ok(())
+        Ok((job.crew, Code::JobExpired))
     }
 
-    /// The worker of a running job is gone. The job is queued again, unless it is the one that kills its workers.
-    pub(super) fn lost_worker(&mut self, row: RowId) -> Result<(), Error> {
+    /// The worker of a running job is gone. The job is queued again, unless it is the one that kills its workers: then
+    /// it is over, which is answered with its crew and the code.
+    pub(super) fn lost_worker(&mut self, row: RowId) -> Result<Option<(CrewName, Code)>, Error> {
         let crashes = self.schedule.get(row).map_or(0, |entry| entry.crashes() + 1);
         if crashes < POISON_CRASHES {
-            return self.requeue(row, true);
+            self.requeue(row, true)?;
+            return Ok(None);
         }
         let message = format!(
             "its worker crashed {crashes} times in a row while it executed this job, the last time with no other job \
@@ -72,7 +74,7 @@ impl<R: Rows> Core<R> {
         }
         let job = self.end(row, JobStatus::Failed, failure)?;
         tracing::error!(job = %job.id, crew = %job.crew, crashes, "a job crashed its worker too often; it fails");
-        Ok(())
+        Ok(Some((job.crew, Code::WorkerCrashed)))
     }
 
     /// A delayed job is due, or a running one lost its worker.
@@ -90,7 +92,7 @@ impl<R: Rows> Core<R> {
             entry.set_crashes(crashes);
             entry.in_doubt = in_doubt;
         }
-        self.schedule.place_queued(row);
+        self.schedule.place_queued(row, self.env.now());
         self.notices.push(Notice::Changed(id));
         self.note_work();
         tracing::debug!(job = %id, crashed, "job queued again");

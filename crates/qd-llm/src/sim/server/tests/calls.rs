@@ -184,6 +184,7 @@ async fn hundreds_of_slow_calls_run_side_by_side() {
 #[tokio::test]
 async fn other_routes_and_wrong_requests_are_refused_in_the_words_of_the_wire() {
     let bench = Bench::start().await;
+    crate::install_crypto_provider();
     let client = reqwest::Client::new();
     let post = async |path: &str, body: &'static str| {
         let answer = client.post(format!("{}{path}", bench.url)).body(body).send().await.unwrap();

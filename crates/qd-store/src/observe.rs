@@ -1,0 +1,119 @@
+//! What is counted and told of the store's operations: once, for all backends.
+//!
+//! Jobs that end or come back without a worker (cancelled, expired, rescued) are counted here, because nobody else
+//! sees them; those that a worker ends are the engine's.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use qd_env::Env;
+use qd_telemetry::{Counter, Fault, Histogram, Metrics, fault};
+use qd_types::{Class, CrewName};
+
+use crate::{Cancelled, Error, Tick};
+
+macro_rules! operations {
+    ($($name:ident = $word:literal,)*) => {
+        /// An operation of the store.
+        #[derive(Debug, Clone, Copy)]
+        pub(crate) enum Op {
+            $($name,)*
+        }
+
+        impl Op {
+            const WORDS: &[&'static str] = &[$($word),*];
+        }
+    };
+}
+
+operations! {
+    Enqueue = "enqueue",
+    Replay = "replay",
+    Claim = "claim",
+    Renew = "renew",
+    Record = "record",
+    Finish = "finish",
+    Cancel = "cancel",
+    Tick = "tick",
+    Job = "job",
+    Jobs = "jobs",
+    Log = "log",
+    Stats = "stats",
+    Recent = "recent",
+    Publish = "publish",
+    Crew = "crew",
+    Crews = "crews",
+    Conversation = "conversation",
+    Forget = "forget",
+}
+
+/// Observes; without metrics it only tells of errors.
+#[derive(Clone, Default)]
+pub(crate) struct Observer(Option<Arc<Counted>>);
+
+struct Counted {
+    metrics: Arc<Metrics>,
+    env: Env,
+    /// By operation.
+    series: Vec<(Histogram, Counter)>,
+}
+
+impl Observer {
+    pub(crate) fn new(metrics: &Arc<Metrics>, env: &Env) -> Self {
+        let series =
+            |word: &&str| (metrics.store_op_duration.with([*word]), metrics.store_errors.with([*word]));
+        let series = Op::WORDS.iter().map(series).collect();
+        // There from the start, so that a rate sees the first one.
+        let _ = metrics.jobs_recovered.with(["lease_expired"]);
+        Self(Some(Arc::new(Counted { metrics: Arc::clone(metrics), env: env.clone(), series })))
+    }
+
+    /// Carries an operation out and notes how it went.
+    pub(crate) async fn call<T>(
+        &self,
+        op: Op,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let began = self.0.as_ref().map(|counted| counted.env.monotonic());
+        let answer = call.await;
+        if let (Some(counted), Some(began)) = (&self.0, began) {
+            let (duration, errors) = &counted.series[op as usize];
+            let took: Duration = counted.env.monotonic().saturating_sub(began);
+            duration.observe(took.as_secs_f64());
+            if answer.is_err() {
+                errors.inc();
+            }
+        }
+        if let Err(error) = &answer {
+            tracing::warn!(operation = Op::WORDS[op as usize], %error, "store operation failed");
+        }
+        answer
+    }
+
+    /// A job that was cancelled by request ends here, whoever held it.
+    pub(crate) fn cancelled(&self, cancelled: &Cancelled) {
+        let Cancelled::Now(job) = cancelled else { return };
+        tracing::debug!(job = %job.id, crew = %job.crew, status = "cancelled", "job cancelled");
+        self.ended(&job.crew, "cancelled", Fault::None);
+    }
+
+    /// What housekeeping ended and brought back.
+    pub(crate) fn ticked(&self, tick: &Tick) {
+        let Some(counted) = &self.0 else { return };
+        for (crew, code) in &tick.failed {
+            self.ended(crew, "failed", fault(*code));
+            counted.metrics.dead_letters.with([crew.as_str(), Class::Exhausted.as_str()]).inc();
+            counted.metrics.agent_job_errors.only().inc();
+        }
+        if tick.rescued > 0 {
+            counted.metrics.jobs_recovered.with(["lease_expired"]).inc_by(tick.rescued as u64);
+        }
+    }
+
+    fn ended(&self, crew: &CrewName, outcome: &str, fault: Fault) {
+        if let Some(counted) = &self.0 {
+            counted.metrics.jobs_finished.with([crew.as_str(), outcome, fault.as_str()]).inc();
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Every key of the configuration: what its value looks like and what it is for.
+//!
+//! One table for the messages and bounds of `decode.rs`, the schema for editors and the reference. What a key with a
+//! default is for stands above it in `defaults.toml`. That serde knows the same keys is tested.
+
+/// One key of a table.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// What it is for; empty where `defaults.toml` says it.
+    pub(crate) about: &'static str,
+}
+
+/// What a value looks like.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Text,
+    Flag,
+    /// A whole number within bounds.
+    Whole(u64, u64),
+    /// A number within bounds.
+    Number(f64, f64),
+    /// A number above zero and within a bound.
+    Positive(f64),
+    Choice(&'static [&'static str]),
+    /// A list of texts.
+    Texts,
+    /// A text, `{ env = … }` or `{ file = … }`. Never shown.
+    Secret,
+    /// A table of these keys.
+    Table(&'static [Key]),
+    /// Tables of these keys, by name.
+    Named(&'static [Key]),
+    /// A list of tables of these keys.
+    List(&'static [Key]),
+}
+
+use Kind::{Choice, Flag, List, Named, Number, Positive, Secret, Table, Text, Texts, Whole};
+
+const DAY: f64 = 86_400.0;
+/// Connections and calls beyond this are a slip of the finger, and would not fit the counters behind them.
+const COUNT_MAX: u64 = 1_000_000;
+
+const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
+    Key { name, kind, about }
+}
+
+/// A key that `defaults.toml` explains.
+const fn set(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind, about: "" }
+}
+
+/// The top of the file.
+pub(crate) const ROOT: &[Key] = &[
+    key(
+        "default_model",
+        Text,
+        "What agents without `llm` use: an alias of [models] or provider/model. Without one: that of the first provider whose usual variable is set (ANTHROPIC_API_KEY, OPENAI_API_KEY, OPENAI_BASE_URL, GROQ_API_KEY, OLLAMA_HOST, ...).",
+    ),
+    set("default_crew", Text),
+    set("crews", Texts),
+    key("server", Table(SERVER), "Where the API is served, and its bounds."),
+    key("store", Table(STORE), "Where jobs are kept."),
+    key("queue", Table(QUEUE), "Jobs that wait."),
+    key("worker", Table(WORKER), "Who works on jobs."),
+    key("retry", Table(RETRY), "When a step that failed is tried again."),
+    key("limits", Table(LIMITS), "What one job may do over its whole life."),
+    key("conversations", Table(CONVERSATIONS), "History that jobs share."),
+    key("retention", Table(RETENTION), "How long things are kept."),
+    key("log", Table(LOG), "What the server writes about itself."),
+    key(
+        "systems",
+        Named(SYSTEM),
+        "Named sets of crews that are run as one. The system `default` holds all crews.",
+    ),
+    key(
+        "providers",
+        Named(PROVIDER),
+        "Who serves models. With a table here, none appears from the usual variables. Known names (anthropic, openai, groq, gemini, openrouter, mistral, deepseek, ollama, sim) imply kind and base_url.",
+    ),
+    key("models", Named(MODEL), "Aliases: one model at a provider under a name of your own."),
+    key(
+        "prices",
+        Named(PRICE),
+        "Prices that replace the built-in list, by provider/model or by model; the simulator keeps its own.",
+    ),
+];
+
+const SERVER: &[Key] = &[
+    set("listen", Text),
+    set("admin_listen", Text),
+    set("insecure_public", Flag),
+    set("max_connections", Whole(1, COUNT_MAX)),
+    set("max_connections_per_address", Whole(1, COUNT_MAX)),
+    set("max_body_bytes", Whole(1_024, 64 << 20)),
+];
+
+const STORE: &[Key] = &[set("url", Text), set("durability", Choice(&["strict", "relaxed"]))];
+
+const QUEUE: &[Key] =
+    &[set("max_depth", Whole(1, 100_000_000)), set("sharing", Choice(&["weighted", "strict"]))];
+
+const WORKER: &[Key] = &[
+    set("slots", Whole(0, 10_000)),
+    set("lease_seconds", Whole(3, 3_600)),
+    set("drain_timeout_seconds", Whole(0, 3_600)),
+];
+
+const RETRY: &[Key] = &[
+    set("max_attempts", Whole(1, 20)),
+    set("base_ms", Whole(1, 3_600_000)),
+    set("cap_ms", Whole(1, 86_400_000)),
+];
+
+const LIMITS: &[Key] = &[
+    set("model_calls", Whole(1, COUNT_MAX)),
+    set("tool_calls", Whole(0, COUNT_MAX)),
+    set("tokens", Whole(1, 1_000_000_000_000)),
+    set("parallel_effects", Whole(1, 256)),
+];
+
+const CONVERSATIONS: &[Key] = &[
+    set("ttl_seconds", Whole(1, 31_536_000)),
+    set("token_budget", Whole(1, 100_000_000)),
+    set("reserve_tokens", Whole(0, 100_000_000)),
+];
+
+const RETENTION: &[Key] = &[set("jobs_days", Whole(1, 36_500))];
+
+const LOG: &[Key] = &[set("level", Text), set("format", Choice(&["auto", "text", "json"]))];
+
+const SYSTEM: &[Key] = &[key("crews", Texts, "Names of its crews.")];
+
+const PROVIDER: &[Key] = &[
+    key("kind", Choice(&["anthropic", "openai", "sim"]), "Which protocol it speaks; known names imply it."),
+    key("base_url", Text, "Where it is, e.g. http://127.0.0.1:11434/v1; known names imply it."),
+    key(
+        "api_key",
+        Secret,
+        "Its key: { env = \"NAME\" }, { file = \"PATH\" }, or the text itself, which production refuses. Local servers need none.",
+    ),
+    key("stream", Flag, "Whether answers are streamed [true]. Streaming notices a dead provider early."),
+    key(
+        "trace_header",
+        Flag,
+        "Whether calls carry X-Quarterdeck-Call: job/step/try [false; always for sim].",
+    ),
+    key("connect_timeout_seconds", Positive(DAY), "Bound of connecting, TLS included [5]."),
+    key(
+        "first_token_timeout_seconds",
+        Positive(DAY),
+        "Bound from the request to the first piece of a streamed answer [30].",
+    ),
+    key(
+        "idle_timeout_seconds",
+        Positive(DAY),
+        "Bound of the silence between two pieces of a streamed answer [30].",
+    ),
+    key("total_timeout_seconds", Positive(DAY), "Bound of a streamed answer [120]."),
+    key("unary_timeout_seconds", Positive(DAY), "Bound of an answer in one piece [30]."),
+    key("max_body_bytes", Whole(1_024, u64::MAX), "Bound of an answer's body [16777216]."),
+    key("sim", Table(SIM), "How the simulator behaves; for kind sim without base_url."),
+];
+
+const SIM: &[Key] = &[
+    key("seed", Whole(0, u64::MAX), "Decides every answer, latency and fault [0]."),
+    key("latency", Table(LATENCY), "How long answers take [no time]."),
+    key("faults", List(FAULT), "What goes wrong; the first rule that applies wins."),
+    key("markers", Flag, "Whether [[sim: ...]] in a prompt steers the answer [true]."),
+    key(
+        "ledger_calls",
+        Whole(1, 100_000_000),
+        "Calls that the ledger remembers; the oldest go first [100000].",
+    ),
+    key("max_body_bytes", Whole(1, 100_000_000), "Bound of a request's body over HTTP [4194304]."),
+    key("max_connections", Whole(1, 100_000_000), "Bound of connections over HTTP; more wait [4096]."),
+];
+
+const LATENCY: &[Key] = &[
+    key("first_token", Table(DISTRIBUTION), "Until the first token."),
+    key("per_token", Table(DISTRIBUTION), "For each token after it."),
+];
+
+const HOUR_MS: f64 = 3_600_000.0;
+
+const DISTRIBUTION: &[Key] = &[
+    key(
+        "kind",
+        Choice(&["none", "fixed", "normal", "lognormal"]),
+        "none; fixed with ms; normal with mean_ms and std_ms; lognormal with p50_ms and p99_ms.",
+    ),
+    key("ms", Number(0.0, HOUR_MS), "Of fixed: always so long."),
+    key("mean_ms", Number(0.0, HOUR_MS), "Of normal: its middle."),
+    key("std_ms", Number(0.0, HOUR_MS), "Of normal: its width."),
+    key("p50_ms", Positive(HOUR_MS), "Of lognormal: half of the calls take less."),
+    key("p99_ms", Positive(HOUR_MS), "Of lognormal: one call in a hundred takes longer."),
+];
+
+const FAULT: &[Key] = &[
+    key(
+        "kind",
+        Text,
+        "What happens: a status from \"400\" to \"599\", hang, reset, cut, truncated, html, garbage or empty.",
+    ),
+    key("rate", Number(0.0, 1.0), "How often it does where the conditions hold [1.0]."),
+    key("first_tries", Whole(0, u32::MAX as u64), "Only the first so many tries of each step."),
+    key("model", Text, "Only models whose name contains this."),
+    key("prompt", Text, "Only prompts that contain this."),
+    key("retry_after_seconds", Number(0.0, DAY), "What Retry-After says, for statuses."),
+];
+
+const MODEL: &[Key] = &[
+    key("provider", Text, "Name of its provider: a table of [providers]."),
+    key("model", Text, "Its name there."),
+    key("timeout_seconds", Positive(DAY), "Bound of one call, below the provider's own bounds."),
+    key("max_tokens", Whole(1, u32::MAX as u64), "Bound of an answer where the request sets none."),
+    key("temperature", Number(0.0, 2.0), "Sampling where the request sets none."),
+    key("top_p", Number(0.0, 1.0), "Nucleus sampling where the request sets none."),
+];
+
+const PRICE: &[Key] = &[
+    key("input", Number(0.0, 1e6), "Dollars for a million tokens of prompts."),
+    key("output", Number(0.0, 1e6), "Dollars for a million tokens of answers."),
+    key(
+        "cache_read",
+        Number(0.0, 1e6),
+        "Dollars for a million prompt tokens read from the provider's cache [input].",
+    ),
+    key(
+        "cache_write",
+        Number(0.0, 1e6),
+        "Dollars for a million prompt tokens written to the provider's cache [input].",
+    ),
+];
+
+/// Keys that must be there in a table by name.
+pub(super) fn required(table: &str) -> &'static [&'static str] {
+    match table {
+        "systems" => &["crews"],
+        // Names that are known imply it.
+        "providers" => &["kind"],
+        "models" => &["provider", "model"],
+        "prices" => &["input", "output"],
+        _ => &[],
+    }
+}
+
+/// The key at a path as serde names it, e.g. `providers.x.sim.faults[0].rate`.
+pub(super) fn find(path: &str) -> Option<&'static Key> {
+    let mut keys = ROOT;
+    let mut rest = path;
+    loop {
+        let (name, below) = rest.split_once('.').map_or((rest, None), |(name, below)| (name, Some(below)));
+        let found = keys.iter().find(|key| key.name == name.split('[').next().unwrap_or(name))?;
+        let Some(below) = below else { return Some(found) };
+        (keys, rest) = match found.kind {
+            Table(keys) | List(keys) => (keys, below),
+            // Names may hold dots; no key does.
+            Named(keys) => {
+                (keys, keys.iter().filter_map(|key| at_key(below, key.name)).max_by_key(|rest| rest.len())?)
+            }
+            Text | Flag | Whole(..) | Number(..) | Positive(_) | Choice(_) | Texts | Secret => return None,
+        };
+    }
+}
+
+/// The keys that a table may have: of the root, of `server`, of `providers.x`, of `providers.x.sim.faults[0]`.
+pub(super) fn of_table(path: &str) -> Option<&'static [Key]> {
+    if path.is_empty() {
+        return Some(ROOT);
+    }
+    match find(path).map(|key| &key.kind) {
+        Some(Table(keys) | List(keys)) => Some(keys),
+        Some(_) => None,
+        None => match find(path.split_once('.')?.0)?.kind {
+            Named(keys) => Some(keys),
+            _ => None,
+        },
+    }
+}
+
+/// What follows the name in front of a key: `api_key` of `x.y.api_key`.
+fn at_key<'a>(path: &'a str, key: &str) -> Option<&'a str> {
+    path.match_indices(key).find_map(|(place, _)| {
+        let after = path[place + key.len()..].chars().next();
+        (path[..place].ends_with('.') && after.is_none_or(|c| c == '.' || c == '[')).then(|| &path[place..])
+    })
+}
+
+impl Kind {
+    /// What a value must be, in words.
+    pub(super) fn wanted(&self) -> String {
+        match self {
+            Text => "text in quotes".to_owned(),
+            Flag => "true or false".to_owned(),
+            Whole(0, u64::MAX) => "a whole number".to_owned(),
+            Whole(0, most) => format!("a whole number of at most {most}"),
+            Whole(least, u64::MAX) => format!("a whole number of at least {least}"),
+            Whole(least, most) => format!("a whole number between {least} and {most}"),
+            Number(least, most) => format!("a number from {least} to {most}"),
+            Positive(most) => format!("a number above 0 and at most {most}"),
+            Choice(words) => format!("one of {}", words.join(", ")),
+            Texts => "a list of texts, such as [\"a\", \"b\"]".to_owned(),
+            Secret => "text, { env = \"NAME\" } or { file = \"PATH\" }".to_owned(),
+            Table(_) => "a table".to_owned(),
+            Named(_) => "tables by name".to_owned(),
+            List(_) => "a list of tables".to_owned(),
+        }
+    }
+}
