@@ -21,6 +21,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::PathJob;
 use crate::context::{Context, Shared};
 use crate::observe::Open;
+use crate::openapi::{Answer, Operation, Schema};
 use crate::problem::{Problem, shown};
 use crate::view::event;
 
@@ -234,4 +235,23 @@ async fn next_of_interest(watch: &mut Watch, told: &HashSet<StepId>) -> Heard {
             LiveEvent::Delta(delta) => return Heard::Delta(event::delta(&delta)),
         }
     }
+}
+
+pub(crate) fn about() -> Operation {
+    let example = "id: 11\nevent: job.succeeded\ndata: {\"job_id\":\"0198c0de-0000-7000-8000-000000000001\",\
+                   \"at\":\"2030-03-01T12:00:07.250Z\",\"attempt\":1,\"status\":\"succeeded\"}\n\n";
+    let stream =
+        Schema::text().about("Server-sent events; `x-event-data` has the schema of each event's `data`.");
+    let stream = Answer::media("The events.", "text/event-stream", stream.example(example));
+    Operation::new("jobs", "followJob", "its events as they happen (server-sent events)")
+        .about(
+            "Durable events come once, in order, and carry an `id`; a stream that broke off goes on after it. Pieces \
+             of answers (`delta`) come in between without `id` and may be lost. The stream ends after the terminal event. \
+             A silent stream sends comments.",
+        )
+        .of_job()
+        .header("Last-Event-ID", "The last event that was seen; the stream goes on after it.", Schema::whole(0, i64::MAX))
+        .answers(200, stream.events(event::EVENTS))
+        .answers(204, Answer::empty("The job is over and every event was seen: do not come back."))
+        .fails(&[Code::EventsPruned, Code::Overloaded])
 }
