@@ -61,3 +61,9 @@ fn reference_of_the_configuration_is_up_to_date() {
 fn reference_of_crew_files_is_up_to_date() {
     snapshot::compare("docs/reference/crew-file.md", &schema::crew_file(&qd_crew::schema(SchemaOf::Crew)));
 }
+
+#[test]
+fn reference_of_the_http_api_is_up_to_date() {
+    let document = serde_json::to_string_pretty(&qd_gateway::openapi()).unwrap();
+    snapshot::compare("docs/reference/openapi.json", &document);
+}
