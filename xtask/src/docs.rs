@@ -6,10 +6,15 @@ use crate::process::Program;
 
 /// Writes them; answers whether it succeeded.
 pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
-    let figures =
-        Program::new("cargo", ["run", "--quiet", "--package", "qd-telemetry", "--example", "write_reference"]);
-    // Command line, files and HTTP API: the tests that compare these pages write them as well.
-    let outside = Program::new("cargo", ["test", "--quiet", "--package", "quarterdeck", "--bins", "reference::"])
-        .with("UPDATE_SNAPSHOTS", "1");
-    Ok(figures.run(root)? && outside.run(root)?)
+    let telemetry = Program::new(
+        "cargo",
+        ["run", "--quiet", "--package", "qd-telemetry", "--example", "write_reference"],
+    )
+    .run(root)?;
+    // The tests that compare pages write them instead when they are told to.
+    let snapshots =
+        Program::new("cargo", ["test", "--quiet", "--package", "quarterdeck", "--bins", "reference"])
+            .with("UPDATE_SNAPSHOTS", "1")
+            .run(root)?;
+    Ok(telemetry && snapshots)
 }

@@ -15,6 +15,7 @@ mod idle;
 mod latency;
 mod load;
 mod process;
+mod slow;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -49,6 +50,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wants("clients") {
         clients::clients().await?;
+    }
+    if wants("slow") {
+        slow::run().await?;
     }
     // Half an hour: only by name.
     if wanted.iter().any(|name| name == "soak") {

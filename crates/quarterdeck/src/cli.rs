@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use jobs::{Filter, Jobs, JobsCancel, JobsExport, JobsGet, JobsList, Submit, Tail, Target};
+pub(crate) use jobs::{Filter, Jobs, JobsChange, JobsExport, JobsGet, JobsList, Submit, Tail, Target};
 pub(crate) use project::{
     Check, Completions, ConfigCommand, Doctor, Explain, Init, Man, SchemaFile, Template,
 };
@@ -71,7 +71,7 @@ pub(crate) enum Command {
     Run(Run),
     /// Queue a job on a server and print its id
     Submit(Submit),
-    /// List, show, cancel and export jobs of a server
+    /// List, show, cancel, run again and export jobs of a server
     #[command(
         subcommand,
         after_help = "Examples:\n  quarterdeck jobs list --status failed\n  quarterdeck jobs cancel --crew research --dry-run"

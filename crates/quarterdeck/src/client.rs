@@ -52,8 +52,8 @@ impl Client {
     }
 
     /// Cancels a job.
-    pub(crate) async fn cancel(&self, job: &str) -> anyhow::Result<Value> {
-        self.json(Method::POST, &format!("/v1/jobs/{job}/cancel"), None, None).await
+    pub(crate) async fn change(&self, job: &str, verb: &str) -> anyhow::Result<Value> {
+        self.json(Method::POST, &format!("/v1/jobs/{job}/{verb}"), None, None).await
     }
 
     /// Reads something.

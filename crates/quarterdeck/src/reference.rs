@@ -1,8 +1,9 @@
 //! Pages of docs/reference, generated from what the program itself goes by, and compared with the committed ones.
 //!
-//! `UPDATE_SNAPSHOTS=1 cargo nextest run -p quarterdeck` writes them anew.
+//! `cargo xtask docs` writes them anew.
 
 mod cli;
+mod life;
 mod schema;
 #[path = "../tests/it/snapshot.rs"]
 mod snapshot;
@@ -66,4 +67,9 @@ fn reference_of_crew_files_is_up_to_date() {
 fn reference_of_the_http_api_is_up_to_date() {
     let document = serde_json::to_string_pretty(&qd_gateway::openapi()).unwrap();
     snapshot::compare("docs/reference/openapi.json", &document);
+}
+
+#[test]
+fn life_of_a_job_is_drawn_as_it_is() {
+    snapshot::compare("docs/reference/job-life-cycle.md", &life::page());
 }

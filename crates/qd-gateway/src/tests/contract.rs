@@ -68,7 +68,8 @@ impl Contract {
         if reply.header("x-request-id").is_none() {
             // It never became a request: what HTTP itself does not allow, or a connection that was turned away.
             let refused = matches!(reply.status, 400 | 431) && reply.body.is_empty();
-            let turned_away = || matches!(reply.json()["code"].as_str(), Some("overloaded" | "request_timeout"));
+            let turned_away =
+                || matches!(reply.json()["code"].as_str(), Some("overloaded" | "request_timeout"));
             return assert!(refused || turned_away(), "{what}");
         }
         // Answers that are no route's: none there, another method, not built yet, a port that has other routes.

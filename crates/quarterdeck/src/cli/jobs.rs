@@ -43,7 +43,15 @@ pub(crate) enum Jobs {
     /// Show one job, whole
     Get(JobsGet),
     /// Stop jobs that are not over; calls in flight are dropped
-    Cancel(JobsCancel),
+    #[command(
+        after_help = "Examples:\n  quarterdeck jobs cancel 0199c7e2-7f7b-7d4e-9d55-3c2f0c3e8f11\n  quarterdeck jobs cancel --crew research --status queued --dry-run\n  quarterdeck jobs cancel --created-before 2026-01-31T00:00:00Z --yes"
+    )]
+    Cancel(JobsChange),
+    /// Run jobs that failed or were cancelled again, as new jobs under the newest version of their crew
+    #[command(
+        after_help = "Examples:\n  quarterdeck jobs redrive 0199c7e2-7f7b-7d4e-9d55-3c2f0c3e8f11\n  quarterdeck jobs redrive --crew research --created-after 2026-01-31T00:00:00Z --dry-run"
+    )]
+    Redrive(JobsChange),
     /// Write jobs as JSON, one a line, newest first
     Export(JobsExport),
 }
@@ -92,18 +100,15 @@ pub(crate) struct JobsGet {
 }
 
 #[derive(Debug, Clone, Args)]
-#[command(
-    after_help = "Examples:\n  quarterdeck jobs cancel 0199c7e2-7f7b-7d4e-9d55-3c2f0c3e8f11\n  quarterdeck jobs cancel --crew research --status queued --dry-run\n  quarterdeck jobs cancel --created-before 2026-01-31T00:00:00Z --yes"
-)]
-pub(crate) struct JobsCancel {
-    /// Ids of jobs; without any, those that the filters name
+pub(crate) struct JobsChange {
+    /// Ids of jobs; without any, those that the filters name and to which it can be done
     #[arg(value_name = "JOB", conflicts_with_all = ["status", "crew", "created_after", "created_before"])]
     pub(crate) jobs: Vec<String>,
     #[command(flatten)]
     pub(crate) target: Target,
     #[command(flatten)]
     pub(crate) filter: Filter,
-    /// Only say which jobs would be cancelled
+    /// Only say which jobs are meant
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Do not ask

@@ -1,6 +1,6 @@
-//! `jobs list`, `jobs get`, `jobs cancel` and `jobs export`.
+//! `jobs list`, `jobs get`, `jobs cancel`, `jobs redrive` and `jobs export`.
 
-mod cancel;
+mod change;
 mod export;
 mod pages;
 
@@ -12,13 +12,15 @@ use crate::cli::{Format, Global, Jobs, JobsGet, JobsList};
 use crate::client::Client;
 use crate::exit::{Exit, ended};
 use crate::output::{self, excerpt, harmless};
+use change::Change;
 use pages::Pages;
 
 pub(super) async fn run(global: &Global, args: Jobs) -> anyhow::Result<Exit> {
     match args {
         Jobs::List(args) => list(global, args).await,
         Jobs::Get(args) => get(global, args).await,
-        Jobs::Cancel(args) => cancel::run(global, args).await,
+        Jobs::Cancel(args) => change::run(global, Change::Cancel, args).await,
+        Jobs::Redrive(args) => change::run(global, Change::Redrive, args).await,
         Jobs::Export(args) => export::run(args).await,
     }
 }

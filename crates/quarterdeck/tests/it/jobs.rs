@@ -1,4 +1,4 @@
-//! `jobs` on a server: lists with filters and pages, exports, cancels.
+//! `jobs` on a server: lists with filters and pages, exports, cancels, redrives.
 
 use std::process::Stdio;
 
@@ -232,5 +232,45 @@ async fn tables_fit_the_width_that_is_there() {
         let (out, _, _) = said(&output);
         let longest = out.lines().map(|line| line.chars().count()).max().unwrap();
         assert!(longest <= most && longest + 120 > most, "{columns}: {longest}\n{out}");
+    }
+}
+
+#[tokio::test]
+async fn failed_jobs_are_run_again_by_id_and_by_filter() {
+    let desk = Desk::new(&with_inner_sim("")).await;
+    let mut failed = Vec::new();
+    for n in 0..3 {
+        // A key that the provider refuses is a failure at once.
+        failed.push(desk.finish("sums", json!({"question": format!("{n} [[sim: fault=401]]")})).await);
+    }
+    let (out, err, code) = desk.jobs(&["redrive", &failed[0]]).await;
+    let again = out.split(' ').next().unwrap().to_owned();
+    assert_eq!(
+        (out.trim(), code),
+        (format!("{again} queued (again for {})", failed[0]).as_str(), 0),
+        "{err}"
+    );
+    let job = finished(&desk.server.url(""), &again).await;
+    assert_eq!(job["redrive_of"], failed[0].as_str());
+
+    let (_, err, code) = desk.jobs(&["redrive", "--crew", "sums", "--dry-run"]).await;
+    assert!(code == 0 && err.contains("would be run again; nothing was done"), "{err}");
+    let (out, err, code) = desk
+        .jobs(&["redrive", "--status", "failed", "--created-after", "2020-01-01T00:00:00Z", "--yes"])
+        .await;
+    assert!(code == 0 && err.contains("jobs run again"), "{code} {err}");
+    assert!(failed.iter().all(|id| out.contains(&format!("(again for {id})"))), "{out}");
+
+    for (args, status, expected) in [
+        (vec!["redrive"], 2, "name jobs by their ids, or by a filter"),
+        (
+            vec!["redrive", "--status", "queued"],
+            2,
+            "only jobs that failed or were cancelled can be run again",
+        ),
+        (vec!["redrive", "018f0000-0000-7000-8000-000000000000"], 6, "there is no job"),
+    ] {
+        let (_, err, code) = desk.jobs(&args).await;
+        assert!(code == status && err.contains(expected), "{args:?}: {code} {err}");
     }
 }
