@@ -76,7 +76,7 @@ function fields(schema) {
   for (const [name, field] of Object.entries(object.properties)) {
     const must = (object.required || []).includes(name);
     list.append(el('dt', {}, el('code', { text: name }), ' ', el('span', { class: 'kind', text: kind(field) }),
-      must ? el('span', { class: 'must', text: ' always' }) : undefined));
+      must ? el('span', { class: 'must', text: ' required' }) : undefined));
     const about = field.description || (field.$ref && resolve(field).description);
     const below = inner(field) && el('details', { ontoggle: openOnce(() => fields(field)) },
       el('summary', { text: 'fields' }));
