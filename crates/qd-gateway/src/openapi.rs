@@ -14,7 +14,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 use serde_json::{Value, json};
 
 pub(crate) use operation::{Answer, Operation};
-pub(crate) use schema::Schema;
+pub(crate) use schema::{NO_CONTROLS, Schema};
 
 use crate::context::Shared;
 

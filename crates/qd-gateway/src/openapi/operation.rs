@@ -214,14 +214,4 @@ impl Answer {
         }
         self
     }
-
-    /// The events of a stream: what `data` holds, by `event`. OpenAPI 3.1 has no words for it.
-    pub(crate) fn events<'a>(mut self, events: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let schemas: Map<String, Value> = events
-            .into_iter()
-            .map(|(event, schema)| (event.to_owned(), Schema::named(schema).into_value()))
-            .collect();
-        self.0["content"]["text/event-stream"]["x-event-data"] = schemas.into();
-        self
-    }
 }

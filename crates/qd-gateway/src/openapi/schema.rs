@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+/// No control characters. Spelled out, because not every reader of patterns knows classes by name.
+pub(crate) const NO_CONTROLS: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
+
 /// A schema, or a reference to a named one.
 #[derive(Debug, Clone)]
 pub(crate) struct Schema(Map<String, Value>);
@@ -58,6 +61,17 @@ impl Schema {
         Self::any().with("$ref", format!("#/components/schemas/{name}"))
     }
 
+    /// One of these.
+    pub(crate) fn one_of(variants: impl IntoIterator<Item = Self>) -> Self {
+        Self::any().with("oneOf", variants.into_iter().map(Self::into_value).collect::<Vec<_>>())
+    }
+
+    /// A text that holds JSON of the schema with this name.
+    pub(crate) fn json_text(name: &str) -> Self {
+        let content = Self::named(name).into_value();
+        Self::text().with("contentMediaType", "application/json").with("contentSchema", content)
+    }
+
     /// A job's id.
     pub(crate) fn job_id() -> Self {
         Self::text().format("uuid")
@@ -75,7 +89,7 @@ impl Schema {
 
     /// A name: of a crew, of a conversation, of a user.
     pub(crate) fn name() -> Self {
-        Self::text().chars(1, qd_types::NAME_CHARS_MAX).pattern(r"^\P{Cc}*$")
+        Self::text().chars(1, qd_types::NAME_CHARS_MAX).pattern(NO_CONTROLS)
     }
 
     /// A text that says something.

@@ -238,11 +238,8 @@ async fn next_of_interest(watch: &mut Watch, told: &HashSet<StepId>) -> Heard {
 }
 
 pub(crate) fn about() -> Operation {
-    let example = "id: 11\nevent: job.succeeded\ndata: {\"job_id\":\"0198c0de-0000-7000-8000-000000000001\",\
-                   \"at\":\"2030-03-01T12:00:07.250Z\",\"attempt\":1,\"status\":\"succeeded\"}\n\n";
-    let stream =
-        Schema::text().about("Server-sent events; `x-event-data` has the schema of each event's `data`.");
-    let stream = Answer::media("The events.", "text/event-stream", stream.example(example));
+    let about = "The events, one after the other; the schema is that of each.";
+    let stream = Answer::media(about, "text/event-stream", Schema::named("Event"));
     Operation::new("jobs", "followJob", "its events as they happen (server-sent events)")
         .about(
             "Durable events come once, in order, and carry an `id`; a stream that broke off goes on after it. Pieces \
@@ -251,7 +248,7 @@ pub(crate) fn about() -> Operation {
         )
         .of_job()
         .header("Last-Event-ID", "The last event that was seen; the stream goes on after it.", Schema::whole(0, i64::MAX))
-        .answers(200, stream.events(event::EVENTS))
+        .answers(200, stream)
         .answers(204, Answer::empty("The job is over and every event was seen: do not come back."))
         .fails(&[Code::EventsPruned, Code::Overloaded])
 }

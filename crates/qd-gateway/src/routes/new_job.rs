@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::conversation_field;
 use crate::body::{Fields, pointer};
 use crate::context::Context;
-use crate::openapi::Schema;
+use crate::openapi::{NO_CONTROLS, Schema};
 use crate::options::Options;
 use crate::problem::{Problem, shown};
 use crate::submit::{self, Submission};
@@ -166,7 +166,7 @@ pub(crate) fn priority_schema() -> Schema {
 }
 
 fn metadata_schema() -> Schema {
-    let key = Schema::text().chars(1, METADATA_CHARS_MAX).pattern(r"^\P{Cc}*$");
+    let key = Schema::text().chars(1, METADATA_CHARS_MAX).pattern(NO_CONTROLS);
     Schema::map(Schema::text().with("maxLength", METADATA_CHARS_MAX))
         .with("propertyNames", key.into_value())
         .with("maxProperties", METADATA_PAIRS_MAX)

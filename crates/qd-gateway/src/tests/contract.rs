@@ -32,14 +32,21 @@ pub(super) fn check(method: &str, address: &str, reply: &Reply) {
     CONTRACT.with_borrow_mut(|contract| contract.check(method, address, reply));
 }
 
-/// Checks the data of one event of a stream.
+/// Checks one event of a stream.
 #[track_caller]
-pub(super) fn check_event(name: &str, data: &Value) {
-    let pointer = format!(
-        "/paths/{}/get/responses/200/content/text~1event-stream/x-event-data/{name}",
-        escaped("/v1/jobs/{id}/events")
-    );
-    CONTRACT.with_borrow_mut(|contract| contract.valid(&pointer, data, &format!("event {name}")));
+pub(super) fn check_event(id: Option<u64>, name: &str, data: &Value) {
+    CONTRACT.with_borrow_mut(|contract| {
+        let variants = contract.document["components"]["schemas"]["Event"]["oneOf"].as_array().unwrap();
+        let at = variants.iter().position(|variant| variant["properties"]["event"]["const"] == name);
+        let at = at.unwrap_or_else(|| panic!("event {name} is not described"));
+        let variant = format!("/components/schemas/Event/oneOf/{at}");
+        let mut event = json!({ "event": name, "data": data.to_string() });
+        if let Some(id) = id {
+            event["id"] = json!(id.to_string());
+        }
+        contract.valid(&variant, &event, &format!("event {name}"));
+        contract.valid(&format!("{variant}/properties/data/contentSchema"), data, &format!("event {name}"));
+    });
 }
 
 /// Why a value does not fit the schema at this place of the document, in which answers may hold no other fields.

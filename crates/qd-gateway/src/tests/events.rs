@@ -34,7 +34,7 @@ fn event(block: &str) -> Event {
         name: line("event: ").unwrap().to_owned(),
         fields: serde_json::from_str(line("data: ").unwrap()).unwrap(),
     };
-    contract::check_event(&event.name, &event.fields);
+    contract::check_event(event.id, &event.name, &event.fields);
     event
 }
 

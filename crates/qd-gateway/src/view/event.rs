@@ -219,7 +219,7 @@ fn frame(name: &str, id: Option<Seq>, view: &impl Serialize) -> Bytes {
 }
 
 /// Which event holds what.
-pub(crate) const EVENTS: [(&str, &str); 12] = [
+const EVENTS: [(&str, &str); 12] = [
     ("job.queued", "JobQueuedEvent"),
     ("job.started", "JobChangedEvent"),
     ("job.retrying", "JobRetryingEvent"),
@@ -236,7 +236,8 @@ pub(crate) const EVENTS: [(&str, &str); 12] = [
 
 /// What the document says of events.
 pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
-    let mut all = job_schemas();
+    let mut all = vec![("Event", event_schema())];
+    all.extend(job_schemas());
     all.extend(task_schemas());
     all.extend(step_schemas());
     let call = Schema::object()
@@ -252,6 +253,19 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
         .field("text", Schema::text());
     all.extend([("ToolCall", call), ("DeltaEvent", delta)]);
     all
+}
+
+/// An event of the stream: what stands in its lines, by name.
+fn event_schema() -> Schema {
+    let variant = |(event, data): (&str, &str)| {
+        let event_schema = Schema::object()
+            .field("event", Schema::any().with("const", event))
+            .field("data", Schema::json_text(data));
+        let id = Schema::text().pattern("^[0-9]+$").about("What `Last-Event-ID` takes.");
+        // Live events carry none.
+        if event == "delta" { event_schema } else { event_schema.field("id", id) }
+    };
+    Schema::one_of(EVENTS.map(variant)).about("A server-sent event.")
 }
 
 /// What every durable event has.

@@ -122,9 +122,10 @@ function responseBody(response) {
     box.append(el('p', {}, el('code', { text: media }), ' ', el('span', { class: 'kind', text: kind(content.schema) })));
     const example = content.example || (content.schema.examples || [])[0];
     if (example) box.append(el('pre', { text: pretty(example), tabindex: '0' }));
-    for (const [event, schema] of Object.entries(content['x-event-data'] || {})) {
+    for (const { properties } of resolve(content.schema).oneOf || []) {
+      const schema = properties.data.contentSchema;
       box.append(el('details', { ontoggle: openOnce(() => fields(schema)) },
-        el('summary', {}, el('code', { text: event }), ' ', resolve(schema).description)));
+        el('summary', {}, el('code', { text: properties.event.const }), ' ', resolve(schema).description)));
     }
     const list = fields(content.schema);
     if (list) box.append(list);
