@@ -1,5 +1,7 @@
 //! `GET /`: what there is, for people who look.
 
+use std::sync::LazyLock;
+
 use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -9,19 +11,23 @@ use crate::router;
 
 /// The routes of this release, from their own descriptions.
 pub(crate) async fn index() -> Response {
+    static VIEW: LazyLock<Value> = LazyLock::new(view);
+    super::json(StatusCode::OK, &*VIEW)
+}
+
+fn view() -> Value {
     let described = router::routes().into_described();
     let routes: Map<String, Value> = described
         .into_iter()
         .map(|route| (format!("{} {}", route.method, route.path), route.operation.summary.into()))
         .collect();
-    let view = json!({
+    json!({
         "name": "quarterdeck",
         "version": env!("CARGO_PKG_VERSION"),
         "docs": "/docs",
         "openapi": "/openapi.json",
         "routes": routes,
-    });
-    super::json(StatusCode::OK, &view)
+    })
 }
 
 pub(crate) fn about() -> Operation {

@@ -31,6 +31,9 @@ function prose(text) {
   return box;
 }
 
+// The same for one line.
+const inline = (text) => [...prose(text).firstChild.childNodes];
+
 function resolve(value) {
   if (!value || !value.$ref) return value;
   const found = value.$ref.slice(2).split('/').reduce((at, key) => at[key.replace(/~1/g, '/').replace(/~0/g, '~')], api);
@@ -109,14 +112,14 @@ function parametersTable(parameters) {
 function responseView(status, response) {
   const box = el('details', { ontoggle: openOnce(() => responseBody(response)) });
   const tone = status < '400' ? 'good' : 'bad';
-  box.append(el('summary', {}, el('b', { class: tone, text: status }), ' ', ...prose(response.description).firstChild.childNodes));
+  box.append(el('summary', {}, el('b', { class: tone, text: status }), ' ', ...inline(response.description)));
   return box;
 }
 
 function responseBody(response) {
   const box = el('div', { class: 'fields' });
   for (const [name, header] of Object.entries(response.headers || {})) {
-    box.append(el('p', {}, el('code', { text: name }), ' ', resolve(header).description));
+    box.append(el('p', {}, el('code', { text: name }), ' ', ...inline(resolve(header).description)));
   }
   for (const [media, content] of Object.entries(response.content || {})) {
     box.append(el('p', {}, el('code', { text: media }), ' ', el('span', { class: 'kind', text: kind(content.schema) })));
@@ -125,7 +128,7 @@ function responseBody(response) {
     for (const { properties } of resolve(content.schema).oneOf || []) {
       const schema = properties.data.contentSchema;
       box.append(el('details', { ontoggle: openOnce(() => fields(schema)) },
-        el('summary', {}, el('code', { text: properties.event.const }), ' ', resolve(schema).description)));
+        el('summary', {}, el('code', { text: properties.event.const }), ' ', ...inline(resolve(schema).description))));
     }
     const list = fields(content.schema);
     if (list) box.append(list);
