@@ -83,7 +83,7 @@ pub(crate) fn about_read() -> Operation {
 }
 
 pub(crate) fn about_forget() -> Operation {
-    of_conversation(Operation::new("conversations", "forgetConversation", "forget a conversation"))
+    of_conversation(Operation::new("conversations", "forgetConversation", "forget it"))
         .about("Jobs of the conversation that are not over go on, without its past.")
         .answers(204, Answer::empty("It is forgotten."))
 }

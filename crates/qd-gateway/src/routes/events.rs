@@ -247,7 +247,7 @@ pub(crate) fn about() -> Operation {
              A silent stream sends comments.",
         )
         .of_job()
-        .header("Last-Event-ID", "The last event that was seen; the stream goes on after it.", Schema::text().pattern("^[0-9]{1,18}$"))
+        .header("Last-Event-ID", "The last event that was seen; the stream goes on after it. Empty for none.", Schema::text().pattern("^[0-9]{0,18}$"))
         .answers(200, stream)
         .answers(204, Answer::empty("The job is over and every event was seen: do not come back."))
         .fails(&[Code::EventsPruned, Code::Overloaded])

@@ -78,7 +78,7 @@ async fn newest(context: &Context, name: &CrewName) -> Result<std::sync::Arc<Pub
 
 pub(crate) fn about() -> Operation {
     let made = Answer::json("The new job.", "Job").header("Location").header("Idempotent-Replayed");
-    Operation::new("jobs", "redriveJob", "run a failed or cancelled job again")
+    Operation::new("jobs", "redriveJob", "run it again, if it failed or was cancelled")
         .about("A new job with the same input, under the newest version of the crew.")
         .of_job()
         .idempotent()

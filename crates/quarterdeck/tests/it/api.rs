@@ -73,3 +73,38 @@ async fn document_is_the_same_with_and_without_a_server() {
     let server = project.serve("127.0.0.1:0").await;
     assert_eq!(get(&server.url("/openapi.json")).await, printed);
 }
+
+#[tokio::test]
+async fn chat_goes_on_where_it_was_over_kills_and_restarts() {
+    let project = Project::new(&with_inner_sim(""), &[]);
+    let mut server = project.serve("127.0.0.1:0").await;
+    let mut expected = Vec::new();
+    for n in 0..4 {
+        let said = format!("message {n} [[sim: answer=answer-{n}]]");
+        let (status, chat) = post(&server.url("/chat"), &json!({"user_id": "ada", "message": said})).await;
+        assert_eq!(status, 202, "{chat}");
+        let id = chat["job_id"].as_str().unwrap();
+        finished(&server.url(""), id).await;
+        let chat = get(&server.url(&format!("/chat/{id}"))).await;
+        assert_eq!(
+            (&chat["status"], &chat["response"]),
+            (&json!("completed"), &json!(format!("answer-{n}")))
+        );
+        // Each job asks with all that was said before: the tokens of its call tell.
+        let steps = get(&server.url(&format!("/v1/jobs/{id}/steps"))).await;
+        let tokens = steps["steps"][0]["usage"]["input_tokens"].as_u64().unwrap();
+        assert!(expected.last().is_none_or(|(_, before)| tokens > *before), "{steps}");
+        expected.push((said, tokens));
+        server.kill().await;
+        server = project.serve("127.0.0.1:0").await;
+    }
+    let kept = get(&server.url("/v1/conversations/ada")).await;
+    let texts: Vec<_> = kept["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["text"].as_str().unwrap().to_owned())
+        .collect();
+    let all = expected.iter().enumerate().flat_map(|(n, (said, _))| [said.clone(), format!("answer-{n}")]);
+    assert_eq!(texts, all.collect::<Vec<_>>());
+}

@@ -12,6 +12,7 @@ mod cli;
 mod config;
 mod crews;
 mod doctor;
+mod hostile;
 mod init;
 mod jobs;
 mod kill;
