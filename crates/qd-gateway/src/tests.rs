@@ -5,6 +5,7 @@ mod bad_requests;
 mod broken_store;
 mod client;
 mod connections;
+mod contract;
 mod conversations;
 mod crews;
 mod engine;
@@ -16,6 +17,7 @@ mod health;
 mod idempotency;
 mod jobs;
 mod life;
+mod openapi;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
