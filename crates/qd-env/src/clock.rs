@@ -57,6 +57,11 @@ impl ManualClock {
         self.wall_ms.fetch_add(millis, Ordering::SeqCst);
         self.elapsed_ms.fetch_add(millis, Ordering::SeqCst);
     }
+
+    /// Somebody sets the wall clock, forward or back; no time passes.
+    pub fn jump(&self, millis: i64) {
+        self.wall_ms.fetch_add(millis, Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {

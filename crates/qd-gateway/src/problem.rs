@@ -11,6 +11,7 @@ use qd_types::Code;
 use serde::Serialize;
 
 use crate::crews::CrewBookError;
+use crate::openapi::Schema;
 
 /// Mistakes in one request that are told; more of them help nobody.
 const ERRORS_MAX: usize = 50;
@@ -196,6 +197,25 @@ pub(crate) fn status_and_title(code: Code) -> (StatusCode, &'static str) {
         Code::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "Store unavailable"),
         Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
     }
+}
+
+/// What the document says of problems.
+pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
+    let problem = Schema::object()
+        .about("Why a request is not carried out (RFC 9457).")
+        .field("type", Schema::text().format("uri").example("urn:quarterdeck:error:queue_full"))
+        .field("title", Schema::text().about("The code in words.").example("Queue full"))
+        .field("status", Schema::whole(400, 599).about("The HTTP status."))
+        .field("detail", Schema::text().about("For people: what is wrong and what to do."))
+        .field("code", Schema::named("ErrorCode"))
+        .optional("errors", Schema::list(Schema::named("FieldError")).with("maxItems", ERRORS_MAX))
+        .optional("request_id", Schema::text().about("The same as `X-Request-Id`."));
+    let of_field = Schema::object()
+        .about("What is wrong with one field.")
+        .field("path", Schema::text().about("JSON pointer into the body; for queries `/` and the parameter."))
+        .field("code", Schema::named("ErrorCode"))
+        .field("message", Schema::text());
+    vec![("Problem", problem), ("FieldError", of_field)]
 }
 
 #[cfg(test)]

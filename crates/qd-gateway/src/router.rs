@@ -10,32 +10,46 @@ use tower::util::MapRequestLayer;
 use crate::context::Shared;
 use crate::facades::{chat, tasks};
 use crate::observe::Matched;
+use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
 use crate::routes::{
-    cancel, conversations, crews, events, health, index, jobs, metrics, redrive, stats, steps,
+    cancel, conversations, crews, docs, events, health, index, jobs, metrics, redrive, stats, steps,
 };
 
-/// The routes of the API port.
+/// The routes of the API port, each with its handler and what the document says of it.
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .get("/", index::index, index::about)
+        .get("/docs", docs::page, docs::about_page)
+        .get("/openapi.json", docs::document, docs::about_document)
+        .get("/health", health::health, health::about_health)
+        .get("/ready", health::ready, health::about_ready)
+        .get("/v1/jobs", jobs::list, jobs::about_list)
+        .post("/v1/jobs", jobs::create, jobs::about_create)
+        .get("/v1/jobs/{id}", jobs::read, jobs::about_read)
+        .get("/v1/jobs/{id}/events", events::events, events::about)
+        .get("/v1/jobs/{id}/steps", steps::steps, steps::about)
+        .post("/v1/jobs/{id}/cancel", cancel::cancel, cancel::about)
+        .post("/v1/jobs/{id}/redrive", redrive::redrive, redrive::about)
+        .get("/v1/conversations/{id}", conversations::read, conversations::about_read)
+        .delete("/v1/conversations/{id}", conversations::forget, conversations::about_forget)
+        .get("/v1/crews", crews::list, crews::about_list)
+        .get("/v1/crews/{name}", crews::read, crews::about_read)
+        .get("/v1/stats", stats::stats, stats::about)
+        .post("/chat", chat::create, chat::about_create)
+        .get("/chat/{id}", chat::read, chat::about_read)
+        .post("/tasks", tasks::create, tasks::about_create)
+        .get("/tasks/{id}", tasks::read, tasks::about_read)
+}
+
+/// Everything that the API port answers.
 pub(crate) fn api(context: Shared) -> Router {
-    let router = Router::new()
-        .route("/", get(index::index))
-        .route("/health", get(health::health))
-        .route("/ready", get(health::ready))
-        .route("/v1/jobs", get(jobs::list).post(jobs::create))
-        .route("/v1/jobs/{id}", get(jobs::read))
-        .route("/v1/jobs/{id}/events", get(events::events))
-        .route("/v1/jobs/{id}/steps", get(steps::steps))
-        .route("/v1/jobs/{id}/cancel", post(cancel::cancel))
-        .route("/v1/jobs/{id}/redrive", post(redrive::redrive))
-        .route("/v1/conversations/{id}", get(conversations::read).delete(conversations::forget))
-        .route("/v1/crews", get(crews::list))
-        .route("/v1/crews/{name}", get(crews::read).merge(put(not_yet)))
-        .route("/v1/stats", get(stats::stats))
-        .route("/chat", post(chat::create))
-        .route("/chat/{id}", get(chat::read))
-        .route("/tasks", post(tasks::create))
-        .route("/tasks/{id}", get(tasks::read));
-    finish(not_yet_routes(router), context).layer(MapRequestLayer::new(Matched::note::<Body>))
+    finish(whole(), context).layer(MapRequestLayer::new(Matched::note::<Body>))
+}
+
+/// The routes, built or not.
+pub(crate) fn whole() -> Router<Shared> {
+    not_yet_routes(routes().into_router())
 }
 
 /// The routes of the admin port.
@@ -56,14 +70,14 @@ fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
     let reading: MethodRouter<Shared> = get(not_yet);
     let writing: MethodRouter<Shared> = post(not_yet);
     router
+        .route("/v1/crews/{name}", put(not_yet))
         .route("/v1/jobs/{id}/resume", writing.clone())
         .route("/v1/batches", writing.clone())
         .route("/v1/batches/{id}", reading.clone())
-        .route("/v1/models", reading.clone())
+        .route("/v1/models", reading)
         .route("/v1/chat/completions", writing)
         .route("/v1/crews/{name}/{*rest}", any(not_yet))
         .route("/crews/{system}/{*rest}", any(not_yet))
-        .route("/openapi.json", reading)
 }
 
 fn finish(router: Router<Shared>, context: Shared) -> Router {

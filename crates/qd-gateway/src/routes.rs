@@ -3,14 +3,15 @@
 pub(crate) mod cancel;
 pub(crate) mod conversations;
 pub(crate) mod crews;
+pub(crate) mod docs;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod index;
 pub(crate) mod jobs;
 mod list_query;
 pub(crate) mod metrics;
-mod new_job;
-mod prefer;
+pub(crate) mod new_job;
+pub(crate) mod prefer;
 pub(crate) mod redrive;
 pub(crate) mod stats;
 pub(crate) mod steps;

@@ -13,6 +13,7 @@ use qd_types::{Code, ConversationId, Input, Job, JobId, Priority, Timestamp};
 
 use crate::context::Context;
 use crate::crews::Published;
+use crate::openapi::Schema;
 use crate::problem::{FieldError, Problem, shown};
 
 /// `Idempotency-Key`.
@@ -158,11 +159,18 @@ pub(crate) fn header_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     key.map(Some).ok_or_else(|| wrong(KEY_RULE))
 }
 
+/// Longest idempotency key.
+pub(crate) const KEY_CHARS_MAX: usize = 255;
 pub(crate) const KEY_RULE: &str = "must be 1 to 255 visible ASCII characters";
 
 /// Whether a text can be an idempotency key.
 pub(crate) fn is_key(key: &str) -> bool {
-    (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+    (1..=KEY_CHARS_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The same for the document.
+pub(crate) fn key_schema() -> Schema {
+    Schema::text().chars(1, KEY_CHARS_MAX).pattern("^[!-~]*$")
 }
 
 /// What the store needs of a key.

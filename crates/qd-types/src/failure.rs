@@ -30,6 +30,18 @@ pub enum Class {
 }
 
 impl Class {
+    /// Every class; those that another try can help first.
+    pub const ALL: [Self; 8] = [
+        Self::Transient,
+        Self::Overloaded,
+        Self::RateLimited,
+        Self::Quota,
+        Self::Permanent,
+        Self::Exhausted,
+        Self::Cancelled,
+        Self::Bug,
+    ];
+
     /// Whether another try of the same call can help.
     #[must_use]
     pub fn is_retryable(self) -> bool {

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+/// Longest name, in characters.
+pub const NAME_CHARS_MAX: usize = 128;
+
 /// Why a text cannot be used as a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidName {
@@ -97,7 +100,7 @@ text_ids! {
 fn check_name(kind: &'static str, text: &str) -> Result<(), InvalidName> {
     let reason = if text.is_empty() {
         "is empty"
-    } else if text.chars().count() > 128 {
+    } else if text.chars().count() > NAME_CHARS_MAX {
         "is longer than 128 characters"
     } else if text.chars().any(char::is_control) {
         "has control characters"

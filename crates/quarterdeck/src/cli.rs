@@ -94,6 +94,9 @@ pub(crate) enum Command {
     /// The simulated model provider
     #[command(subcommand, after_help = "Examples:\n  quarterdeck sim serve --latency-ms 200")]
     Sim(SimCommand),
+    /// Print the OpenAPI document of the HTTP API
+    #[command(after_help = "Examples:\n  quarterdeck openapi > openapi.json")]
+    Openapi,
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page, or write those of all commands

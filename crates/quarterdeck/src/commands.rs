@@ -10,6 +10,7 @@ mod explain;
 mod init;
 mod jobs;
 mod man;
+mod openapi;
 mod run;
 mod serve;
 mod sim_serve;
@@ -38,6 +39,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Config(ConfigCommand::Schema) => config_schema::run(),
         Command::Doctor(args) => doctor::run(&global, &args).await,
         Command::Explain(args) => explain::run(&global, &args),
+        Command::Openapi => openapi::run(),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Sim(SimCommand::Serve(args)) => sim_serve::run(args).await,

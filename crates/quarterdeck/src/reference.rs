@@ -64,6 +64,12 @@ fn reference_of_crew_files_is_up_to_date() {
 }
 
 #[test]
+fn reference_of_the_http_api_is_up_to_date() {
+    let document = serde_json::to_string_pretty(&qd_gateway::openapi()).unwrap();
+    snapshot::compare("docs/reference/openapi.json", &document);
+}
+
+#[test]
 fn life_of_a_job_is_drawn_as_it_is() {
     snapshot::compare("docs/reference/job-life-cycle.md", &life::page());
 }

@@ -5,14 +5,16 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{Request, StatusCode};
 use qd_store::OtherBody;
-use qd_types::{Job, JobStatus, Priority};
+use qd_types::{Code, Job, JobStatus, Priority};
 use serde::Serialize;
+use serde_json::json as value;
 
 use super::{default_crew, text_input};
 use crate::body::{self, Fields};
 use crate::context::Shared;
+use crate::openapi::{Answer, Operation, Schema};
 use crate::problem::Problem;
-use crate::routes::{PathJob, conversation_field, jobs::mark_replayed, json};
+use crate::routes::{PathJob, conversation_field, jobs::JOB_LINKS, jobs::mark_replayed, json, new_job};
 use crate::submit::{self, Submission};
 use crate::view::time::Rfc3339;
 
@@ -49,7 +51,8 @@ pub(crate) async fn create(
     let mut fields = Fields::of(body)?;
     let user = conversation_field(&mut fields, "user_id", true);
     let message = fields.required_text("message");
-    let priority = fields.integer("priority", 1, 5).and_then(|level| Priority::new(level).ok());
+    let priority =
+        fields.integer("priority", 1, new_job::PRIORITY_MAX).and_then(|level| Priority::new(level).ok());
     fields.finish()?;
 
     let crew = default_crew(&context).await?;
@@ -99,4 +102,41 @@ fn status(status: JobStatus) -> &'static str {
         JobStatus::Succeeded => "completed",
         JobStatus::Failed | JobStatus::Cancelled => "failed",
     }
+}
+
+pub(crate) fn about_create() -> Operation {
+    let said = Answer::json("It is queued.", "ChatSubmitted").header("Idempotent-Replayed");
+    Operation::new("facades", "createChat", "say something to the default crew")
+        .about("What one user says is one conversation.")
+        .idempotent()
+        .body("NewChat", &[("chat", value!({ "user_id": "ann", "message": "Which tide is it?" }))])
+        .answers(202, said.links("job_id", &["readChat"]).links("job_id", JOB_LINKS))
+        .fails(&[Code::CrewUnavailable, Code::QueueFull])
+}
+
+pub(crate) fn about_read() -> Operation {
+    let chat = Answer::json("What was answered, or how far it is.", "Chat");
+    Operation::new("facades", "readChat", "its answer").of_job().answers(200, chat)
+}
+
+pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
+    let id = || Schema::job_id().about("The job underneath.");
+    let status = || Schema::words(["queued", "processing", "completed", "failed"]);
+    let new = Schema::object()
+        .field("user_id", Schema::name().pattern(r"\S").about("Whose conversation it is.").example("ann"))
+        .field("message", Schema::said().example("Which tide is it?"))
+        .may("priority", new_job::priority_schema())
+        .closed();
+    let submitted = Schema::object()
+        .field("job_id", id())
+        .field("status", status())
+        .field("submitted_at", Schema::moment());
+    let chat = Schema::object()
+        .field("job_id", id())
+        .field("status", status())
+        .optional("response", Schema::text().about("Once completed."))
+        .optional("error", Schema::text().about("Once failed: why."))
+        .field("submitted_at", Schema::moment())
+        .optional("completed_at", Schema::moment().about("Once it is over."));
+    vec![("NewChat", new), ("ChatSubmitted", submitted), ("Chat", chat)]
 }

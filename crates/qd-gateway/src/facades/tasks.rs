@@ -10,15 +10,16 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{Request, StatusCode};
 use qd_store::OtherBody;
-use qd_types::{Job, JobStatus};
+use qd_types::{Code, Job, JobStatus};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json as value};
 
 use super::{default_crew, text_input};
 use crate::body::{self, Fields};
 use crate::context::Shared;
+use crate::openapi::{Answer, Operation, Schema};
 use crate::problem::Problem;
-use crate::routes::{PathJob, conversation_field, jobs::mark_replayed, json};
+use crate::routes::{PathJob, conversation_field, jobs::JOB_LINKS, jobs::mark_replayed, json};
 use crate::submit::{self, KEY_RULE, Submission};
 use crate::view::job::duration_ms;
 
@@ -97,4 +98,38 @@ fn status(status: JobStatus) -> &'static str {
         JobStatus::Succeeded => "complete",
         JobStatus::Failed | JobStatus::Cancelled => "failed",
     }
+}
+
+pub(crate) fn about_create() -> Operation {
+    let given = Answer::json("It is queued.", "Task").header("Idempotent-Replayed");
+    Operation::new("facades", "createTask", "give the default crew a task")
+        .about(
+            "A repeated `idempotency_key` of the body gives the task that was made the first time, whatever else the \
+             body says; the header is strict, and wins.",
+        )
+        .idempotent()
+        .body("NewTask", &[("task", value!({ "task": "Count to three" }))])
+        .answers(202, given.links("task_id", &["readTask"]).links("task_id", JOB_LINKS))
+        .fails(&[Code::CrewUnavailable, Code::QueueFull])
+}
+
+pub(crate) fn about_read() -> Operation {
+    let task = Answer::json("The task as it is now.", "Task");
+    Operation::new("facades", "readTask", "its result").of_job().answers(200, task)
+}
+
+pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
+    let new = Schema::object()
+        .field("task", Schema::said().example("Count to three"))
+        .may("user_id", Schema::name().by_default(ANONYMOUS))
+        .may("idempotency_key", submit::key_schema())
+        .closed();
+    let task = Schema::object()
+        .field("task_id", Schema::job_id().about("The job underneath."))
+        .field("status", Schema::words(["pending", "running", "complete", "failed"]))
+        .field("result", Schema::text().nullable())
+        .field("error", Schema::text().nullable())
+        .field("cost_usd", Schema::any().with("type", "number"))
+        .field("duration_ms", Schema::count().nullable());
+    vec![("NewTask", new), ("Task", task)]
 }

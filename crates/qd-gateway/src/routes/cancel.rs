@@ -8,6 +8,7 @@ use qd_types::{Code, JobStatus};
 
 use super::{PathJob, json};
 use crate::context::Shared;
+use crate::openapi::{Answer, Operation};
 use crate::problem::Problem;
 use crate::view::JobView;
 
@@ -27,4 +28,12 @@ pub(crate) async fn cancel(State(context): State<Shared>, PathJob(id): PathJob) 
         }
         Cancelled::Unknown => Err(Problem::not_found("job", &id.to_string())),
     }
+}
+
+pub(crate) fn about() -> Operation {
+    Operation::new("jobs", "cancelJob", "stop it")
+        .about("Repeating it is harmless. A running job stops at its next step, and says so once it has.")
+        .of_job()
+        .answers(202, Answer::json("The job as it is now.", "Job").links("id", &["readJob", "redriveJob"]))
+        .fails(&[Code::JobOver])
 }

@@ -4,11 +4,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use qd_store::{StoredMessage, TurnRole};
-use qd_types::ConversationId;
+use qd_types::{Code, ConversationId};
 use serde::Serialize;
 
 use super::{Name, json};
 use crate::context::Shared;
+use crate::openapi::{Answer, Operation, Schema};
 use crate::problem::Problem;
 use crate::view::time::Rfc3339;
 
@@ -73,4 +74,41 @@ impl<'a> From<&'a StoredMessage> for MessageView<'a> {
             job_id: message.job.map(|id| id.to_string()),
         }
     }
+}
+
+pub(crate) fn about_read() -> Operation {
+    let answer = Answer::json("Its messages, oldest first.", "Conversation");
+    of_conversation(Operation::new("conversations", "readConversation", "what was said in a conversation"))
+        .answers(200, answer)
+}
+
+pub(crate) fn about_forget() -> Operation {
+    of_conversation(Operation::new("conversations", "forgetConversation", "forget it"))
+        .about("Jobs of the conversation that are not over go on, without its past.")
+        .answers(204, Answer::empty("It is forgotten."))
+}
+
+fn of_conversation(operation: Operation) -> Operation {
+    operation
+        .path("id", "Id of the conversation; the user's for those of `/chat`.", Schema::name())
+        .fails(&[Code::NotFound, Code::StoreUnavailable])
+}
+
+pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
+    let conversation = Schema::object()
+        .about("What was said.")
+        .field("id", Schema::text())
+        .field("messages", Schema::list(Schema::named("Message")).with("maxItems", MESSAGES_MAX))
+        .field("updated_at", Schema::moment())
+        .field(
+            "expires_at",
+            Schema::moment().about("When it is forgotten, unless something is said before."),
+        );
+    let message = Schema::object()
+        .about("What one side said.")
+        .field("role", Schema::words(["user", "assistant"]))
+        .field("text", Schema::text())
+        .field("created_at", Schema::moment().nullable())
+        .field("job_id", Schema::job_id().nullable().about("The job that it belongs to."));
+    vec![("Conversation", conversation), ("Message", message)]
 }

@@ -3,12 +3,13 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use qd_types::CrewName;
+use qd_types::{Code, CrewName};
 use serde_json::json;
 
 use super::{Name, json};
 use crate::context::Shared;
 use crate::crews::CrewBookError;
+use crate::openapi::{Answer, Operation, Schema};
 use crate::problem::Problem;
 use crate::view::CrewView;
 
@@ -38,4 +39,17 @@ pub(crate) async fn read(State(context): State<Shared>, Name(name): Name) -> Res
         }
         Err(CrewBookError::Store(error)) => Err(CrewBookError::Store(error).into()),
     }
+}
+
+pub(crate) fn about_list() -> Operation {
+    Operation::new("crews", "listCrews", "the crews that can be executed")
+        .answers(200, Answer::json("The newest version of each.", "CrewList"))
+        .fails(&[Code::StoreUnavailable])
+}
+
+pub(crate) fn about_read() -> Operation {
+    Operation::new("crews", "readCrew", "a crew")
+        .path("name", "Name of the crew.", Schema::name())
+        .answers(200, Answer::json("Its newest version.", "Crew"))
+        .fails(&[Code::NotFound, Code::StoreUnavailable])
 }

@@ -21,6 +21,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::PathJob;
 use crate::context::{Context, Shared};
 use crate::observe::Open;
+use crate::openapi::{Answer, Operation, Schema};
 use crate::problem::{Problem, shown};
 use crate::view::event;
 
@@ -234,4 +235,20 @@ async fn next_of_interest(watch: &mut Watch, told: &HashSet<StepId>) -> Heard {
             LiveEvent::Delta(delta) => return Heard::Delta(event::delta(&delta)),
         }
     }
+}
+
+pub(crate) fn about() -> Operation {
+    let about = "The events, one after the other; the schema is that of each.";
+    let stream = Answer::media(about, "text/event-stream", Schema::named("Event"));
+    Operation::new("jobs", "followJob", "its events as they happen (server-sent events)")
+        .about(
+            "Durable events come once, in order, and carry an `id`; a stream that broke off goes on after it. Pieces \
+             of answers (`delta`) come in between without `id` and may be lost. The stream ends after the terminal event. \
+             A silent stream sends comments.",
+        )
+        .of_job()
+        .header("Last-Event-ID", "The last event that was seen; the stream goes on after it. Empty for none.", Schema::text().pattern("^[0-9]{0,18}$"))
+        .answers(200, stream)
+        .answers(204, Answer::empty("The job is over and every event was seen: do not come back."))
+        .fails(&[Code::EventsPruned, Code::Overloaded])
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::json;
 use crate::context::{Context, Shared};
+use crate::openapi::{Answer, Operation, Schema};
 
 /// A store that needs longer to count is not well.
 const STATS_TIME: Duration = Duration::from_secs(2);
@@ -66,4 +67,30 @@ fn draining(context: &Context) -> bool {
 /// Counts, if the store is well enough to give them in time.
 pub(super) async fn stats(context: &Context) -> Option<Stats> {
     tokio::time::timeout(STATS_TIME, context.store.stats()).await.ok()?.ok()
+}
+
+pub(crate) fn about_health() -> Operation {
+    Operation::new("server", "readHealth", "whether the server is well")
+        .answers(200, Answer::json("It is.", "Health"))
+        .answers(503, Answer::json("Its store does not answer.", "Health"))
+}
+
+pub(crate) fn about_ready() -> Operation {
+    Operation::new("server", "readReadiness", "whether it takes work")
+        .answers(200, Answer::json("It does.", "Readiness"))
+        .answers(503, Answer::json("Send work elsewhere.", "Readiness"))
+}
+
+pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
+    let health = Schema::object()
+        .about("How the process is. Without a store there are no figures of the queue.")
+        .field("status", Schema::words(["ok", "store_unavailable"]))
+        .field("tasks_in_flight", Schema::count().about("Jobs that this process works on."))
+        .optional("queued", Schema::count())
+        .optional("running", Schema::count())
+        .optional("delayed", Schema::count().about("Jobs that wait for their time."))
+        .field("draining", Schema::yes_or_no().about("Whether the process is about to stop."));
+    let readiness =
+        Schema::object().field("status", Schema::words(["ready", "draining", "store_unavailable"]));
+    vec![("Health", health), ("Readiness", readiness)]
 }

@@ -1,34 +1,46 @@
 //! `GET /`: what there is, for people who look.
 
+use std::sync::LazyLock;
+
 use axum::response::Response;
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-/// The routes of this release.
+use crate::openapi::{Answer, Operation, Schema};
+use crate::router;
+
+/// The routes of this release, from their own descriptions.
 pub(crate) async fn index() -> Response {
-    let view = json!({
+    static VIEW: LazyLock<Value> = LazyLock::new(view);
+    super::json(StatusCode::OK, &*VIEW)
+}
+
+fn view() -> Value {
+    let described = router::routes().into_described();
+    let routes: Map<String, Value> = described
+        .into_iter()
+        .map(|route| (format!("{} {}", route.method, route.path), route.operation.summary.into()))
+        .collect();
+    json!({
         "name": "quarterdeck",
         "version": env!("CARGO_PKG_VERSION"),
-        "routes": {
-            "POST /v1/jobs": "execute a crew",
-            "GET /v1/jobs": "list jobs, newest first",
-            "GET /v1/jobs/{id}": "a job",
-            "GET /v1/jobs/{id}/events": "its events as they happen (server-sent events)",
-            "GET /v1/jobs/{id}/steps": "its journal",
-            "POST /v1/jobs/{id}/cancel": "stop it",
-            "POST /v1/jobs/{id}/redrive": "run it again, if it failed or was cancelled",
-            "GET /v1/conversations/{id}": "what was said in a conversation",
-            "DELETE /v1/conversations/{id}": "forget it",
-            "GET /v1/crews": "the crews that can be executed",
-            "GET /v1/crews/{name}": "a crew",
-            "GET /v1/stats": "the queue, the last hour and the workers, in figures",
-            "POST /chat": "say something to the default crew",
-            "GET /chat/{id}": "its answer",
-            "POST /tasks": "give the default crew a task",
-            "GET /tasks/{id}": "its result",
-            "GET /health": "whether the server is well",
-            "GET /ready": "whether it takes work",
-        },
-    });
-    super::json(StatusCode::OK, &view)
+        "docs": "/docs",
+        "openapi": "/openapi.json",
+        "routes": routes,
+    })
+}
+
+pub(crate) fn about() -> Operation {
+    Operation::new("server", "readIndex", "what there is")
+        .answers(200, Answer::json("Every route with what it is for.", "Index"))
+}
+
+pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
+    let index = Schema::object()
+        .field("name", Schema::words(["quarterdeck"]))
+        .field("version", Schema::text().example(env!("CARGO_PKG_VERSION")))
+        .field("docs", Schema::text().about("Path of a page about this API."))
+        .field("openapi", Schema::text().about("Path of this document."))
+        .field("routes", Schema::map(Schema::text()));
+    vec![("Index", index)]
 }

@@ -7,13 +7,16 @@ use http::{HeaderValue, Request, StatusCode, header};
 use qd_store::OtherBody;
 use qd_types::{Code, Job};
 use serde::Serialize;
+use serde_json::json as value;
 
 use super::{PathJob, json, list_query, new_job, prefer};
 use crate::body;
 use crate::context::Shared;
+use crate::openapi::{Answer, Operation, Schema};
+use crate::options::WAIT_MAX;
 use crate::problem::Problem;
 use crate::submit::{self, IDEMPOTENT_REPLAYED, Submission};
-use crate::view::JobView;
+use crate::view::{JobView, job};
 
 /// `POST /v1/jobs`.
 pub(crate) async fn create(
@@ -95,4 +98,62 @@ pub(crate) async fn list(
     let jobs = page.jobs.iter().map(JobView::from).collect();
     let view = ListView { jobs, next_cursor: page.next.map(|cursor| cursor.to_string()) };
     Ok(json(StatusCode::OK, &view))
+}
+
+/// What can be done with a job, as links.
+pub(crate) const JOB_LINKS: &[&str] = &["readJob", "followJob", "readSteps", "cancelJob"];
+
+pub(crate) fn about_create() -> Operation {
+    let examples = [
+        ("research", value!({ "crew": "research", "input": { "topic": "tides" } })),
+        (
+            "later, urgent and bounded",
+            value!({
+                "crew": "research", "input": { "topic": "tides" }, "priority": 5, "conversation_id": "ann",
+                "run_at": "2030-03-01T12:00:00Z", "expires_at": "2030-03-01T18:00:00Z", "timeout_seconds": 600,
+                "max_attempts": 3, "metadata": { "order": "4711" },
+            }),
+        ),
+    ];
+    let made = |about| {
+        let answer = Answer::json(about, "Job").header("Location").header("Idempotent-Replayed");
+        answer.header("Preference-Applied").links("id", JOB_LINKS)
+    };
+    Operation::new("jobs", "createJob", "execute a crew")
+        .about("Accepted means durable. With `Prefer: wait=N` the answer is the finished job if it is over within N seconds.")
+        .idempotent()
+        .header(
+            "Prefer",
+            "`wait=N` waits up to N seconds for the end of the job.",
+            Schema::text().example("wait=10").about(&format!("At most {} seconds are granted.", WAIT_MAX.as_secs())),
+        )
+        .body("NewJob", &examples)
+        .answers(202, made("The job was accepted."))
+        .answers(200, made("The job is over; only with `Prefer: wait`."))
+        .fails(&[Code::NotSupported, Code::UnknownCrew, Code::InvalidCrew, Code::QueueFull])
+}
+
+pub(crate) fn about_read() -> Operation {
+    let job = Answer::json("The job.", "Job")
+        .example(job::example())
+        .links("id", &["followJob", "readSteps", "cancelJob", "redriveJob"]);
+    Operation::new("jobs", "readJob", "a job").of_job().answers(200, job)
+}
+
+pub(crate) fn about_list() -> Operation {
+    list_query::describe(Operation::new("jobs", "listJobs", "list jobs, newest first"))
+        .about(
+            "Pages follow one another by `cursor`: send `next_cursor` of the page before until it is null.",
+        )
+        .answers(200, Answer::json("A page of jobs.", "JobList"))
+        .fails(&[Code::ValidationFailed, Code::StoreUnavailable])
+}
+
+pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
+    let list =
+        Schema::object().about("A page of jobs.").field("jobs", Schema::list(Schema::named("Job"))).field(
+            "next_cursor",
+            list_query::cursor_schema().nullable().about("Of the next page; null at the end."),
+        );
+    vec![("JobList", list)]
 }

@@ -4,6 +4,7 @@ use qd_store::{Cursor, JobQuery};
 use qd_types::{Code, CrewName, JobStatus};
 
 use crate::body::pointer;
+use crate::openapi::{Operation, Schema};
 use crate::problem::{FieldError, Problem, shown};
 use crate::view::time;
 
@@ -60,4 +61,21 @@ fn take(query: &mut JobQuery, name: &str, value: &str) -> Result<(), String> {
 fn unknown_status(value: &str) -> String {
     let known = JobStatus::ALL.map(JobStatus::as_str).join(", ");
     format!("`{}` is no status; there are {known}", shown(value))
+}
+
+/// The parameters as the document has them.
+pub(crate) fn describe(operation: Operation) -> Operation {
+    let limit = Schema::whole(1, LIMIT_MAX as i64).by_default(LIMIT_DEFAULT);
+    operation
+        .query("status", "Only jobs that stand there.", Schema::named("JobStatus"))
+        .query("crew", "Only jobs of this crew.", Schema::name())
+        .query("created_after", "Only jobs accepted after this.", Schema::moment())
+        .query("created_before", "Only jobs accepted before this.", Schema::moment())
+        .query("limit", "Most jobs of the page.", limit)
+        .query("cursor", "Where the page before ended: its `next_cursor`.", cursor_schema())
+}
+
+/// A place in a list.
+pub(crate) fn cursor_schema() -> Schema {
+    Schema::text().pattern("^c[0-9a-f]{1,15}$")
 }

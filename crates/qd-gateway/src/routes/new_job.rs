@@ -8,9 +8,13 @@ use serde_json::Value;
 use super::conversation_field;
 use crate::body::{Fields, pointer};
 use crate::context::Context;
+use crate::openapi::{NO_CONTROLS, Schema};
+use crate::options::Options;
 use crate::problem::{Problem, shown};
 use crate::submit::{self, Submission};
 
+/// Most urgent.
+pub(crate) const PRIORITY_MAX: i64 = Priority::LEVELS as i64;
 /// Longest running time that may be asked for: a day.
 const TIMEOUT_SECONDS_MAX: i64 = 86_400;
 /// Most tries of a step that may be asked for.
@@ -26,7 +30,7 @@ pub(crate) async fn read(body: Value, context: &Context) -> Result<Submission, P
     let mut fields = Fields::of(body)?;
     let crew_name = fields.required_text("crew");
     let input = fields.object("input").unwrap_or_else(Input::new);
-    let priority = fields.integer("priority", 1, 5);
+    let priority = fields.integer("priority", 1, PRIORITY_MAX);
     let conversation = conversation_field(&mut fields, "conversation_id", false);
     let timeout_seconds = fields.integer("timeout_seconds", 1, TIMEOUT_SECONDS_MAX);
     let max_attempts = fields.integer("max_attempts", 1, MAX_ATTEMPTS_MAX);
@@ -125,4 +129,46 @@ async fn find_crew(
         fields.error_as("/crew".to_owned(), Code::UnknownCrew, message);
     }
     Ok(found)
+}
+
+/// What the document says of the body.
+pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
+    let options = Options::default();
+    let body = Schema::object()
+        .about("What to execute, and how.")
+        .field("crew", Schema::name().pattern(r"\S").about("Name of a published crew.").example("research"))
+        .may("input", Schema::object().about("Values for the crew's variables.").by_default(Value::Object(Input::new())))
+        .may("priority", priority_schema())
+        .may("conversation_id", Schema::name().about("Whose history the job continues; its jobs run one at a time."))
+        .may("run_at", Schema::moment().about("Not before this."))
+        .may("expires_at", Schema::moment().about("The job fails if it is not finished by then: after now and `run_at`."))
+        .may(
+            "timeout_seconds",
+            Schema::whole(1, TIMEOUT_SECONDS_MAX)
+                .about("Longest running time; queued and waiting time do not count. The server's configuration may set another default.")
+                .by_default(options.default_timeout_seconds),
+        )
+        .may(
+            "max_attempts",
+            Schema::whole(1, MAX_ATTEMPTS_MAX)
+                .about("Most tries of one step. The server's configuration may set another default.")
+                .by_default(options.default_max_attempts),
+        )
+        .may("metadata", metadata_schema())
+        .closed();
+    vec![("NewJob", body)]
+}
+
+/// Of every body that has one.
+pub(crate) fn priority_schema() -> Schema {
+    let about = "How urgent: levels share the work 1:2:4:8:16, so that none starves.";
+    Schema::whole(1, PRIORITY_MAX).about(about).by_default(Priority::NORMAL.get())
+}
+
+fn metadata_schema() -> Schema {
+    let key = Schema::text().chars(1, METADATA_CHARS_MAX).pattern(NO_CONTROLS);
+    Schema::map(Schema::text().with("maxLength", METADATA_CHARS_MAX))
+        .with("propertyNames", key.into_value())
+        .with("maxProperties", METADATA_PAIRS_MAX)
+        .about("Your own labels.")
 }

@@ -7,9 +7,10 @@ use qd_store::OtherBody;
 use qd_types::{Code, CrewName, Job, JobStatus};
 
 use super::PathJob;
-use super::jobs::{made_answer, mark_replayed};
+use super::jobs::{JOB_LINKS, made_answer, mark_replayed};
 use crate::context::{Context, Shared};
 use crate::crews::{CrewBookError, Published};
+use crate::openapi::{Answer, Operation};
 use crate::problem::Problem;
 use crate::submit::{self, Submission};
 
@@ -73,4 +74,20 @@ async fn newest(context: &Context, name: &CrewName) -> Result<std::sync::Arc<Pub
             Problem::new(Code::UnknownCrew, detail)
         }),
     }
+}
+
+pub(crate) fn about() -> Operation {
+    let made = Answer::json("The new job.", "Job").header("Location").header("Idempotent-Replayed");
+    Operation::new("jobs", "redriveJob", "run it again, if it failed or was cancelled")
+        .about("A new job with the same input, under the newest version of the crew.")
+        .of_job()
+        .idempotent()
+        .answers(202, made.links("id", JOB_LINKS))
+        .fails(&[
+            Code::JobNotFailed,
+            Code::UnknownCrew,
+            Code::InvalidCrew,
+            Code::ValidationFailed,
+            Code::QueueFull,
+        ])
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{PathJob, json};
 use crate::context::Shared;
+use crate::openapi::{Answer, Operation};
 use crate::problem::Problem;
 use crate::view::step;
 
@@ -30,4 +31,11 @@ pub(crate) async fn steps(State(context): State<Shared>, PathJob(id): PathJob) -
     }
     let steps = step::steps(&job, &log);
     Ok(json(StatusCode::OK, &json!({ "job_id": id, "attempt": job.attempt, "steps": steps })))
+}
+
+pub(crate) fn about() -> Operation {
+    Operation::new("jobs", "readSteps", "its journal")
+        .about("Every model and tool call with what it cost, and the tries that failed before.")
+        .of_job()
+        .answers(200, Answer::json("The steps, in the order of their first appearance.", "StepList"))
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Server, soon};
+use super::{Server, contract, soon};
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -150,5 +150,7 @@ pub(super) async fn request(
     }
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(body);
-    parse(&raw(address, &bytes).await)
+    let reply = parse(&raw(address, &bytes).await);
+    contract::check(method, path, &reply);
+    reply
 }

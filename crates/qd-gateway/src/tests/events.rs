@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use super::client::{Reply, parse, unchunked};
 use super::engine::{ended, failed, failure, model, output, piece, started, step};
-use super::{Server, soon};
+use super::{Server, contract, soon};
 
 /// One event as a reader sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,11 +29,13 @@ fn events(text: &str) -> Vec<Event> {
 
 fn event(block: &str) -> Event {
     let line = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
-    Event {
+    let event = Event {
         id: line("id: ").map(|id| id.parse().unwrap()),
         name: line("event: ").unwrap().to_owned(),
         fields: serde_json::from_str(line("data: ").unwrap()).unwrap(),
-    }
+    };
+    contract::check_event(event.id, &event.name, &event.fields);
+    event
 }
 
 fn names(events: &[Event]) -> Vec<&str> {
@@ -77,7 +79,9 @@ impl Listener {
     /// Reads to the end.
     async fn rest(mut self) -> Reply {
         soon("the end of the stream", self.stream.read_to_end(&mut self.bytes)).await.unwrap();
-        parse(&self.bytes)
+        let reply = parse(&self.bytes);
+        contract::check("GET", "/v1/jobs/x/events", &reply);
+        reply
     }
 }
 

@@ -89,7 +89,6 @@ async fn what_is_not_built_yet_says_so() {
         ("GET", "/v1/crews/research/status/x".to_owned()),
         ("POST", "/crews/default/tasks".to_owned()),
         ("GET", "/crews/default/metrics".to_owned()),
-        ("GET", "/openapi.json".to_owned()),
     ] {
         let problem = server.request(method, &path, &[], b"").await.problem(422, "not_supported");
         assert!(problem["detail"].as_str().unwrap().contains(&path), "{problem}");

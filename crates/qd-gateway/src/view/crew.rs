@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::time::Rfc3339;
 use crate::crews::{Published, Unusable};
+use crate::openapi::Schema;
 
 /// The newest version of a crew.
 #[derive(Serialize)]
@@ -103,4 +104,33 @@ impl CrewView {
             created_at: Rfc3339(stored.created_at),
         }
     }
+}
+
+/// What the document says of crews.
+pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
+    let texts = |about| Schema::list(Schema::text()).about(about);
+    let crew = Schema::object()
+        .about("The newest version of a crew.")
+        .field("name", Schema::text())
+        .field("version", Schema::count())
+        .field("hash", Schema::text().about("Of its definition."))
+        .field("agents", Schema::list(Schema::named("CrewAgent")))
+        .field("tasks", Schema::list(Schema::named("CrewTask")))
+        .field("variables", texts("What an input may give values for."))
+        .field("required_variables", texts("What an input must give values for."))
+        .field("default_inputs", Schema::object().about("Values of variables that an input leaves out."))
+        .field("problems", texts("Why no job can be made of it; empty for a usable crew."))
+        .field("created_at", Schema::moment());
+    let agent = Schema::object()
+        .field("name", Schema::text())
+        .field("role", Schema::text())
+        .field("model", Schema::text().nullable());
+    let task = Schema::object()
+        .field("name", Schema::text())
+        .field("agent", Schema::text())
+        .field("description", Schema::text())
+        .field("expected_output", Schema::text())
+        .field("tools", texts("What its agent may use for it."));
+    let list = Schema::object().about("Every crew.").field("crews", Schema::list(Schema::named("Crew")));
+    vec![("Crew", crew), ("CrewAgent", agent), ("CrewTask", task), ("CrewList", list)]
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use qd_types::{
-    Class, Code, Failure, Input, Job, JobOutput, JobStatus, Progress, TaskOutput, Timestamp, Usage,
+    Class, Code, Failure, Input, Job, JobOutput, JobStatus, Priority, Progress, TaskOutput, Timestamp, Usage,
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::time::Rfc3339;
+use crate::openapi::Schema;
 
 /// A job.
 #[derive(Serialize)]
@@ -179,4 +180,121 @@ impl<'a> From<&'a Progress> for ProgressView<'a> {
             current_task: progress.current_task.as_ref().map(|task| task.as_str()),
         }
     }
+}
+
+/// What the document says of jobs and their parts.
+pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
+    let moment = |about: &str| Schema::moment().nullable().about(about);
+    let job = Schema::object()
+        .about("One durable request to execute a crew.")
+        .field("id", Schema::job_id().about("UUIDv7: sorts roughly by acceptance."))
+        .field("crew", Schema::text())
+        .field("crew_version", Schema::count().about("Pinned when the job was accepted."))
+        .field("status", Schema::named("JobStatus"))
+        .field("priority", Schema::whole(1, Priority::LEVELS as i64))
+        .field("attempt", Schema::count().about("How often a worker took it up."))
+        .field("max_attempts", Schema::count().about("Most tries of one step."))
+        .field("conversation_id", Schema::text().nullable())
+        .field("input", Schema::object().about("Values for the crew's variables."))
+        .field("output", Schema::named("JobOutput").nullable().about("Set when succeeded."))
+        .field("error", Schema::named("Failure").nullable().about("Set when failed; while retrying, why."))
+        .field("usage", Schema::named("Usage"))
+        .field("cost_usd", Schema::dollars().about("Sum over its calls with a known price."))
+        .field("created_at", Schema::moment().about("When it was accepted."))
+        .field("run_at", moment("Not before this."))
+        .field("retry_at", moment("When it is tried again, while retrying."))
+        .field("expires_at", moment("When it fails if it is not finished."))
+        .field("started_at", moment("When a worker first took it up."))
+        .field("finished_at", moment("When it ended."))
+        .field("duration_ms", Schema::count().nullable().about("From its first start to its end."))
+        .field("timeout_seconds", Schema::count().about("Longest running time."))
+        .field("redrive_of", Schema::job_id().nullable().about("The job that this one runs again."))
+        .field("progress", Schema::named("Progress"))
+        .field("metadata", Schema::map(Schema::text()).about("Your own labels."));
+    let mut all = vec![("Job", job)];
+    all.extend(output_schemas());
+    all.extend(part_schemas());
+    all
+}
+
+/// A job as the document shows one.
+pub(crate) fn example() -> Value {
+    json!({
+        "id": "0198c0de-0000-7000-8000-000000000001",
+        "crew": "research",
+        "crew_version": 3,
+        "status": "succeeded",
+        "priority": 1,
+        "attempt": 1,
+        "max_attempts": 5,
+        "conversation_id": null,
+        "input": { "topic": "tides" },
+        "output": {
+            "raw": "Two a day, mostly.",
+            "tasks": [{ "name": "report", "agent": "writer", "raw": "Two a day, mostly." }],
+        },
+        "error": null,
+        "usage": {
+            "model_calls": 1, "tool_calls": 0, "input_tokens": 240, "cache_read_tokens": 0,
+            "cache_write_tokens": 0, "output_tokens": 12, "reasoning_tokens": 0, "total_tokens": 252,
+            "unpriced_calls": 0,
+        },
+        "cost_usd": "0.0009",
+        "created_at": "2030-03-01T12:00:00.000Z",
+        "run_at": null,
+        "retry_at": null,
+        "expires_at": null,
+        "started_at": "2030-03-01T12:00:00.004Z",
+        "finished_at": "2030-03-01T12:00:07.250Z",
+        "duration_ms": 7246,
+        "timeout_seconds": 300,
+        "redrive_of": null,
+        "progress": { "completed_tasks": 1, "total_tasks": 1, "current_task": null },
+        "metadata": { "order": "4711" },
+    })
+}
+
+fn output_schemas() -> [(&'static str, Schema); 2] {
+    let json = || Schema::any().about("The same as JSON, where the task declares it.");
+    let output = Schema::object()
+        .about("What the crew produced.")
+        .field("raw", Schema::text().about("The last task's text that is not empty."))
+        .optional("json", json())
+        .field("tasks", Schema::list(Schema::named("TaskOutput")));
+    let task = Schema::object()
+        .about("What one task produced.")
+        .field("name", Schema::text())
+        .field("agent", Schema::text())
+        .field("raw", Schema::text())
+        .optional("json", json());
+    [("JobOutput", output), ("TaskOutput", task)]
+}
+
+fn part_schemas() -> [(&'static str, Schema); 3] {
+    let failure = Schema::object()
+        .about("Why a job or a call failed.")
+        .field("code", Schema::named("ErrorCode"))
+        .field("class", Schema::named("FailureClass"))
+        .field("message", Schema::text().about("For people."))
+        .optional("task", Schema::text().about("Where it happened."))
+        .field("retryable", Schema::yes_or_no().about("Whether another try can help."));
+    let usage = [
+        "model_calls",
+        "tool_calls",
+        "input_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "total_tokens",
+        "unpriced_calls",
+    ];
+    let usage = usage.into_iter().fold(Schema::object(), |usage, name| usage.field(name, Schema::count()));
+    let usage = usage.about("What was used. Unpriced calls are those without a known price.");
+    let progress = Schema::object()
+        .about("How far it is, in tasks.")
+        .field("completed_tasks", Schema::count())
+        .field("total_tasks", Schema::count())
+        .field("current_task", Schema::text().nullable());
+    [("Failure", failure), ("Usage", usage), ("Progress", progress)]
 }

@@ -6,6 +6,8 @@ use qd_store::{Distribution, Recent, Stats};
 use qd_types::Timestamp;
 use serde::Serialize;
 
+use crate::openapi::Schema;
+
 /// How full workers are to be on average: room for what comes while a new one starts.
 const TARGET_PERCENT: usize = 80;
 
@@ -182,6 +184,56 @@ fn share(part: usize, whole: usize) -> f64 {
 #[allow(clippy::cast_precision_loss)]
 fn seconds(span: Duration) -> f64 {
     span.as_millis() as f64 / 1000.0
+}
+
+/// What the document says of figures.
+pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
+    let age = || Schema::number().nullable().about("Age of the oldest; null while there is none.");
+    let level = Schema::object()
+        .field("priority", Schema::whole(1, qd_types::Priority::LEVELS as i64))
+        .field("depth", Schema::count())
+        .field("oldest_age_seconds", age());
+    let queue = Schema::object()
+        .about("Queued jobs.")
+        .field("depth", Schema::count())
+        .field("oldest_age_seconds", age())
+        .field("by_priority", Schema::list(level));
+    let open = ["scheduled", "queued", "running", "retrying"];
+    let open = open.into_iter().fold(Schema::object(), |open, status| open.field(status, Schema::count()));
+    let workers = Schema::object()
+        .about("The worker of this process.")
+        .field("slots", Schema::count())
+        .field("busy_slots", Schema::count());
+    let stats = Schema::object()
+        .about("The queue, the last hour and the workers, in figures.")
+        .field("queue", queue)
+        .field("jobs", open.about("Jobs that are not over, by status."))
+        .field("recent", recent_schema())
+        .field("workers", workers);
+    let spans = Schema::object()
+        .about("Spans of time, summed up; everything is 0 if there were none.")
+        .field("count", Schema::count())
+        .field("average", Schema::number())
+        .field("p50", Schema::number())
+        .field("p95", Schema::number())
+        .field("p99", Schema::number());
+    vec![("Stats", stats), ("Spans", spans)]
+}
+
+fn recent_schema() -> Schema {
+    let window = "How far back it reaches: an hour, or less if the store was opened since.";
+    let spans = |about| Schema::named("Spans").about(about);
+    Schema::object()
+        .about("What happened in the window.")
+        .field("window_seconds", Schema::number().about(window))
+        .field("succeeded", Schema::count())
+        .field("failed", Schema::count())
+        .field("cancelled", Schema::count())
+        .field("model_calls", Schema::count())
+        .field("total_tokens", Schema::count())
+        .field("cost_usd", Schema::dollars())
+        .field("duration_seconds", spans("From acceptance (or `run_at`) to the end."))
+        .field("wait_seconds", spans("From acceptance (or `run_at`) until a worker first took a job up."))
 }
 
 #[cfg(test)]

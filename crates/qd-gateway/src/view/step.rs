@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::job::{ErrorView, UsageView};
 use super::time::Rfc3339;
+use crate::openapi::Schema;
 
 /// The smallest journaled effect, finished or only tried so far.
 #[derive(Serialize)]
@@ -139,4 +140,54 @@ fn failed<'a>(logged: &Logged, failure: &'a Failure, billed: Billed, call: &Call
         billed,
         error: ErrorView::from(failure),
     }
+}
+
+/// What the document says of the journal.
+pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
+    let list = Schema::object()
+        .about("A job's journal.")
+        .field("job_id", Schema::job_id())
+        .field("attempt", Schema::count().about("The job's last."))
+        .field("steps", Schema::list(Schema::named("Step")));
+    let failed = Schema::object()
+        .about("A try that failed.")
+        .field("try", Schema::count())
+        .field("attempt", Schema::count())
+        .field("at", Schema::moment())
+        .field("duration_ms", Schema::count())
+        .field("billed", Schema::named("Billed"))
+        .field("error", Schema::named("Failure"));
+    let source = Schema::words(["executed", "cached"])
+        .about("Whether a call was made, or a result cache had the answer.");
+    let billed = Schema::words(["no", "possibly", "yes"]).about("Whether a failed call may be on the bill.");
+    vec![
+        ("StepList", list),
+        ("Step", schema()),
+        ("FailedTry", failed),
+        ("Source", source),
+        ("Billed", billed),
+    ]
+}
+
+fn schema() -> Schema {
+    let replayed = "An earlier attempt finished it, and the last one took it from the journal.";
+    Schema::object()
+        .about("One model or tool call that was journaled, or tried so far.")
+        .field("step", Schema::text().about("Path of the step, the same in every attempt."))
+        .field("kind", Schema::words(["model", "tool"]))
+        .field("status", Schema::words(["finished", "failed"]))
+        .field("task", Schema::text())
+        .field("agent", Schema::text().nullable())
+        .field("model", Schema::text().nullable())
+        .field("tool", Schema::text().nullable())
+        .field("source", Schema::named("Source").nullable())
+        .field("replayed", Schema::yes_or_no().about(replayed))
+        .field("attempt", Schema::count())
+        .field("try", Schema::count())
+        .field("usage", Schema::named("Usage"))
+        .field("cost_usd", Schema::dollars())
+        .field("duration_ms", Schema::count())
+        .field("finished_at", Schema::moment().nullable())
+        .field("possibly_billed", Schema::count().about("Calls that may be on the bill without an answer."))
+        .field("failed_tries", Schema::list(Schema::named("FailedTry")))
 }

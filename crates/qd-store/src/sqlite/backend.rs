@@ -44,9 +44,7 @@ impl SqliteBackend {
         live: Arc<dyn Live>,
     ) -> Result<Self, Error> {
         let open_error = |reason: String| Error::Open { path: database.to_owned(), reason };
-        if let Some(folder) = database.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| open_error(e.to_string()))?;
-        }
+        make_folder(database).map_err(|e| open_error(e.to_string()))?;
         let lock = FileLock::take(database)?;
         let mut connection = open_writer(database).map_err(|e| open_error(e.to_string()))?;
         schema::migrate(&mut connection)?;
@@ -68,6 +66,23 @@ impl SqliteBackend {
         }
         Ok(Self { writer, readers, env, conversation_ttl, recent, database: database.to_owned() })
     }
+}
+
+/// Makes the database's folder, and those that it lies in. SQLite syncs the folder; that the folder itself is there after
+/// a power failure is for us to see to, in the one above.
+fn make_folder(database: &Path) -> std::io::Result<()> {
+    let Some(folder) = database.parent() else { return Ok(()) };
+    let missing: Vec<_> = folder.ancestors().take_while(|folder| is_missing(folder)).collect();
+    std::fs::create_dir_all(folder)?;
+    for above in missing.into_iter().filter_map(Path::parent) {
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        std::fs::File::open(above)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn is_missing(folder: &Path) -> bool {
+    !folder.as_os_str().is_empty() && !folder.exists()
 }
 
 /// Queues again what was running when the process before ended, in one transaction.

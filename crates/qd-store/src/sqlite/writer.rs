@@ -2,7 +2,8 @@
 //!
 //! It takes one command, then whatever else is waiting (commands pile up while the disk syncs, so no timer is needed),
 //! runs each in a savepoint of one transaction, commits, and only then answers. A command that fails takes nothing with
-//! it; a commit that fails answers everybody with the error and the schedule is rebuilt from the rows.
+//! it; a commit that fails answers everybody with the error and the schedule is rebuilt from the rows. After an I/O error
+//! nothing is written any more, wherever it was met.
 
 use std::sync::Arc;
 use std::thread;
@@ -27,9 +28,12 @@ const GROUP: usize = 512;
 /// is committed: so acknowledged work stays unsynced for twice this, a second, at most.
 pub(super) const RELAXED_SYNC: Duration = Duration::from_millis(500);
 
+/// Why a command is taken back.
+struct Undone(Error);
+
 /// What every command does: run inside the transaction, answer after it.
 trait Command: Send {
-    fn run(&mut self, core: &mut Core<SqliteRows>) -> Result<(), ()>;
+    fn run(&mut self, core: &mut Core<SqliteRows>) -> Result<(), Undone>;
     fn answer(self: Box<Self>, committed: Result<(), &Error>);
 }
 
@@ -44,10 +48,10 @@ where
     T: Send,
     F: FnOnce(&mut Core<SqliteRows>) -> Result<T, Error> + Send,
 {
-    fn run(&mut self, core: &mut Core<SqliteRows>) -> Result<(), ()> {
+    fn run(&mut self, core: &mut Core<SqliteRows>) -> Result<(), Undone> {
         let Some(transition) = self.transition.take() else { return Ok(()) };
         let answer = transition(core);
-        let outcome = answer.as_ref().map(|_| ()).map_err(|_| ());
+        let outcome = answer.as_ref().map(|_| ()).map_err(|error| Undone(error.repeated()));
         self.answer = Some(answer);
         outcome
     }
@@ -180,19 +184,21 @@ impl Run {
     fn commit(&mut self, group: &mut [Box<dyn Command>]) -> Result<(), Error> {
         self.choose_sync()?;
         self.sql("BEGIN IMMEDIATE")?;
-        let mut failed = false;
         for command in group.iter_mut() {
             self.sql("SAVEPOINT command")?;
-            if command.run(&mut self.core).is_err() {
+            let ran = command.run(&mut self.core);
+            if let Err(Undone(error)) = ran {
+                // Where the disk failed or was full, SQLite has taken back the whole transaction.
+                if matches!(error, Error::Broken { .. }) || self.core.rows.connection.is_autocommit() {
+                    return Err(error);
+                }
                 self.sql("ROLLBACK TO command")?;
-                failed = true;
-            }
-            self.sql("RELEASE command")?;
-            if failed {
+                self.sql("RELEASE command")?;
                 // The schedule may hold what the rows do not: what follows in this group must not build on it.
                 self.reload()?;
-                failed = false;
+                continue;
             }
+            self.sql("RELEASE command")?;
         }
         self.sql("COMMIT")
     }
@@ -245,10 +251,11 @@ impl Run {
 }
 
 impl Error {
-    /// The same error for another caller of the same transaction.
+    /// The same error for somebody else.
     fn repeated(&self) -> Self {
         match self {
             Self::Broken { reason } => Self::Broken { reason: reason.clone() },
+            Self::Refused { reason } => Self::Refused { reason: reason.clone() },
             other => Self::Refused { reason: other.to_string() },
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::process::{Project, SUMS, finished, get, http, post, with_inner_sim};
+use crate::process::{Project, SUMS, finished, get, http, post, run, said, with_inner_sim};
 
 #[tokio::test]
 async fn job_is_accepted_done_and_explained() {
@@ -61,6 +61,17 @@ async fn finished_job_may_be_waited_for() {
         .unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.json::<serde_json::Value>().await.unwrap()["status"], "succeeded");
+}
+
+#[tokio::test]
+async fn document_is_the_same_with_and_without_a_server() {
+    let project = Project::new(&with_inner_sim(""), &[]);
+    let (out, err, code) = said(&run(&project.path(), &["openapi"]).await);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let printed: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(printed["openapi"], "3.1.0");
+    let server = project.serve("127.0.0.1:0").await;
+    assert_eq!(get(&server.url("/openapi.json")).await, printed);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod hostile;
 mod init;
 mod jobs;
 mod kill;
+mod limits;
 mod observe;
 mod process;
 mod real_model;

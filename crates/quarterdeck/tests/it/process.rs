@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
@@ -91,6 +92,25 @@ impl Process {
         format!("http://{}{path}", self.address)
     }
 
+    /// Waits for a line of its log that holds `marker`.
+    pub(crate) async fn says(&mut self, marker: &str) -> String {
+        loop {
+            match tokio::time::timeout(PATIENCE, self.lines.recv()).await {
+                Ok(Some(line)) if line.contains(marker) => return line,
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("it ended and never said `{marker}`"),
+                Err(_) => panic!("it never said `{marker}`"),
+            }
+        }
+    }
+
+    /// Changes a limit of it while it runs, as `prlimit` names it.
+    pub(crate) fn limit(&self, limit: &str) {
+        let id = self.child.id().expect("it runs").to_string();
+        let status = std::process::Command::new("prlimit").args(["--pid", &id, limit]).status().unwrap();
+        assert!(status.success(), "prlimit {limit}");
+    }
+
     /// kill -9.
     pub(crate) async fn kill(&mut self) {
         self.child.start_kill().unwrap();
@@ -130,6 +150,43 @@ impl Project {
         let mut command = quarterdeck(self.folder.path());
         command.args(["serve", "--listen", listen, "--admin-listen", "127.0.0.1:0"]);
         Process::start(&mut command, "API").await
+    }
+}
+
+/// A connection that is kept.
+pub(crate) struct Kept(BufReader<TcpStream>);
+
+impl Kept {
+    pub(crate) async fn open(address: &str) -> Self {
+        Self(BufReader::new(TcpStream::connect(address).await.unwrap()))
+    }
+
+    /// POSTs JSON; answers status and JSON.
+    pub(crate) async fn post(&mut self, path: &str, body: &Value) -> (u16, Value) {
+        let body = body.to_string();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        self.0.write_all((head + &body).as_bytes()).await.unwrap();
+        let (mut first, mut body_bytes) = (String::new(), 0);
+        self.0.read_line(&mut first).await.unwrap();
+        let status = first.split(' ').nth(1).expect("a status").parse().unwrap();
+        loop {
+            let mut line = String::new();
+            self.0.read_line(&mut line).await.unwrap();
+            if line.trim().is_empty() {
+                break;
+            }
+            if let Some((_, length)) =
+                line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            {
+                body_bytes = length.trim().parse().unwrap();
+            }
+        }
+        let mut text = vec![0; body_bytes];
+        self.0.read_exact(&mut text).await.unwrap();
+        (status, serde_json::from_slice(&text).unwrap())
     }
 }
 

@@ -20,6 +20,7 @@ const NOTES: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME")];
 /// commands that only tell a person how long they took.
 const MAY_CALL_BANNED: &[&str] = &[
     "crates/qd-env/src/",
+    "crates/qd-store/tests/it/power.rs",
     "crates/qd-testkit/src/",
     "crates/quarterdeck/",
     "crates/qd-bench/",

@@ -1,0 +1,217 @@
+//! What the document says of one route. Each stands next to its handler, as `about_…`.
+
+use std::collections::BTreeMap;
+
+use qd_types::Code;
+use serde_json::{Map, Value, json};
+
+use super::schema::Schema;
+use crate::problem::status_and_title;
+
+/// A route's description.
+pub(crate) struct Operation {
+    pub(crate) id: &'static str,
+    pub(crate) tag: &'static str,
+    pub(crate) summary: &'static str,
+    about: &'static str,
+    parameters: Vec<Value>,
+    body: Option<Value>,
+    answers: Vec<(u16, Answer)>,
+    codes: Vec<Code>,
+}
+
+/// Codes that any request may be answered with: an address that is too long, a mistake of ours, too many connections.
+const ALWAYS: [Code; 3] = [Code::InvalidRequest, Code::Internal, Code::Overloaded];
+
+/// Codes of reading a body.
+const OF_BODIES: [Code; 5] = [
+    Code::RequestTimeout,
+    Code::PayloadTooLarge,
+    Code::UnsupportedMediaType,
+    Code::ValidationFailed,
+    Code::StoreUnavailable,
+];
+
+impl Operation {
+    /// `id` is for programs and never changes; `summary` is also what `GET /` says of the route.
+    pub(crate) fn new(tag: &'static str, id: &'static str, summary: &'static str) -> Self {
+        Self {
+            id,
+            tag,
+            summary,
+            about: "",
+            parameters: Vec::new(),
+            body: None,
+            answers: Vec::new(),
+            codes: ALWAYS.to_vec(),
+        }
+    }
+
+    pub(crate) fn about(mut self, text: &'static str) -> Self {
+        self.about = text;
+        self
+    }
+
+    /// A captured part of the path.
+    pub(crate) fn path(self, name: &str, about: &str, schema: Schema) -> Self {
+        self.parameter("path", name, about, schema)
+    }
+
+    /// The id of a job that must be there.
+    pub(crate) fn of_job(self) -> Self {
+        let named = self.path("id", "Id of the job.", Schema::job_id());
+        named.fails(&[Code::NotFound, Code::StoreUnavailable])
+    }
+
+    pub(crate) fn query(self, name: &str, about: &str, schema: Schema) -> Self {
+        self.parameter("query", name, about, schema)
+    }
+
+    pub(crate) fn header(self, name: &str, about: &str, schema: Schema) -> Self {
+        self.parameter("header", name, about, schema)
+    }
+
+    fn parameter(mut self, place: &str, name: &str, about: &str, schema: Schema) -> Self {
+        self.parameters.push(json!({
+            "name": name,
+            "in": place,
+            "required": place == "path",
+            "description": about,
+            "schema": schema.into_value(),
+        }));
+        self
+    }
+
+    /// The `Idempotency-Key` header, and what it does to answers.
+    pub(crate) fn idempotent(mut self) -> Self {
+        self.parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
+        self.fails(&[Code::IdempotencyConflict])
+    }
+
+    /// A JSON body of the schema with this name.
+    pub(crate) fn body(mut self, schema: &str, examples: &[(&str, Value)]) -> Self {
+        let examples: Map<String, Value> =
+            examples.iter().map(|(name, value)| ((*name).to_owned(), json!({ "value": value }))).collect();
+        let content = json!({ "schema": Schema::named(schema).into_value(), "examples": examples });
+        self.body = Some(json!({ "required": true, "content": { "application/json": content } }));
+        self.fails(&OF_BODIES)
+    }
+
+    pub(crate) fn answers(mut self, status: u16, answer: Answer) -> Self {
+        self.answers.push((status, answer));
+        self
+    }
+
+    /// Codes of problems that this route may answer with.
+    pub(crate) fn fails(mut self, codes: &[Code]) -> Self {
+        self.codes.extend_from_slice(codes);
+        self
+    }
+
+    /// The operation object of the document.
+    pub(crate) fn into_value(mut self) -> Value {
+        self.codes.sort_by_key(|code| code.as_str());
+        self.codes.dedup();
+        let mut responses: BTreeMap<String, Value> = BTreeMap::new();
+        for (status, answer) in self.answers {
+            responses.insert(status.to_string(), answer.0);
+        }
+        for (status, problems) in problems(&self.codes) {
+            match responses.get_mut(&status) {
+                // The same status with a body of its own: both content types stand there.
+                Some(answer) => {
+                    answer["content"]["application/problem+json"] =
+                        problems["content"]["application/problem+json"].clone()
+                }
+                None => {
+                    responses.insert(status, problems);
+                }
+            }
+        }
+        let mut operation = json!({ "tags": [self.tag], "operationId": self.id, "summary": self.summary });
+        if !self.about.is_empty() {
+            operation["description"] = self.about.into();
+        }
+        if !self.parameters.is_empty() {
+            operation["parameters"] = self.parameters.into();
+        }
+        if let Some(body) = self.body {
+            operation["requestBody"] = body;
+        }
+        operation["responses"] = json!(responses);
+        operation
+    }
+}
+
+/// Problem answers by status.
+fn problems(codes: &[Code]) -> BTreeMap<String, Value> {
+    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    for code in codes {
+        by_status.entry(status_and_title(*code).0.as_u16()).or_default().push(*code);
+    }
+    by_status.into_iter().map(|(status, codes)| (status.to_string(), problem(status, &codes))).collect()
+}
+
+fn problem(status: u16, codes: &[Code]) -> Value {
+    let told: Vec<String> =
+        codes.iter().map(|code| format!("`{code}` ({})", status_and_title(*code).1)).collect();
+    let narrowed = Schema::any()
+        .optional("status", Schema::any().with("const", status))
+        .optional("code", Schema::words(codes.iter().map(|code| code.as_str())));
+    let schema = json!({ "allOf": [Schema::named("Problem").into_value(), narrowed.into_value()] });
+    let mut answer = json!({
+        "description": told.join(", "),
+        "headers": { "X-Request-Id": header_ref("X-Request-Id") },
+        "content": { "application/problem+json": { "schema": schema } },
+    });
+    if status == 503 {
+        answer["headers"]["Retry-After"] = header_ref("Retry-After");
+    }
+    answer
+}
+
+fn header_ref(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/headers/{name}") })
+}
+
+/// What a route answers when it does what was asked.
+pub(crate) struct Answer(Value);
+
+impl Answer {
+    /// No body.
+    pub(crate) fn empty(about: &str) -> Self {
+        let headers = json!({ "X-Request-Id": header_ref("X-Request-Id") });
+        Self(json!({ "description": about, "headers": headers }))
+    }
+
+    /// JSON of the schema with this name.
+    pub(crate) fn json(about: &str, schema: &str) -> Self {
+        Self::media(about, "application/json", Schema::named(schema))
+    }
+
+    pub(crate) fn media(about: &str, media: &str, schema: Schema) -> Self {
+        let mut answer = Self::empty(about);
+        answer.0["content"][media] = json!({ "schema": schema.into_value() });
+        answer
+    }
+
+    pub(crate) fn example(mut self, value: Value) -> Self {
+        self.0["content"]["application/json"]["example"] = value;
+        self
+    }
+
+    /// A header of `components/headers`.
+    pub(crate) fn header(mut self, name: &str) -> Self {
+        self.0["headers"][name] = header_ref(name);
+        self
+    }
+
+    /// What can be done with the job of this answer: `field` holds its id.
+    pub(crate) fn links(mut self, field: &str, operations: &[&str]) -> Self {
+        for operation in operations {
+            let parameters = json!({ "id": format!("$response.body#/{field}") });
+            self.0["links"][operation] = json!({ "operationId": operation, "parameters": parameters });
+        }
+        self
+    }
+}

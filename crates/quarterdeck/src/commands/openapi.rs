@@ -1,0 +1,9 @@
+//! `openapi`: the document of the HTTP API, without a server.
+
+use crate::exit::Exit;
+use crate::output;
+
+pub(super) fn run() -> anyhow::Result<Exit> {
+    output::print(&serde_json::to_string_pretty(&qd_gateway::openapi())?)?;
+    Ok(Exit::Ok)
+}
