@@ -49,7 +49,7 @@ pub(crate) fn call(effect: &Effect, number: u32, possibly_billed: u32) -> Call {
 /// What came of an effect.
 pub(crate) enum Done {
     /// It happened, or was tried: this goes into the journal.
-    Entry(Entry),
+    Entry(Box<Entry>),
     /// It was not tried, and there is nothing to journal.
     NotMade(StepId, Failure),
 }
@@ -64,7 +64,7 @@ pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) ->
             () = shared.stopping.cancelled() => {
                 let why = "the call was not made because its worker stopped";
                 let failure = Failure::new(Code::Draining, Class::Cancelled, why).in_task(task);
-                return Done::Entry(Entry::CallFailed { step, failure, billed: Billed::No, call });
+                return Done::Entry(Box::new(Entry::CallFailed { step, failure, billed: Billed::No, call }));
             }
         }
     }
@@ -100,7 +100,7 @@ pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) ->
         call.duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     }
     shared.observer.step(&shared.models, job, &entry, took);
-    Done::Entry(entry)
+    Done::Entry(Box::new(entry))
 }
 
 /// Asks the model whose turn it is: each try of a step goes to the next one of the chain, and one that is left alone or

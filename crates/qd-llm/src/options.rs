@@ -143,6 +143,9 @@ impl ProviderOptions {
         ] {
             check_span(&format!("{path}.breaker.{name}"), span, problems);
         }
+        if !(0.0..=1.0).contains(&self.breaker.share) {
+            problems.push(Problem::new(format!("{path}.breaker.share"), "is a share, from 0 to 1"));
+        }
         if self.breaker.probes == 0 {
             problems.push(Problem::new(format!("{path}.breaker.probes"), "must be at least 1"));
         }

@@ -76,7 +76,7 @@ impl<'a> Flight<'a> {
         self.futures.push(
             async move {
                 match executor::execute(shared, claimed, order).await {
-                    Done::Entry(entry) => Landed::Entry(Box::new(entry)),
+                    Done::Entry(entry) => Landed::Entry(entry),
                     Done::NotMade(step, failure) => Landed::NotMade(step, failure),
                 }
             }

@@ -13,11 +13,14 @@ use serde::Deserialize;
 use crate::options::seconds;
 
 /// When a breaker opens and for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerOptions {
     /// Failures within `window` that open it; 0 switches it off.
     pub failures: u32,
+    /// Share of the calls within `window` that must have failed besides: a busy provider that fails now and then is not
+    /// down.
+    pub share: f64,
     /// How long a failure counts.
     #[serde(rename = "window_seconds", with = "seconds")]
     pub window: Duration,
@@ -35,6 +38,7 @@ impl Default for BreakerOptions {
     fn default() -> Self {
         Self {
             failures: 5,
+            share: 0.5,
             window: Duration::from_secs(60),
             open: Duration::from_secs(30),
             open_max: Duration::from_secs(300),
@@ -101,19 +105,53 @@ struct State {
 
 #[derive(Debug)]
 enum Stage {
-    /// The moments of the latest failures, at most as many as open it.
-    Closed(VecDeque<Duration>),
-    Open {
-        until: Duration,
-    },
-    HalfOpen {
-        under_way: u32,
-    },
+    Closed(Window),
+    Open { until: Duration },
+    HalfOpen { under_way: u32 },
+}
+
+/// What came of the latest calls, in slices of time.
+#[derive(Debug, Default)]
+struct Window {
+    slices: VecDeque<Slice>,
+}
+
+#[derive(Debug)]
+struct Slice {
+    begin: Duration,
+    failed: u32,
+    other: u32,
+}
+
+/// Slices of a window: the oldest goes as a whole.
+const SLICES: u32 = 6;
+
+impl Window {
+    fn count(&mut self, has_failed: bool, now: Duration, window: Duration) {
+        while self.slices.front().is_some_and(|first| first.begin + window <= now) {
+            self.slices.pop_front();
+        }
+        let span = (window / SLICES).max(Duration::from_millis(1));
+        if self.slices.back().is_none_or(|last| last.begin + span <= now) {
+            self.slices.push_back(Slice { begin: now, failed: 0, other: 0 });
+        }
+        if let Some(last) = self.slices.back_mut() {
+            let counted = if has_failed { &mut last.failed } else { &mut last.other };
+            *counted = counted.saturating_add(1);
+        }
+    }
+
+    /// Failures, and their share of all calls.
+    fn failures(&self) -> (u32, f64) {
+        let failed: u32 = self.slices.iter().map(|slice| slice.failed).sum();
+        let all: u32 = self.slices.iter().map(|slice| slice.failed.saturating_add(slice.other)).sum();
+        (failed, f64::from(failed) / f64::from(all.max(1)))
+    }
 }
 
 impl Breaker {
     pub(crate) fn new(options: BreakerOptions) -> Arc<Self> {
-        let state = State { at: Stage::Closed(VecDeque::new()), generation: 0, openings: 0 };
+        let state = State { at: Stage::Closed(Window::default()), generation: 0, openings: 0 };
         Arc::new(Self { options, state: Mutex::new(state) })
     }
 
@@ -154,7 +192,7 @@ impl Breaker {
             (Stage::HalfOpen { under_way }, Verdict::Neutral) => *under_way = under_way.saturating_sub(1),
             (Stage::HalfOpen { .. }, Verdict::Success) => {
                 state.openings = 0;
-                state.enter(Stage::Closed(VecDeque::new()));
+                state.enter(Stage::Closed(Window::default()));
             }
             (Stage::HalfOpen { .. }, Verdict::Failure(asked)) => self.open(&mut state, asked, now),
             (Stage::HalfOpen { .. } | Stage::Closed(_), Verdict::Trip(asked))
@@ -162,20 +200,15 @@ impl Breaker {
             {
                 self.open(&mut state, Some(asked), now);
             }
-            (Stage::Closed(failures), Verdict::Failure(asked)) => {
-                let most = self.options.failures as usize;
-                if most == 0 {
-                    return;
-                }
-                failures.push_back(now);
-                while failures.front().is_some_and(|first| *first + self.options.window <= now) {
-                    failures.pop_front();
-                }
-                if failures.len() >= most {
+            (Stage::Closed(window), Verdict::Failure(asked)) if self.options.failures > 0 => {
+                window.count(true, now, self.options.window);
+                let (failures, share) = window.failures();
+                if failures >= self.options.failures && share >= self.options.share {
                     self.open(&mut state, asked, now);
                 }
             }
-            (Stage::Closed(_), Verdict::Success | Verdict::Neutral)
+            (Stage::Closed(window), Verdict::Success) => window.count(false, now, self.options.window),
+            (Stage::Closed(_), Verdict::Failure(_) | Verdict::Neutral)
             | (_, Verdict::Trip(_))
             | (Stage::Open { .. }, _) => {}
         }

@@ -167,6 +167,11 @@ const PROVIDER: &[Key] = &[
 
 const BREAKER: &[Key] = &[
     key("failures", Whole(0, COUNT_MAX), "Failures within the window that open it; 0 switches it off [5]."),
+    key(
+        "share",
+        Number(0.0, 1.0),
+        "Share of the calls within the window that must have failed besides [0.5].",
+    ),
     key("window_seconds", Positive(DAY), "How long a failure counts [60]."),
     key(
         "open_seconds",

@@ -37,6 +37,21 @@ fn five_failures_within_a_minute_open_it_and_fewer_do_not() {
 }
 
 #[test]
+fn a_busy_provider_that_fails_now_and_then_is_not_down() {
+    let breaker = breaker();
+    for n in 0..600 {
+        let now = Duration::from_millis(1_000_000 + n * 100);
+        let verdict = if n % 10 == 0 { Verdict::Failure(None) } else { Verdict::Success };
+        breaker.acquire(now).expect("closed").settle(verdict, now);
+    }
+    assert_eq!(breaker.standing(at(60)), Standing::Closed);
+    // Then it goes down: half of the window's calls have failed within as many calls again.
+    let made = (0..1_000)
+        .take_while(|_| breaker.acquire(at(60)).map(|p| p.settle(Verdict::Failure(None), at(60))).is_ok());
+    assert!(made.count() < 600);
+}
+
+#[test]
 fn an_open_breaker_says_how_long_and_then_lets_one_probe_through() {
     let breaker = tripped();
     assert_eq!(breaker.acquire(at(10)).err(), Some(Duration::from_secs(24)));
