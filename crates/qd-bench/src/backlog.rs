@@ -9,6 +9,8 @@ use crate::process::{Server, project};
 
 /// Jobs queued.
 const BACKLOG: u64 = 1_000_000;
+/// Enough that the workers do not come to its end while the urgent jobs run.
+const SHORT: u64 = 60_000;
 const RATE: f64 = 2_000.0;
 
 pub(crate) async fn run() -> anyhow::Result<()> {
@@ -24,7 +26,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     let (empty, _) = server.rss_mib()?;
     accepting(&server, "empty").await?;
     let (before, _) = server.rss_mib()?;
-    let queued = fill(&server).await?;
+    let queued = fill(&server, BACKLOG).await?;
     let (filled, _) = server.rss_mib()?;
     println!(
         "memory: {empty:.0} MiB at start, {before:.0} MiB after the first load, {filled:.0} MiB with {queued} more queued: \
@@ -50,33 +52,42 @@ async fn accepting(server: &Server, what: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn fill(server: &Server) -> anyhow::Result<u64> {
+async fn fill(server: &Server, most: u64) -> anyhow::Result<u64> {
     let body = Arc::new(|n: u64| format!("{{\"crew\":\"echo\",\"input\":{{\"message\":\"{n}\"}}}}"));
     let target = Target { address: server.address.clone(), path: "/v1/jobs", body, status: 202 };
     let (begin, mut queued) = (Instant::now(), 0);
-    while queued < BACKLOG {
-        queued += load(target.clone(), 64, None, Duration::from_secs(5)).await?.requests;
+    while queued < most {
+        queued += load(target.clone(), 64, None, Duration::from_secs(2)).await?.requests;
     }
     println!("filled with {queued} jobs in {:.0} s", begin.elapsed().as_secs_f64());
     Ok(queued)
 }
 
-/// The time from accepting an urgent job to its end, alone and in front of a million others of the lowest level.
+/// The time from accepting an urgent job to its end: alone, and while workers have more than they can do, with a short
+/// queue and with a million jobs of the lowest level.
 async fn dispatching(settings: &str) -> anyhow::Result<()> {
     let folder = project(settings)?;
     let mut server = Server::serve(folder.path()).await?;
     urgent(&server, "empty").await?;
     server.child.kill().await?;
+    for (jobs, what) in [(SHORT, "busy, a short queue"), (BACKLOG, "busy, a million queued")] {
+        behind(settings, jobs, what).await?;
+    }
+    Ok(())
+}
+
+async fn behind(settings: &str, jobs: u64, what: &str) -> anyhow::Result<()> {
+    let folder = project(settings)?;
     // Filled without workers, then served with them: the urgent ones share the claims with the backlog.
     let path = folder.path().join("quarterdeck.toml");
     let held = std::fs::read_to_string(&path)?.replace("slots = 8", "slots = 0");
     std::fs::write(&path, held)?;
     let mut server = Server::serve(folder.path()).await?;
-    fill(&server).await?;
+    fill(&server, jobs).await?;
     server.child.kill().await?;
     std::fs::write(&path, settings)?;
     let server = Server::serve(folder.path()).await?;
-    urgent(&server, "a million queued").await
+    urgent(&server, what).await
 }
 
 async fn urgent(server: &Server, what: &str) -> anyhow::Result<()> {

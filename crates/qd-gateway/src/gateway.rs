@@ -8,7 +8,7 @@ use qd_env::Env;
 use qd_store::Store;
 use qd_telemetry::Metrics;
 use qd_types::TenantId;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -176,10 +176,22 @@ async fn open(
             listener.set_nonblocking(true).map_err(fail)?;
             TcpListener::from_std(listener).map_err(fail)?
         }
-        None => TcpListener::bind(address).await.map_err(fail)?,
+        None => bind(address).map_err(fail)?,
     };
     let local = listener.local_addr().map_err(fail)?;
     Ok((listener, local))
+}
+
+/// Connections that may wait to be accepted: many clients come at once after a restart, and whoever finds no place waits
+/// a second before trying again.
+const BACKLOG: u32 = 4_096;
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // As a restarted server finds its port: connections of the one before may linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// A gateway that answers. Dropping it stops nothing: call [`Running::stop`].

@@ -51,10 +51,12 @@ pub(crate) async fn serve(stream: TcpStream, answer: Answer, limits: Arc<Limits>
     let seen = activity.clone();
     let service = service_fn(move |request| {
         let (answer, activity) = (answer.clone(), activity.clone());
-        async move {
+        // Boxed, so that its memory goes with the answer's head: hyper keeps room for it as long as the connection lives,
+        // and an event stream lives long.
+        Box::pin(async move {
             let _busy = activity.begin();
             answer.to(request).await
-        }
+        })
     });
     let builder = builder(&limits);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));

@@ -23,6 +23,9 @@ const SUSPECT_CRASHES: u32 = 2;
 /// Consecutive crashes of its worker without a new entry that fail a job.
 pub(crate) const POISON_CRASHES: u32 = 3;
 
+/// Tenants whose next job is looked at for the oldest one of a level: this happens at every commit.
+const TENANTS_LOOKED_AT: usize = 64;
+
 /// A job that is not over.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -124,7 +127,7 @@ pub(crate) struct Schedule {
     tenants: HashMap<TenantId, TenantKey>,
     tenant_names: Vec<TenantId>,
     /// The queued ones by priority, the longest queued first.
-    queued: [BTreeSet<(Timestamp, RowId)>; Priority::LEVELS],
+    queued: [usize; Priority::LEVELS],
     /// Delayed ones that no worker took up yet.
     scheduled: usize,
 }
@@ -206,14 +209,25 @@ impl Schedule {
 
     /// Jobs that are queued.
     pub(crate) fn depth(&self) -> usize {
-        self.queued.iter().map(BTreeSet::len).sum()
+        self.queued.iter().sum()
     }
 
-    /// The queued ones by priority.
+    /// The queued ones by priority. The oldest is found among those that are next: an index of all by their age would
+    /// cost memory for every queued job, and be asked for one number.
     pub(crate) fn levels(&self) -> [LevelStats; Priority::LEVELS] {
-        self.queued
-            .each_ref()
-            .map(|level| LevelStats { queued: level.len(), oldest: level.first().map(|(since, _)| *since) })
+        std::array::from_fn(|level| {
+            let next = self.ready[level].values().take(TENANTS_LOOKED_AT).filter_map(BTreeSet::first);
+            let suspects = self.suspects.iter().filter(|row| self.level_of(**row) == Some(level));
+            let since = next.chain(suspects).filter_map(|row| match self.jobs.get(row)?.place {
+                Place::Queued(since) => Some(since),
+                Place::Delayed(_) | Place::Held(_) => None,
+            });
+            LevelStats { queued: self.queued[level], oldest: since.min() }
+        })
+    }
+
+    fn level_of(&self, row: RowId) -> Option<usize> {
+        self.jobs.get(&row).map(|entry| entry.priority.index())
     }
 
     /// Jobs that wait for their first attempt's time.
@@ -292,7 +306,7 @@ impl Schedule {
     pub(crate) fn place_queued(&mut self, row: RowId, since: Timestamp) {
         let Some(entry) = self.jobs.get_mut(&row) else { return };
         entry.place = Place::Queued(since);
-        self.queued[entry.priority.index()].insert((since, row));
+        self.queued[entry.priority.index()] += 1;
         if entry.conversation.is_none() {
             self.make_ready(row);
             return;
@@ -317,8 +331,8 @@ impl Schedule {
     pub(crate) fn unplace(&mut self, row: RowId) {
         let Some(entry) = self.jobs.get_mut(&row) else { return };
         match std::mem::replace(&mut entry.place, Place::Delayed(Timestamp::default())) {
-            Place::Queued(since) => {
-                self.queued[entry.priority.index()].remove(&(since, row));
+            Place::Queued(_) => {
+                self.queued[entry.priority.index()] -= 1;
                 if entry.conversation.is_none() {
                     self.make_unready(row);
                     return;
