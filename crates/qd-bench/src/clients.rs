@@ -26,11 +26,16 @@ fn settings(more: &str) -> String {
     )
 }
 
+/// How long calls take: about as long as a short answer of a real model.
+fn latency() -> String {
+    std::env::var("QUARTERDECK_BENCH_LATENCY_MS").unwrap_or_else(|_| "800".to_owned())
+}
+
 /// 500 clients in a closed loop.
 pub(crate) async fn clients() -> anyhow::Result<()> {
     let span = Duration::from_secs(seconds(300));
-    println!("## {CLIENTS} clients: submit, SSE, result, {} s", span.as_secs());
-    let sim = Server::sim(&["--latency-ms", "200"]).await?;
+    println!("## {CLIENTS} clients: submit, SSE, result, calls of {} ms, {} s", latency(), span.as_secs());
+    let sim = Server::sim(&["--latency-ms", &latency()]).await?;
     let provider =
         format!("[providers.sim]\nbase_url = \"http://{}/v1\"\n[worker]\nslots = 500\n", sim.address);
     let folder = project(&settings(&provider))?;
