@@ -237,10 +237,7 @@ impl<'a> Attempt<'a> {
             wait.as_secs_f64().ceil()
         );
         let failure = Failure::new(Code::MaxRpmReached, Class::RateLimited, message);
-        let job = &self.claimed.job;
-        // A little later, so that those who wait do not all come back at the same moment.
-        let mut rng = self.shared.env.rng(&format!("pace/{}/{}/{}", job.id, effect.step, job.attempt));
-        self.come_back(wait + rng.jitter(wait.mul_f64(0.1)), failure.in_task(effect.task.clone()));
+        self.wait_out(wait, failure.in_task(effect.task.clone()));
     }
 
     /// Whether the chain of a call's model has one that was not asked in this round of tries.
@@ -253,10 +250,13 @@ impl<'a> Attempt<'a> {
 
     /// A call was not made, because its model is left alone or busy: the slot is given back, and no try is burnt.
     fn wait_for_model(&mut self, failure: Failure) {
-        let wait = Duration::from_millis(failure.retry_after_ms.unwrap_or(1_000));
+        self.wait_out(Duration::from_millis(failure.retry_after_ms.unwrap_or(1_000)), failure);
+    }
+
+    /// Comes back a little later than asked, so that those who wait do not all come back at the same moment.
+    fn wait_out(&mut self, wait: Duration, failure: Failure) {
         let job = &self.claimed.job;
-        // A little later, so that those who wait do not all come back at the same moment.
-        let mut rng = self.shared.env.rng(&format!("guard/{}/{}", job.id, job.attempt));
+        let mut rng = self.shared.env.rng(&format!("wait/{}/{}", job.id, job.attempt));
         self.come_back(wait + rng.jitter(wait.mul_f64(0.1)), failure);
     }
 

@@ -11,7 +11,7 @@ use qd_env::Env;
 use qd_llm::{CallError, CallScope, DeltaSink};
 use qd_store::{Claimed, Store};
 use qd_types::{
-    Billed, Call, ChatRequest, Class, Code, Delta, Entry, Failure, Job, JobId, Source, StepId, ToolCall,
+    Billed, Call, ChatRequest, Class, Code, Delta, Entry, Failure, JobId, Source, StepId, ToolCall,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -75,23 +75,25 @@ pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) ->
     }
     let began = shared.env.monotonic();
     let mut entry = match order.effect.kind {
-        EffectKind::Model(ref request) => match ask_chain(shared, job, request, &order, &mut call).await {
-            Ok(answer) => Entry::Model {
-                step,
-                reply: answer.reply,
-                source: Source::Executed,
-                usage: answer.usage,
-                cost: answer.cost,
-                call,
-            },
-            Err(error) if !error.was_made() => {
-                return Done::NotMade(step, error.into_failure().in_task(task));
+        EffectKind::Model(ref request) => {
+            match ask_chain(shared, claimed, request, &order, &mut call).await {
+                Ok(answer) => Entry::Model {
+                    step,
+                    reply: answer.reply,
+                    source: Source::Executed,
+                    usage: answer.usage,
+                    cost: answer.cost,
+                    call,
+                },
+                Err(error) if !error.was_made() => {
+                    return Done::NotMade(step, error.into_failure().in_task(task));
+                }
+                Err(error) => {
+                    let billed = error.billed;
+                    Entry::CallFailed { step, failure: error.into_failure().in_task(task), billed, call }
+                }
             }
-            Err(error) => {
-                let billed = error.billed;
-                Entry::CallFailed { step, failure: error.into_failure().in_task(task), billed, call }
-            }
-        },
+        }
         EffectKind::Tool(ref asked) => Entry::Tool { step, result: use_tool(shared, asked).await, call },
     };
     let took = shared.env.monotonic().saturating_sub(began);
@@ -107,7 +109,7 @@ pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) ->
 /// busy is passed over. Notes in `call` who was asked.
 async fn ask_chain(
     shared: &Shared,
-    job: &Job,
+    claimed: &Claimed,
     request: &ChatRequest,
     order: &Order,
     call: &mut Call,
@@ -116,8 +118,8 @@ async fn ask_chain(
     let first = (order.call.number.max(1) - 1) as usize;
     let mut refusal: Option<CallError> = None;
     for name in chain.iter().cycle().skip(first % chain.len()).take(chain.len()) {
-        call.target.clone_from(name);
-        match ask(shared, job, name, request, order).await {
+        (*name).clone_into(&mut call.target);
+        match ask(shared, claimed, name, request, order).await {
             Err(error) if !error.was_made() => {
                 // Whoever is free first decides when to come back.
                 if refusal.as_ref().is_none_or(|known| error.retry_after < known.retry_after) {
@@ -132,11 +134,12 @@ async fn ask_chain(
 
 async fn ask(
     shared: &Shared,
-    job: &Job,
+    claimed: &Claimed,
     name: &str,
     request: &ChatRequest,
     order: &Order,
 ) -> Result<qd_llm::Answer, CallError> {
+    let job = &claimed.job;
     let model = shared.models.get(name).map_err(|unknown| CallError {
         code: Code::ModelNotFound,
         class: Class::Permanent,
@@ -156,6 +159,7 @@ async fn ask(
         has_begun: AtomicBool::new(false),
         series: shared.observer.model(&shared.models, name),
     };
+    let (store, id, fence) = (shared.store.clone(), job.id, claimed.lease.fence);
     let scope = CallScope {
         tenant: job.tenant.clone(),
         job: Some(job.id),
@@ -163,6 +167,7 @@ async fn ask(
         number: order.call.number,
         timeout: Some(order.time_left),
         cancel: CancellationToken::new(),
+        wanted: Some(Arc::new(move || !store.is_revoked(id, fence))),
         deltas: Some(Arc::new(deltas)),
     };
     model.call(request, &scope).await

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use qd_env::Rng;
-use qd_types::{Class, Code, Failure};
+use qd_llm::Blame;
+use qd_types::{Class, Failure};
 
 use crate::RetryPolicy;
 
@@ -21,21 +22,12 @@ pub(crate) enum Decision {
 
 /// Whether another model may do better: not if the request itself is refused, or nobody wants the answer any more.
 pub(crate) fn may_fall_back(failure: &Failure) -> bool {
-    matches!(
-        failure.code,
-        Code::ModelUnreachable
-            | Code::ModelTimeout
-            | Code::ModelServerError
-            | Code::ModelOverloaded
-            | Code::ModelRateLimited
-            | Code::ModelQuota
-            | Code::ModelAuth
-            | Code::ModelPermission
-            | Code::ModelNotFound
-            | Code::ContextLength
-            | Code::ModelBadOutput
-            | Code::ModelStreamInterrupted
-    )
+    match Blame::of(failure.code) {
+        Blame::Provider | Blame::Quota | Blame::RateLimit | Blame::Access | Blame::Window | Blame::Answer => {
+            true
+        }
+        Blame::Request | Blame::Guard | Blame::NoCall => false,
+    }
 }
 
 /// Decides after a step's `tries`-th try (from 1) has failed, when it may have `max_tries`.

@@ -39,7 +39,7 @@ impl CallError {
     /// Whether a call was made at all; if not, a guard of ours refused it and no try was spent.
     #[must_use]
     pub fn was_made(&self) -> bool {
-        !matches!(self.code, Code::ModelCircuitOpen | Code::ModelBusy)
+        Blame::of(self.code) != Blame::Guard
     }
 
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
@@ -57,6 +57,83 @@ impl CallError {
     pub(crate) fn billed(mut self, billed: Billed) -> Self {
         self.billed = billed;
         self
+    }
+}
+
+/// What kept a call from its answer, as far as others can do better: for breakers and fallbacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The provider does not work.
+    Provider,
+    /// Its money or day limit is reached.
+    Quota,
+    /// Its rate limit is reached.
+    RateLimit,
+    /// The key or the name of the model.
+    Access,
+    /// The size of the model's window.
+    Window,
+    /// An answer that is of no use.
+    Answer,
+    /// What was asked; nobody would answer it.
+    Request,
+    /// A guard of ours: the call was not made.
+    Guard,
+    /// No provider: the job ended, or it was no call at all.
+    NoCall,
+}
+
+impl Blame {
+    /// What a code of a failed call puts the blame on. The one place where that is decided.
+    #[must_use]
+    pub fn of(code: Code) -> Self {
+        match code {
+            Code::ModelUnreachable
+            | Code::ModelTimeout
+            | Code::ModelServerError
+            | Code::ModelOverloaded
+            | Code::ModelStreamInterrupted => Self::Provider,
+            Code::ModelQuota => Self::Quota,
+            Code::ModelRateLimited => Self::RateLimit,
+            Code::ModelAuth | Code::ModelPermission | Code::ModelNotFound => Self::Access,
+            Code::ContextLength => Self::Window,
+            Code::ModelBadOutput => Self::Answer,
+            Code::ContentFilter | Code::ModelInvalidRequest => Self::Request,
+            Code::ModelCircuitOpen | Code::ModelBusy => Self::Guard,
+            Code::EmptyAnswer
+            | Code::RepeatedToolCalls
+            | Code::NoOutput
+            | Code::TooManyModelCalls
+            | Code::TooManyToolCalls
+            | Code::TooManyTokens
+            | Code::MaxRpmReached
+            | Code::TaskTimeout
+            | Code::JobTimeout
+            | Code::JobExpired
+            | Code::JobCancelled
+            | Code::WorkerPanic
+            | Code::WorkerCrashed
+            | Code::CrewUnavailable
+            | Code::InvalidRequest
+            | Code::ValidationFailed
+            | Code::InvalidCrew
+            | Code::NotSupported
+            | Code::UnsupportedMediaType
+            | Code::PayloadTooLarge
+            | Code::UnknownCrew
+            | Code::NotFound
+            | Code::MethodNotAllowed
+            | Code::IdempotencyConflict
+            | Code::RequestTimeout
+            | Code::EventsPruned
+            | Code::QueueFull
+            | Code::Overloaded
+            | Code::JobOver
+            | Code::JobNotFailed
+            | Code::Draining
+            | Code::StoreUnavailable
+            | Code::Internal => Self::NoCall,
+        }
     }
 }
 

@@ -19,7 +19,7 @@ mod stack;
 mod transport;
 mod wires;
 
-pub use error::CallError;
+pub use error::{Blame, CallError};
 pub use layers::{BreakerOptions, Standing};
 pub use model::{Answer, CallScope, ChatModel, DeltaSink};
 pub use models::{BuildError, Models, UnknownModel};

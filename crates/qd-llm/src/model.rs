@@ -49,6 +49,8 @@ pub struct CallScope {
     pub timeout: Option<Duration>,
     /// Ends the call when somebody asks for it.
     pub cancel: CancellationToken,
+    /// Asked right before the call is made, after every wait for a place; without it every call is wanted.
+    pub wanted: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
     /// Listens to the answer while it comes; without it nothing is pushed.
     pub deltas: Option<Arc<dyn DeltaSink>>,
 }
@@ -64,8 +66,15 @@ impl CallScope {
             number: 1,
             timeout: None,
             cancel: CancellationToken::new(),
+            wanted: None,
             deltas: None,
         }
+    }
+
+    /// Whether the call is still to be made.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.wanted.as_ref().is_none_or(|wanted| wanted())
     }
 
     /// `job/step/try`, the value of `X-Quarterdeck-Call` and the key of the simulator's ledger. Without a job its place

@@ -11,7 +11,7 @@ use crate::http_model::HttpModel;
 use crate::presets::known_provider;
 use crate::prices::{Address, Pricing};
 use crate::sim::{Ledger, Sim};
-use crate::stack::{DeploymentState, Shared};
+use crate::stack::{DeploymentState, ProviderGuards};
 use crate::transport::Transport;
 use crate::wires::{Anthropic, Endpoint, OpenAi, Wire};
 use crate::{ChatModel, ModelOptions, Options, Problem, ProviderKind, ProviderOptions, SimModel};
@@ -21,7 +21,7 @@ pub struct Models {
     options: Options,
     env: Env,
     providers: BTreeMap<String, Provider>,
-    guards: BTreeMap<String, Shared>,
+    guards: BTreeMap<String, ProviderGuards>,
 }
 
 /// What the models of one provider share.
@@ -78,7 +78,7 @@ impl Models {
         options.validate().map_err(BuildError::Invalid)?;
         let (mut providers, mut guards) = (BTreeMap::new(), BTreeMap::new());
         for (name, provider) in &options.providers {
-            guards.insert(name.clone(), Shared::new(provider));
+            guards.insert(name.clone(), ProviderGuards::new(provider));
             let built = Provider::build(name, provider)
                 .map_err(|source| BuildError::Client { provider: name.clone(), source })?;
             providers.insert(name.clone(), built);
@@ -100,10 +100,10 @@ impl Models {
 
     /// The models to ask one after the other when the one before cannot answer: the name itself, then its fallbacks.
     #[must_use]
-    pub fn chain(&self, name: &str) -> Vec<String> {
+    pub fn chain<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
         let fallback =
             self.options.models.get(name).map(|model| model.fallback.as_slice()).unwrap_or_default();
-        std::iter::once(name.to_owned()).chain(fallback.iter().cloned()).collect()
+        std::iter::once(name).chain(fallback.iter().map(String::as_str)).collect()
     }
 
     /// Where every deployment stands that was asked for so far.

@@ -20,8 +20,8 @@ use crate::{ChatModel, ModelOptions, ProviderOptions};
 /// Deployments that are remembered. Crews name them, so there are few; beyond this they share nothing with earlier calls.
 const DEPLOYMENTS_MAX: usize = 10_000;
 
-/// What the calls to one provider share, and what those to each of its models share.
-pub(crate) struct Shared {
+/// The guards of one provider and of each of its models.
+pub(crate) struct ProviderGuards {
     provider: Guards,
     // Each use is one lookup.
     deployments: Mutex<HashMap<String, Guards>>,
@@ -57,7 +57,7 @@ pub struct DeploymentState {
     pub limit: usize,
 }
 
-impl Shared {
+impl ProviderGuards {
     pub(crate) fn new(options: &ProviderOptions) -> Self {
         let provider = Guards::new(options, options.max_concurrent);
         Self { provider, deployments: Mutex::default(), options: options.clone() }
@@ -79,7 +79,7 @@ impl Shared {
             deployment: Arc::clone(&deployment.breaker),
             name: name.clone(),
         };
-        let places = vec![Arc::clone(&self.provider.places), deployment.places];
+        let places = [deployment.places, Arc::clone(&self.provider.places)];
         Arc::new(Bulkhead { inner: Arc::new(breaking), places, name })
     }
 

@@ -127,7 +127,11 @@ impl<'a> Flight<'a> {
                 landing.entries.push(*entry);
             }
             Landed::NotMade(step, failure) => {
-                self.steps.remove(&step);
+                if let Some((_, call)) = self.steps.remove(&step) {
+                    // What an attempt that died may have sent is not accounted for yet: the call that was to say so was
+                    // not made.
+                    self.doubt = self.doubt.max(call.possibly_billed);
+                }
                 landing.not_made.push(failure);
             }
             Landed::Announced => {}

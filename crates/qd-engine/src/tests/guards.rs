@@ -1,12 +1,14 @@
 //! Breakers and fallbacks as jobs meet them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use qd_llm::sim::FaultRule;
 use qd_llm::{ModelOptions, ProviderKind, ProviderOptions, Standing};
-use qd_types::{Code, Entry, JobStatus, LogItem, TenantId};
+use qd_types::{Code, Entry, JobStatus, LogItem, TenantId, WorkerId};
 
-use super::{Bench, accept, entries, finished, job, quick};
+use super::{Bench, PLAIN, accept, catalog, entries, finished, job, publish, quick};
+use crate::{Engine, Plans};
 
 /// A provider that always fails, and `main`, which is a model there.
 fn sick(fault: &'static str, fallback: &'static [&'static str]) -> impl FnOnce(&mut qd_llm::Options) {
@@ -72,6 +74,44 @@ async fn jobs_of_a_model_that_is_left_alone_wait_without_spending_tries() {
     });
     assert!(parked, "the job says why it waits");
     assert_eq!(bench.models.deployments()[0].breaker, Standing::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn doubt_outlives_a_call_that_a_guard_refused() {
+    let bench = Bench::start(quick()).await;
+    // A worker that is not this engine takes the job up, sends a call perhaps, and dies.
+    let options = qd_store::Options {
+        leases: qd_store::Leases::For(Duration::from_secs(30)),
+        ..qd_store::Options::default()
+    };
+    let store = qd_store::open(&options, &bench.env).unwrap();
+    publish(&store, &catalog(&bench.env), PLAIN).await;
+    let id = accept(&store, job(&bench.env, "plain", "message", "hello")).await;
+    assert_eq!(store.claim(&WorkerId::new("dead"), 1).await.unwrap().len(), 1);
+    tokio::time::advance(Duration::from_secs(31)).await;
+    assert_eq!(store.tick(10).await.unwrap().rescued, 1);
+    // The breaker is open when the next worker wants to repeat that call.
+    for _ in 0..5 {
+        let mut failing = job(&bench.env, "plain", "message", "hello [[sim: fault=503]]");
+        failing.max_attempts = 1;
+        finished(&bench.store, accept(&bench.store, failing).await).await;
+    }
+    assert_eq!(bench.models.deployments()[0].breaker, Standing::Open);
+    let plans = Plans::new(store.clone(), catalog(&bench.env));
+    let (models, metrics) = (Arc::clone(&bench.models), Arc::default());
+    let _engine = Engine::start(quick(), store.clone(), models, plans, bench.env.clone(), &metrics);
+    let ended = finished(&store, id).await;
+    assert_eq!(ended.status, JobStatus::Succeeded);
+    assert!(ended.attempt >= 3, "it waited for the model in between: {}", ended.attempt);
+    let marks: Vec<u32> = entries(&store, id)
+        .await
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Model { call, .. } => Some(call.possibly_billed),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(marks, [1], "the dead worker's call is accounted for once it is really repeated");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use qd_env::Env;
 use qd_types::{ChatRequest, Code};
 
 use super::breaker::{Breaker, Verdict};
-use crate::error::Kind;
+use crate::error::{Blame, Kind};
 use crate::{Answer, CallError, CallScope, ChatModel};
 
 /// How long a deployment whose money or day quota is used up is left alone, unless it says for how long.
@@ -55,7 +55,7 @@ impl Breaking {
 fn of_provider(answer: &Result<Answer, CallError>) -> Verdict {
     match answer {
         Err(error) if error.code == Code::ModelUnreachable => Verdict::Failure(None),
-        Err(error) if matches!(error.code, Code::JobCancelled | Code::JobTimeout) => Verdict::Neutral,
+        Err(error) if Blame::of(error.code) == Blame::NoCall => Verdict::Neutral,
         // Whatever it said, somebody is there.
         Ok(_) | Err(_) => Verdict::Success,
     }
@@ -63,15 +63,17 @@ fn of_provider(answer: &Result<Answer, CallError>) -> Verdict {
 
 fn of_deployment(answer: &Result<Answer, CallError>) -> Verdict {
     let Err(error) = answer else { return Verdict::Success };
-    match error.code {
-        Code::ModelUnreachable
-        | Code::ModelTimeout
-        | Code::ModelServerError
-        | Code::ModelOverloaded
-        | Code::ModelStreamInterrupted => Verdict::Failure(error.retry_after),
-        Code::ModelQuota => Verdict::Trip(error.retry_after.unwrap_or(QUOTA_OPEN)),
+    match Blame::of(error.code) {
+        Blame::Provider => Verdict::Failure(error.retry_after),
+        Blame::Quota => Verdict::Trip(error.retry_after.unwrap_or(QUOTA_OPEN)),
         // A limit is a limit and a bad request is ours; neither says that the provider is ill.
-        _ => Verdict::Neutral,
+        Blame::RateLimit
+        | Blame::Access
+        | Blame::Window
+        | Blame::Answer
+        | Blame::Request
+        | Blame::Guard
+        | Blame::NoCall => Verdict::Neutral,
     }
 }
 

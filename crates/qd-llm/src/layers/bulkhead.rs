@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use qd_types::ChatRequest;
+use qd_types::{Billed, ChatRequest};
 use tokio::sync::Semaphore;
 
 use crate::error::Kind;
@@ -18,8 +18,9 @@ const COME_BACK: Duration = Duration::from_secs(5);
 /// See the module.
 pub(crate) struct Bulkhead {
     pub(crate) inner: Arc<dyn ChatModel>,
-    /// Of the provider, then of the deployment.
-    pub(crate) places: Vec<Arc<Semaphore>>,
+    /// Taken in this order: of the deployment first, so that those who wait for a slow model hold no place of its provider,
+    /// which others need.
+    pub(crate) places: [Arc<Semaphore>; 2],
     /// `provider/model`, for messages.
     pub(crate) name: String,
 }
@@ -40,6 +41,13 @@ impl ChatModel for Bulkhead {
             let message = format!("model `{}` is busy with as many calls as it may have at once", self.name);
             return Err(CallError { retry_after: Some(COME_BACK), ..CallError::new(Kind::Busy, message) });
         };
+        if !scope.is_wanted() {
+            let message = "the call was not made because its job is no longer this worker's";
+            return Err(CallError::new(Kind::Cancelled, message).billed(Billed::No));
+        }
         self.inner.call(request, scope).await
     }
 }
+
+#[cfg(test)]
+mod tests;
