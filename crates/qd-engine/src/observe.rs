@@ -122,7 +122,7 @@ impl Observer {
     pub(crate) fn begun(&self, claimed: &Claimed, now: Timestamp) {
         let job = &claimed.job;
         if job.attempt == 1 {
-            self.waits[job.priority.index()].observe(now.since(acceptance(job)).as_secs_f64());
+            self.waits[job.priority.index()].observe(now.since(job.first_ready_at()).as_secs_f64());
         } else {
             self.replayed(claimed);
         }
@@ -206,7 +206,7 @@ impl Observer {
         let job = &claimed.job;
         let ran = env.monotonic().saturating_sub(began);
         let spent = || Spans {
-            whole: env.now().since(acceptance(job)),
+            whole: env.now().since(job.first_ready_at()),
             run: if job.attempt > 1 { ran + Past::read(&claimed.log, |_| {}).ran } else { ran },
         };
         match &finish.outcome {
@@ -344,11 +344,6 @@ fn label<'a>(job: &'a Job, failure: Option<&Failure>) -> &'a str {
     } else {
         job.crew.as_str()
     }
-}
-
-/// When a job could first have been taken up.
-fn acceptance(job: &Job) -> Timestamp {
-    job.run_at.map_or(job.created_at, |at| at.max(job.created_at))
 }
 
 fn ms(span: Duration) -> u64 {

@@ -70,6 +70,14 @@ pub struct Job {
     pub metadata: BTreeMap<String, String>,
 }
 
+impl Job {
+    /// When a worker could first have taken it up, had one been free.
+    #[must_use]
+    pub fn first_ready_at(&self) -> Timestamp {
+        self.run_at.map_or(self.created_at, |at| at.max(self.created_at))
+    }
+}
+
 /// What a crew produced.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct JobOutput {

@@ -7,8 +7,6 @@ mod accept;
 mod attempt;
 mod housekeeping;
 
-use attempt::acceptance;
-
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -139,7 +137,7 @@ impl<R: DurableRows> Core<R> {
         let until = self.lease_end(self.env.now());
         for job in self.load_open()? {
             let row = self.rows.load(job.row)?;
-            let (spent, accepted) = (Spent::of(&row), acceptance(&row));
+            let (spent, accepted) = (Spent::of(&row), row.first_ready_at());
             self.schedule.add(&job);
             self.schedule.unplace(job.row);
             self.schedule.place_held(job.row, Hold { until, spent, accepted });

@@ -1,6 +1,6 @@
 //! What workers do: claim, renew, record, finish. Every write is checked against its fence first.
 
-use qd_types::{Job, JobId, JobStatus, LogItem, Logged, Progress, Seq, Timestamp, WorkerId};
+use qd_types::{JobId, JobStatus, LogItem, Logged, Progress, Seq, Timestamp, WorkerId};
 
 use super::super::rows::{RowId, Rows, Settled, Spent, Started};
 use super::super::schedule::Hold;
@@ -27,7 +27,7 @@ impl<R: Rows> Core<R> {
             entry.set_epoch(started.epoch);
             entry.set_last_seq(seq);
         }
-        let accepted = acceptance(&job);
+        let accepted = job.first_ready_at();
         self.schedule.place_held(row, Hold { until, spent: Spent::of(&job), accepted });
         if started.attempt == 1 {
             self.recent().note_wait(now, now.since(accepted));
@@ -195,11 +195,6 @@ fn settled(outcome: &Outcome, now: Timestamp) -> Settled {
         Outcome::Failed(failure) => Settled::over(JobStatus::Failed, now, Some(failure.clone())),
         Outcome::Cancelled => Settled::over(JobStatus::Cancelled, now, None),
     }
-}
-
-/// When a job could first have been taken up.
-pub(crate) fn acceptance(job: &Job) -> Timestamp {
-    job.run_at.map_or(job.created_at, |at| at.max(job.created_at))
 }
 
 /// The moment a span ago.
