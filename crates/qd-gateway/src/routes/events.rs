@@ -23,6 +23,7 @@ use crate::context::{Context, Shared};
 use crate::observe::Open;
 use crate::openapi::{Answer, Operation, Schema};
 use crate::problem::{Problem, shown};
+use crate::serve::Endless;
 use crate::view::event;
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -81,6 +82,7 @@ fn answer(stream: Stream) -> Response {
         Some((Ok::<Bytes, Infallible>(bytes), stream))
     });
     let mut response = Response::new(Body::from_stream(frames));
+    response.extensions_mut().insert(Endless);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, const { HeaderValue::from_static("text/event-stream") });
     // Proxies that collect answers before passing them on would hold events back.

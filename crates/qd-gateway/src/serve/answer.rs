@@ -18,6 +18,7 @@ use tower::Service;
 
 use crate::observe::{Matched, Observer};
 use crate::problem::Problem;
+use crate::view::time::http_date;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -49,6 +50,11 @@ impl Answer {
         if let Some(observer) = &self.0.observer {
             observer.connection_refused();
         }
+    }
+
+    /// The header `date` of an answer that hyper does not write.
+    pub(crate) fn date(&self) -> HeaderValue {
+        HeaderValue::try_from(http_date(self.0.env.now())).unwrap_or(HeaderValue::from_static(""))
     }
 
     /// Answers one request.

@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// What HTTP/2 begins with; HTTP/1 has no such method.
-const H2_FIRST: &[u8] = b"PRI";
+/// What a client that speaks HTTP/2 begins with; HTTP/1 has no such method.
+const H2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Whether requests are being answered on a connection.
 #[derive(Clone, Default)]
@@ -71,7 +71,15 @@ pub(crate) struct Guarded<S> {
     head: Head,
     /// Runs while the peer takes nothing.
     stall: Option<Pin<Box<Sleep>>>,
-    speaks: Speaks,
+    speaks: Option<Version>,
+    first: FirstBytes,
+}
+
+/// What was read to learn the version, until it is handed on.
+#[derive(Default)]
+struct FirstBytes {
+    bytes: [u8; H2_PREFACE.len()],
+    len: usize,
 }
 
 enum Head {
@@ -83,18 +91,30 @@ enum Head {
     Late(Pin<Box<Sleep>>),
 }
 
-#[derive(PartialEq)]
-enum Speaks {
-    NothingYet,
+/// What a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
     Http1,
     Http2,
+}
+
+impl FirstBytes {
+    /// Takes `at_most` of them.
+    fn take(&mut self, at_most: usize) -> Self {
+        let mut taken = Self::default();
+        taken.len = self.len.min(at_most);
+        taken.bytes[..taken.len].copy_from_slice(&self.bytes[..taken.len]);
+        self.bytes.copy_within(taken.len..self.len, 0);
+        self.len -= taken.len;
+        taken
+    }
 }
 
 impl<S> Guarded<S> {
     pub(crate) fn new(inner: S, activity: Activity, header_read: Duration, write_stall: Duration) -> Self {
         // The first head is awaited from the beginning: a client that connects has something to say.
-        let (head, speaks) = (Head::Begun, Speaks::NothingYet);
-        Self { inner, activity, header_read, write_stall, head, stall: None, speaks }
+        let (head, first) = (Head::Begun, FirstBytes::default());
+        Self { inner, activity, header_read, write_stall, head, stall: None, speaks: None, first }
     }
 
     /// Fails once a head has been incomplete for too long.
@@ -114,12 +134,9 @@ impl<S> Guarded<S> {
     }
 
     fn came(&mut self, bytes: &[u8]) {
-        if self.speaks == Speaks::NothingYet && !bytes.is_empty() {
-            let begins = bytes.iter().zip(H2_FIRST).all(|(byte, first)| byte == first);
-            self.speaks = if begins { Speaks::Http2 } else { Speaks::Http1 };
-        }
         // Frames of HTTP/2 come between requests as well; its first request is awaited, the others are not.
-        let head_begins = self.speaks == Speaks::Http1 && !bytes.is_empty() && !self.activity.is_busy();
+        let head_begins =
+            self.speaks == Some(Version::Http1) && !bytes.is_empty() && !self.activity.is_busy();
         // A timer that an earlier request left behind is void.
         if head_begins && (self.activity.took_request() || matches!(self.head, Head::Idle)) {
             self.head = Head::Begun;
@@ -137,12 +154,38 @@ fn late(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, why)
 }
 
+impl<S: AsyncRead + Unpin> Guarded<S> {
+    /// Waits for the first bytes and says what the client speaks; they are read again by whoever reads next. `None` if
+    /// it has left without a word.
+    pub(crate) async fn version(&mut self) -> io::Result<Option<Version>> {
+        let mut first = FirstBytes::default();
+        let version = loop {
+            if !H2_PREFACE.starts_with(&first.bytes[..first.len]) {
+                break Version::Http1;
+            }
+            if first.len == H2_PREFACE.len() {
+                break Version::Http2;
+            }
+            match self.read(&mut first.bytes[first.len..]).await? {
+                0 if first.len == 0 => return Ok(None),
+                // Let the parser of requests say what is wrong with it.
+                0 => break Version::Http1,
+                came => first.len += came,
+            }
+        };
+        (self.first, self.speaks) = (first, Some(version));
+        Ok(Some(version))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let first = self.first.take(buf.remaining());
+        buf.put_slice(&first.bytes[..first.len]);
         let before = buf.filled().len();
         match Pin::new(&mut self.inner).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
@@ -150,6 +193,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
                 self.came(bytes);
                 Poll::Ready(Ok(()))
             }
+            // An error comes again with the next read.
+            _ if first.len > 0 => Poll::Ready(Ok(())),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => Poll::Ready(Err(ready!(self.poll_head(cx)))),
         }

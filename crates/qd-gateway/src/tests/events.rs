@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::client::{Reply, parse, unchunked};
+use super::client::{Reply, parse, raw, unchunked};
 use super::engine::{ended, failed, failure, model, output, piece, started, step};
 use super::{Server, contract, soon};
 
@@ -350,4 +350,49 @@ async fn watchers_are_bounded_and_their_places_come_back() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_stream_of_our_own_writing_reads_like_one_of_the_http_library() {
+    let server = Server::start().await;
+    let id = accepted(&server).await;
+    server.eventful().await;
+    let get = |version: &str| {
+        let head =
+            format!("GET /v1/jobs/{id}/events HTTP/{version}\r\nhost: t\r\nx-request-id: same\r\n\r\n");
+        async move { parse(&raw(server.address, head.as_bytes()).await) }
+    };
+    let (library, ours) = (get("1.0").await, get("1.1").await);
+    assert_eq!(ours.text(), library.text());
+    assert_eq!(ours.header("transfer-encoding"), Some("chunked"));
+    assert_eq!(ours.header("date").map(str::len), library.header("date").map(str::len));
+    for name in
+        ["content-type", "cache-control", "x-request-id", "x-accel-buffering", "x-content-type-options"]
+    {
+        assert!(ours.header(name).is_some(), "{name}");
+        assert_eq!(ours.header(name), library.header(name), "{name}");
+    }
+    let head = format!("HEAD /v1/jobs/{id}/events HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
+    let reply = parse(&raw(server.address, head.as_bytes()).await);
+    assert_eq!((reply.status, reply.body.len()), (200, 0));
+}
+
+#[tokio::test]
+async fn a_listener_that_talks_is_let_finish_its_word_and_cut_if_it_goes_on() {
+    let server = Server::start().await;
+    let id = accepted(&server).await;
+    let mut polite = Listener::open(server.address, id, None).await;
+    polite.until("job.queued").await;
+    polite.stream.write_all(b"GET /health HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
+    let mut endless = Listener::open(server.address, id, None).await;
+    endless.until("job.queued").await;
+    // Either end may be the first to notice.
+    let _ = soon("the cut", async {
+        endless.stream.write_all(&vec![b'x'; 4 * 1024 * 1024]).await?;
+        endless.stream.read_to_end(&mut endless.bytes).await
+    })
+    .await;
+    assert!(!endless.text().contains("job.succeeded"));
+    server.succeed().await;
+    assert!(polite.rest().await.text().contains("job.succeeded"));
 }

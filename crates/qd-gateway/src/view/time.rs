@@ -13,10 +13,19 @@ pub(crate) struct Rfc3339(pub(crate) Timestamp);
 
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let limit = if self.0.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
-        let moment = jiff::Timestamp::from_millisecond(self.0.0).unwrap_or(limit);
-        write!(f, "{moment:.3}")
+        write!(f, "{:.3}", moment(self.0))
     }
+}
+
+/// The nearest moment that can be written.
+fn moment(timestamp: Timestamp) -> jiff::Timestamp {
+    let limit = if timestamp.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+    jiff::Timestamp::from_millisecond(timestamp.0).unwrap_or(limit)
+}
+
+/// A moment as the header `date` has it, like `Sun, 22 Nov 2026 08:49:37 GMT`.
+pub(crate) fn http_date(timestamp: Timestamp) -> String {
+    moment(timestamp).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 impl Serialize for Rfc3339 {
