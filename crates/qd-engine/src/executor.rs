@@ -140,15 +140,7 @@ async fn ask(
     order: &Order,
 ) -> Result<qd_llm::Answer, CallError> {
     let job = &claimed.job;
-    let model = shared.models.get(name).map_err(|unknown| CallError {
-        code: Code::ModelNotFound,
-        class: Class::Permanent,
-        message: unknown.to_string(),
-        retry_after: None,
-        billed: Billed::No,
-        status: None,
-        request_id: None,
-    })?;
+    let model = shared.models.get(name)?;
     let deltas = Deltas {
         store: shared.store.clone(),
         job: job.id,

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use qd_types::{Billed, Class, Code, Failure};
 
+use crate::SeenLimits;
+
 /// A call that gave no answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{message} ({code})")]
@@ -24,6 +26,8 @@ pub struct CallError {
     pub status: Option<u16>,
     /// The provider's id of the request, for its support.
     pub request_id: Option<String>,
+    /// What the provider said of its limits with it; in a box, for most errors have none and all are moved about.
+    pub limits: Box<SeenLimits>,
 }
 
 impl CallError {
@@ -51,6 +55,7 @@ impl CallError {
             billed: kind.billed(),
             status: None,
             request_id: None,
+            limits: Box::default(),
         }
     }
 

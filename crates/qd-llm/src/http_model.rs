@@ -43,7 +43,7 @@ impl ChatModel for HttpModel {
 
 impl HttpModel {
     async fn answer(&self, received: Received, request_bytes: usize) -> Answer {
-        let Received { decoded: Decoded { mut reply, mut usage }, kept_headers } = received;
+        let Received { decoded: Decoded { mut reply, mut usage }, limits } = received;
         if reply.model.is_empty() {
             reply.model.clone_from(&self.endpoint.model);
         }
@@ -54,7 +54,7 @@ impl HttpModel {
             self.cost(&usage, &reply.model).await
         };
         usage.unpriced_calls = u32::from(cost.is_none());
-        Answer { reply, usage, cost: cost.unwrap_or_default(), kept_headers }
+        Answer { reply, usage, cost: cost.unwrap_or_default(), limits }
     }
 
     async fn cost(&self, usage: &Usage, answered: &str) -> Option<NanoDollars> {

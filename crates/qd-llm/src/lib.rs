@@ -8,6 +8,7 @@ mod bounds;
 mod error;
 mod http_model;
 mod layers;
+mod limits;
 mod model;
 mod models;
 mod options;
@@ -21,6 +22,7 @@ mod wires;
 
 pub use error::{Blame, CallError};
 pub use layers::{BreakerOptions, Standing};
+pub use limits::{Seen, SeenLimits, Window};
 pub use model::{Answer, CallScope, ChatModel, DeltaSink};
 pub use models::{BuildError, Models, UnknownModel};
 pub use options::{ModelOptions, Options, PriceOptions, Problem, ProviderKind, ProviderOptions};

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use qd_types::{ChatReply, ChatRequest, JobId, NanoDollars, StepId, TenantId, Usage};
 use tokio_util::sync::CancellationToken;
 
-use crate::CallError;
+use crate::{CallError, SeenLimits};
 
 /// Somebody who answers chat requests.
 #[async_trait]
@@ -30,8 +30,8 @@ pub struct Answer {
     pub usage: Usage,
     /// What it cost; nothing if no price is known.
     pub cost: NanoDollars,
-    /// The provider's rate-limit and request-id headers, which successes carry too.
-    pub kept_headers: Vec<(String, String)>,
+    /// What the provider said of its limits.
+    pub limits: SeenLimits,
 }
 
 /// On whose behalf a call is made, and within what bounds.

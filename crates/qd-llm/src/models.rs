@@ -7,6 +7,7 @@ use std::sync::Arc;
 use qd_env::Env;
 
 use crate::bounds::Bounds;
+use crate::error::Kind;
 use crate::http_model::HttpModel;
 use crate::presets::known_provider;
 use crate::prices::{Address, Pricing};
@@ -14,7 +15,7 @@ use crate::sim::{Ledger, Sim};
 use crate::stack::{DeploymentState, ProviderGuards};
 use crate::transport::Transport;
 use crate::wires::{Anthropic, Endpoint, OpenAi, Wire};
-use crate::{ChatModel, ModelOptions, Options, Problem, ProviderKind, ProviderOptions, SimModel};
+use crate::{CallError, ChatModel, ModelOptions, Options, Problem, ProviderKind, ProviderOptions, SimModel};
 
 /// The models of one configuration.
 pub struct Models {
@@ -68,6 +69,12 @@ impl fmt::Display for UnknownModel {
 }
 
 impl std::error::Error for UnknownModel {}
+
+impl From<UnknownModel> for CallError {
+    fn from(unknown: UnknownModel) -> Self {
+        Self::new(Kind::ModelNotFound, unknown.to_string())
+    }
+}
 
 impl Models {
     /// Builds every provider.

@@ -12,8 +12,10 @@ use reqwest::Response;
 
 use crate::bounds::Bounds;
 use crate::error::Kind;
-use crate::wires::{Decoded, HttpParts, Progress, SseParser, StreamDecoder, TooLong, Wire, kept_headers};
-use crate::{CallError, DeltaSink, ProviderOptions};
+use crate::wires::{
+    Decoded, HttpParts, Progress, SseParser, StreamDecoder, TooLong, Wire, requests_window, seen_limits,
+};
+use crate::{CallError, DeltaSink, ProviderOptions, SeenLimits, Window};
 
 const USER_AGENT: &str = concat!("quarterdeck/", env!("CARGO_PKG_VERSION"));
 /// Carries `job/step/try`.
@@ -33,12 +35,14 @@ pub fn install_crypto_provider() {
 #[derive(Clone)]
 pub(crate) struct Transport {
     client: reqwest::Client,
+    /// Over which time the provider counts requests, unless its answers tell.
+    requests_per: Window,
 }
 
-/// An answer with its headers.
+/// An answer with what its headers say of limits.
 pub(crate) struct Received {
     pub(crate) decoded: Decoded,
-    pub(crate) kept_headers: Vec<(String, String)>,
+    pub(crate) limits: SeenLimits,
 }
 
 impl Transport {
@@ -61,7 +65,7 @@ impl Transport {
             .pool_idle_timeout(Duration::from_secs(60))
             .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
             .build()?;
-        Ok(Self { client })
+        Ok(Self { client, requests_per: requests_window(base_url) })
     }
 
     /// Makes the call. The caller bounds the whole of it; the bounds of its parts are kept here.
@@ -87,11 +91,12 @@ impl Transport {
         } else {
             read_whole(response, bounds).await.and_then(|body| wire.decode(status, &headers, &body))
         };
-        let kept_headers = kept_headers(&headers);
+        let limits = seen_limits(&headers, self.requests_per);
         match result {
-            Ok(decoded) => Ok(Received { decoded, kept_headers }),
+            Ok(decoded) => Ok(Received { decoded, limits }),
             Err(mut error) => {
                 error.status = error.status.or(Some(status));
+                *error.limits = limits;
                 Err(error)
             }
         }

@@ -11,7 +11,7 @@ use crate::bounds::{Bounds, within};
 use crate::error::Kind;
 use crate::prices;
 use crate::wires::status_kind;
-use crate::{Answer, CallError, CallScope, ChatModel, DeltaSink, ModelOptions, ProviderOptions};
+use crate::{Answer, CallError, CallScope, ChatModel, DeltaSink, ModelOptions, ProviderOptions, SeenLimits};
 
 /// A [`ChatModel`] without a network behind it.
 pub struct SimModel {
@@ -59,7 +59,7 @@ impl SimModel {
             return Err(CallError::new(Kind::StreamInterrupted, "the answer broke off before its end"));
         }
         let cost = prices::of_sim(&usage);
-        Ok(Answer { reply, usage, cost, kept_headers: Vec::new() })
+        Ok(Answer { reply, usage, cost, limits: SeenLimits::default() })
     }
 
     /// Everything up to the first piece: the wait, and the faults that leave no piece.

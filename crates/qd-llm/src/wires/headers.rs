@@ -1,24 +1,8 @@
-//! Which headers of an answer are kept: those that tell of limits and those that support asks for.
+//! What support asks for: the id of a request, as the answer's headers name it.
 
 use http::HeaderMap;
 
-const MAX_HEADERS: usize = 40;
 const MAX_VALUE_BYTES: usize = 256;
-
-/// Rate-limit and request-id headers, as they came; bounded in number and length.
-pub(crate) fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
-    let kept = headers.iter().filter(|(name, _)| is_kept(name.as_str()));
-    let kept = kept.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let kept = kept.filter(|(_, value)| value.len() <= MAX_VALUE_BYTES);
-    kept.take(MAX_HEADERS).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-}
-
-fn is_kept(name: &str) -> bool {
-    name.starts_with("anthropic-ratelimit-")
-        || name.starts_with("x-ratelimit-")
-        || name.starts_with("retry-after")
-        || matches!(name, "request-id" | "x-request-id" | "x-should-retry" | "x-ms-retry-after-ms")
-}
 
 /// The provider's id of the request.
 pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {

@@ -8,10 +8,8 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::error_body::ErrorBody;
-use super::moment::{http_date, rfc3339};
-
-/// No provider is believed beyond a day.
-const LONGEST: Duration = Duration::from_secs(86_400);
+use super::moment::http_date;
+use super::reset::{go_duration, resets_in, span};
 
 /// The wait that a failed answer asks for.
 pub(crate) fn wait(headers: &HeaderMap, body: &ErrorBody) -> Option<Duration> {
@@ -25,12 +23,9 @@ pub(crate) fn wait(headers: &HeaderMap, body: &ErrorBody) -> Option<Duration> {
         .or_else(|| exhausted_buckets(headers, get("date")))
 }
 
-/// Positive and finite, at most a day.
+/// A wait that is one; at most a day.
 fn sensible(seconds: f64) -> Option<Duration> {
-    if seconds.is_nan() || seconds <= 0.0 {
-        return None;
-    }
-    Some(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).min(LONGEST))
+    span(seconds).filter(|wait| !wait.is_zero())
 }
 
 fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
@@ -65,46 +60,9 @@ fn exhausted_buckets(headers: &HeaderMap, date: Option<&str>) -> Option<Duration
         } else {
             name.strip_prefix("x-ratelimit-remaining").map(|bucket| format!("x-ratelimit-reset{bucket}"))
         }?;
-        reset_in(headers.get(reset)?.to_str().ok()?, date)
+        resets_in(headers.get(reset)?.to_str().ok()?, date)
     });
-    resets.max()
-}
-
-fn reset_in(value: &str, date: Option<&str>) -> Option<Duration> {
-    if let Some(seconds) = go_duration(value) {
-        return sensible(seconds);
-    }
-    match value.parse::<f64>() {
-        // Larger numbers are moments of some epoch, and it is not said of which.
-        Ok(seconds) if seconds <= 86_400.0 => sensible(seconds),
-        Ok(_) => None,
-        Err(_) => sensible(rfc3339(value)? - http_date(date?)?),
-    }
-}
-
-/// `12ms`, `1s`, `6m0s`, `2m59.56s`, `1h2m3s` in seconds.
-fn go_duration(text: &str) -> Option<f64> {
-    let (mut rest, mut total) = (text.trim(), 0.0);
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        let unit_end = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
-        total += number
-            * match &rest[digits..unit_end] {
-                "h" => 3600.0,
-                "m" => 60.0,
-                "s" => 1.0,
-                "ms" => 1e-3,
-                "us" | "µs" => 1e-6,
-                "ns" => 1e-9,
-                _ => return None,
-            };
-        rest = &rest[unit_end..];
-    }
-    Some(total)
+    resets.filter(|wait| !wait.is_zero()).max()
 }
 
 #[cfg(test)]
