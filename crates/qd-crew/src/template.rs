@@ -92,8 +92,8 @@ impl Template {
                 Piece::Variable(name) => length(name),
             })
         });
-        let names: BTreeSet<&str> = self.variables().collect();
-        let longest = || names.into_iter().max_by_key(|name| length(name));
+        let longest =
+            || self.variables().collect::<BTreeSet<_>>().into_iter().max_by_key(|name| length(name));
         (total > TEXT_BYTES_MAX).then(longest).flatten()
     }
 }

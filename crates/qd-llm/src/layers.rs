@@ -3,6 +3,7 @@
 mod breaker;
 mod breaking;
 mod bulkhead;
+mod reservoir;
 
 pub(crate) use breaker::Breaker;
 pub use breaker::{BreakerOptions, Standing};

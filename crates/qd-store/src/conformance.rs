@@ -55,24 +55,7 @@ impl Fixture {
 
     /// A plain job of the default tenant.
     pub(crate) fn job(&self) -> NewJob {
-        NewJob {
-            id: self.env.job_id(),
-            tenant: TenantId::default(),
-            crew: CrewName::new("research"),
-            crew_version: CrewVersion(1),
-            machine_version: 1,
-            total_tasks: 2,
-            input: Input::new(),
-            priority: Priority::NORMAL,
-            conversation: None,
-            run_at: None,
-            expires_at: None,
-            timeout_seconds: 300,
-            max_attempts: 5,
-            metadata: std::collections::BTreeMap::new(),
-            redrive_of: None,
-            idempotency: None,
-        }
+        new_job(&self.env)
     }
 
     pub(crate) async fn accept(&self, job: NewJob) -> JobId {
@@ -98,6 +81,28 @@ impl Fixture {
 
     pub(crate) async fn status(&self, id: JobId) -> qd_types::JobStatus {
         self.store.job(&TenantId::default(), id).await.unwrap().unwrap().status
+    }
+}
+
+/// A plain job of the default tenant.
+pub(crate) fn new_job(env: &Env) -> NewJob {
+    NewJob {
+        id: env.job_id(),
+        tenant: TenantId::default(),
+        crew: CrewName::new("research"),
+        crew_version: CrewVersion(1),
+        machine_version: 1,
+        total_tasks: 2,
+        input: Input::new(),
+        priority: Priority::NORMAL,
+        conversation: None,
+        run_at: None,
+        expires_at: None,
+        timeout_seconds: 300,
+        max_attempts: 5,
+        metadata: std::collections::BTreeMap::new(),
+        redrive_of: None,
+        idempotency: None,
     }
 }
 

@@ -68,23 +68,30 @@ pub enum Leases {
     For(Duration),
 }
 
+impl Options {
+    /// What the transitions of a backend in this process obey.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            max_depth: self.max_depth,
+            sharing: self.sharing,
+            lease: match self.leases {
+                Leases::OfProcess => None,
+                Leases::For(span) => Some(span),
+            },
+            idempotency_window: self.idempotency_window,
+            retention: self.retention,
+            conversation_ttl: self.conversation_ttl,
+        }
+    }
+}
+
 /// Opens a store.
 ///
 /// # Errors
 /// If the URL names no backend, or the backend cannot be opened.
 pub fn open(options: &Options, env: &Env) -> Result<Store, Error> {
     let live: Arc<dyn Live> = Arc::new(LocalBus::default());
-    let limits = Limits {
-        max_depth: options.max_depth,
-        sharing: options.sharing,
-        lease: match options.leases {
-            Leases::OfProcess => None,
-            Leases::For(span) => Some(span),
-        },
-        idempotency_window: options.idempotency_window,
-        retention: options.retention,
-        conversation_ttl: options.conversation_ttl,
-    };
+    let limits = options.limits();
     let backend: Arc<dyn Backend> = match options.url.split_once(':') {
         Some(("memory", "")) => Arc::new(MemoryBackend::new(env.clone(), limits, Arc::clone(&live))),
         Some(("sqlite", path)) if !path.is_empty() => {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -148,15 +149,26 @@ where
 
 /// Where an answer without end waits to be taken out of hyper's hands.
 #[derive(Clone, Default)]
-struct Handover(Arc<Mutex<Option<Response>>>);
+struct Handover(Arc<Offer>);
+
+#[derive(Default)]
+struct Offer {
+    /// Looked at whenever the connection wakes.
+    is_there: AtomicBool,
+    response: Mutex<Option<Response>>,
+}
 
 impl Handover {
     fn offer(&self, response: Response) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(response);
+        *self.0.response.lock().unwrap_or_else(PoisonError::into_inner) = Some(response);
+        self.0.is_there.store(true, Ordering::Release);
     }
 
     fn take(&self) -> Option<Response> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        if !self.0.is_there.load(Ordering::Acquire) {
+            return None;
+        }
+        self.0.response.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Drives a connection until there is such an answer or, with none, to its end. Answers are made while the connection

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use qd_env::{Env, SystemClock};
-use qd_types::{CrewName, CrewVersion, Input, JobStatus, Priority, TenantId, WorkerId};
+use qd_types::{JobStatus, TenantId, WorkerId};
 use rusqlite::Connection;
 
-use crate::{Enqueued, Error, NewJob, Options, Outcome, Store, open};
+use crate::conformance::new_job;
+use crate::{Enqueued, Error, Options, Outcome, Store, open};
 
 fn options(folder: &Path) -> Options {
     Options { url: format!("sqlite:{}", folder.join("sub/store.db").display()), ..Options::default() }
@@ -15,27 +16,6 @@ fn options(folder: &Path) -> Options {
 
 fn env() -> Env {
     Env::with(Arc::new(SystemClock::default()), 1)
-}
-
-fn job(env: &Env) -> NewJob {
-    NewJob {
-        id: env.job_id(),
-        tenant: TenantId::default(),
-        crew: CrewName::new("c"),
-        crew_version: CrewVersion(1),
-        machine_version: 1,
-        total_tasks: 1,
-        input: Input::new(),
-        priority: Priority::NORMAL,
-        conversation: None,
-        run_at: None,
-        expires_at: None,
-        timeout_seconds: 300,
-        max_attempts: 5,
-        metadata: std::collections::BTreeMap::new(),
-        redrive_of: None,
-        idempotency: None,
-    }
 }
 
 /// The lock goes with the writer thread, which ends after the last handle: wait for it by trying.
@@ -55,7 +35,7 @@ async fn restart_keeps_everything_and_queues_running_jobs_again() {
     let (options, env, tenant) = (options(folder.path()), env(), TenantId::default());
     let store = open(&options, &env).unwrap();
     for _ in 0..3 {
-        assert!(matches!(store.enqueue(job(&env)).await.unwrap(), Enqueued::Created(_)));
+        assert!(matches!(store.enqueue(new_job(&env)).await.unwrap(), Enqueued::Created(_)));
     }
     let worker = WorkerId::new("w");
     let mut claimed = store.claim(&worker, 2).await.unwrap();
