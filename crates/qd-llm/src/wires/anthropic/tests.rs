@@ -1,7 +1,5 @@
 //! Anthropic's wire against bodies in the documented format.
 
-mod classify;
-
 use http::HeaderMap;
 use qd_types::{
     Billed, ChatRequest, Code, Message, ProviderBlocks, StopReason, ToolCall, ToolChoice, ToolResult,

@@ -1,9 +1,10 @@
 //! OpenAI's chunks, put together to the message that an answer in one piece would have been.
 
+use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
 use super::decode::{Finished, arguments, text, usage};
-use super::errors;
+use super::{errors, finish};
 use crate::CallError;
 use crate::error::Kind;
 use crate::wires::answer::interrupted;
@@ -46,15 +47,17 @@ impl StreamDecoder for Decoder {
         let Ok(mut chunk) = serde_json::from_str::<Value>(&event.data) else {
             return Err(CallError::new(Kind::BadOutput, "the stream holds an event that is no json"));
         };
-        if let Some(error) = ErrorBody::in_value(&chunk).or_else(|| ErrorBody::in_flat_value(&chunk)) {
-            return Err(errors::inside(&error));
+        if let Some(error) = ErrorBody::in_event(&event.name, &chunk) {
+            return Err(errors::inside(&HeaderMap::new(), &error));
         }
         self.envelope(&chunk);
         let Some(choice) = chunk.pointer_mut("/choices/0") else { return Ok(Progress::Nothing) };
-        if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
+        if let Some(reason) = finish::reason(choice) {
             self.finish_reason = Some(reason.to_owned());
         }
-        match choice.get_mut("delta").map(Value::take) {
+        // A whole message instead of a piece: from servers that do not stream though they were asked to.
+        let piece = if choice.get("delta").is_some() { "delta" } else { "message" };
+        match choice.get_mut(piece).map(Value::take) {
             Some(Value::Object(delta)) => self.add(delta, said),
             _ => Ok(Progress::Nothing),
         }
