@@ -245,3 +245,6 @@ impl Stream<'_> {
         .await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,3 +144,6 @@ pub(crate) fn too_large(bytes_max: usize) -> CallError {
 fn line_too_long() -> CallError {
     CallError::new(Kind::HopelessOutput, "the answer holds a line of more than 1 MiB").billed(Billed::Yes)
 }
+
+#[cfg(test)]
+mod tests;
