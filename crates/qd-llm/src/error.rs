@@ -102,6 +102,17 @@ pub enum Blame {
 }
 
 impl Blame {
+    /// Whether another model may do better: not if the request itself is refused, or nobody wants the answer any more.
+    #[must_use]
+    pub fn may_fall_back(self) -> bool {
+        match self {
+            Self::Provider | Self::Quota | Self::RateLimit | Self::Access | Self::Window | Self::Answer => {
+                true
+            }
+            Self::Request | Self::Guard | Self::NoCall => false,
+        }
+    }
+
     /// What a code of a failed call puts the blame on. The one place where that is decided.
     #[must_use]
     pub fn of(code: Code) -> Self {

@@ -14,6 +14,8 @@ mod models;
 mod options;
 mod presets;
 mod prices;
+#[cfg(test)]
+mod reference;
 mod secret;
 pub mod sim;
 mod stack;

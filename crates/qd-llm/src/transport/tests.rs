@@ -176,3 +176,27 @@ async fn text_that_is_no_utf8_is_read_as_far_as_it_is() {
     let error = fail(serve(head.to_owned(), b"\xff\xfebad".to_vec()).await).await;
     assert!(error.message.ends_with("\u{fffd}\u{fffd}bad"), "{error}");
 }
+
+#[tokio::test]
+async fn usage_that_is_missing_or_cannot_be_is_estimated_and_has_no_price() {
+    let answer = |usage: &str| {
+        format!(
+            r#"{{"choices":[{{"message":{{"content":"eleven bytes or so"}},"finish_reason":"stop"}}]{usage}}}"#
+        )
+    };
+    let event = "content-type: text/event-stream\r\n";
+    let streamed = "data: {\"choices\":[{\"delta\":{\"content\":\"eleven bytes or so\"},\"finish_reason\":\"stop\"}]}\n\n";
+    for (headers, body) in [
+        ("", answer("")),
+        ("", answer(r#","usage":null"#)),
+        ("", answer(r#","usage":{"prompt_tokens":-1,"completion_tokens":5}"#)),
+        ("", answer(r#","usage":{"prompt_tokens":1e18,"completion_tokens":5}"#)),
+        (event, format!("{streamed}data: [DONE]\n\n")),
+        (event, streamed.to_owned()),
+    ] {
+        let answer = ask(answering(200, headers, &body).await).await.unwrap();
+        let usage = answer.usage;
+        assert_eq!((usage.output_tokens, usage.unpriced_calls, answer.cost.0), (6, 1, 0), "{body}");
+        assert!((10..500).contains(&usage.input_tokens), "{body} {usage:?}");
+    }
+}

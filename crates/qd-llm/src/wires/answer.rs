@@ -17,7 +17,7 @@ pub(crate) fn checked(mut reply: ChatReply, usage: Usage) -> Result<Decoded, Cal
         if call.id.is_empty() {
             call.id = made_up_id(reply.response_id.as_deref().unwrap_or_default(), call, index);
         }
-        if call.arguments.trim().is_empty() {
+        if matches!(call.arguments.trim(), "" | "null") {
             call.arguments = "{}".to_owned();
         }
     }

@@ -36,7 +36,7 @@ const PROVIDERS: &[Provider] = &[
         count: 56,
     },
     openai("openai", "https://api.openai.com/v1", include_str!("taxonomy_tests/openai.txt"), 44),
-    openai("groq", "https://api.groq.com/openai/v1", include_str!("taxonomy_tests/groq.txt"), 22),
+    openai("groq", "https://api.groq.com/openai/v1", include_str!("taxonomy_tests/groq.txt"), 23),
     openai(
         "gemini",
         "https://generativelanguage.googleapis.com/v1beta/openai",

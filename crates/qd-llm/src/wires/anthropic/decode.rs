@@ -86,7 +86,12 @@ pub(super) fn refusal(message: &Value) -> Option<String> {
 
 fn tool_call(block: &Value) -> ToolCall {
     let text = |key: &str| block.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let arguments = block.get("input").map_or_else(|| "{}".to_owned(), Value::to_string);
+    // Some proxies send the input as the text of its JSON.
+    let arguments = match block.get("input") {
+        Some(Value::String(text)) => text.clone(),
+        Some(input) => input.to_string(),
+        None => String::new(),
+    };
     ToolCall { id: text("id"), name: text("name"), arguments }
 }
 

@@ -64,18 +64,31 @@ impl Finished {
     }
 }
 
-/// A string, or parts of which some are text.
+/// A string, or parts of which some are text; those of reasoning are not.
 pub(super) fn text(content: Option<&Value>) -> String {
+    let is_text = |part: &&Value| {
+        matches!(part.get("type").and_then(Value::as_str), None | Some("text" | "output_text"))
+    };
     match content {
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(parts)) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
+        Some(Value::Array(parts)) => {
+            parts.iter().filter(is_text).filter_map(|part| part.get("text")?.as_str()).collect()
+        }
         _ => String::new(),
     }
 }
 
+/// The calls under `tool_calls`: a list, though some servers send a single one bare.
+pub(super) fn calls(value: Option<&Value>) -> &[Value] {
+    match value {
+        Some(Value::Array(calls)) => calls,
+        Some(call @ Value::Object(_)) => std::slice::from_ref(call),
+        _ => &[],
+    }
+}
+
 fn tool_calls(message: &Map<String, Value>) -> Vec<ToolCall> {
-    let calls = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
-    let calls = calls.filter_map(|call| {
+    let calls = calls(message.get("tool_calls")).iter().filter_map(|call| {
         let function = call.get("function")?;
         Some(ToolCall {
             id: call.get("id").and_then(Value::as_str).unwrap_or_default().to_owned(),
@@ -106,7 +119,7 @@ fn needs_blocks(message: &Map<String, Value>) -> bool {
         Value::Object(all) => !all.is_empty(),
         Value::Bool(_) | Value::Number(_) => true,
     };
-    let calls = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+    let calls = calls(message.get("tool_calls")).iter();
     message.iter().any(|(key, value)| !NEUTRAL.contains(&key.as_str()) && holds_something(value))
         || calls.filter_map(Value::as_object).any(|call| {
             call.iter().any(|(key, value)| {
