@@ -135,7 +135,7 @@ The first of these that says something sensible:
 4. `retry-after`, in seconds or as a date, which is compared with the answer's own `date`.
 5. `RetryInfo` in Google's error details, e.g. `13s`. Not where a day's quota is used up: the delay does not help.
 6. The message: `Please try again in 6m0s`, `retry after 26 seconds`.
-7. The latest reset of all limits that have nothing left: `anthropic-ratelimit-*`, `x-ratelimit-*`.
+7. Of a limit or a quota: the latest reset of all that have nothing left, `anthropic-ratelimit-*`, `x-ratelimit-*`.
 8. A backoff of our own, random up to `retry.base_ms`, doubled with each try up to `retry.cap_ms`.
 
 Zero, negative and other senseless values count as absent; nobody is waited for longer than a day. Up to a tenth is

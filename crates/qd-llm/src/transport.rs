@@ -12,8 +12,8 @@ use reqwest::Response;
 use crate::bounds::Bounds;
 use crate::error::Kind;
 use crate::wires::{
-    Decoded, HttpParts, Progress, Streamed, Wire, requests_window, seen_limits, told_by_headers, too_large,
-    whole,
+    Decoded, HttpParts, Progress, Streamed, Wire, decode_whole, requests_window, seen_limits,
+    told_by_headers, too_large,
 };
 use crate::{CallError, DeltaSink, ProviderOptions, SeenLimits, Window};
 
@@ -101,7 +101,7 @@ impl Transport {
                 200 => read_whole(response, bounds).await,
                 _ => Ok(read_error(response, bounds).await),
             };
-            body.and_then(|body| whole(wire, status, &headers, &body))
+            body.and_then(|body| decode_whole(wire, status, &headers, &body))
         };
         let limits = seen_limits(&headers, self.requests_per);
         match result {

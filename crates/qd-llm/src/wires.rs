@@ -26,7 +26,7 @@ pub(crate) use anthropic::Anthropic;
 pub(crate) use limits::{requests_window, seen_limits};
 pub(crate) use mask::MASK;
 pub(crate) use openai::OpenAi;
-pub(crate) use receive::{Streamed, told_by_headers, too_large, whole};
+pub(crate) use receive::{Streamed, decode_whole, told_by_headers, too_large};
 pub(crate) use serve::{ServeWire, Served, simulated};
 #[cfg(test)]
 pub(crate) use sse::SseParser;

@@ -1,6 +1,8 @@
 //! Servers that send what no server should: every answer ends in a typed error within bounds, and no key comes out.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use qd_env::Env;
@@ -18,6 +20,13 @@ const MUCH: usize = 64 * 1024 * 1024;
 /// A server that answers its first client with `head`, then with `piece` again and again until the client has left or
 /// `MUCH` was sent.
 async fn serve(head: String, piece: Vec<u8>) -> ProviderOptions {
+    serve_counted(head, piece).await.0
+}
+
+/// The same, with the number of bytes that the client took.
+async fn serve_counted(head: String, piece: Vec<u8>) -> (ProviderOptions, Arc<AtomicUsize>) {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&sent);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut provider = ProviderOptions::new(ProviderKind::Openai);
     provider.base_url = Some(format!("http://{}/v1", listener.local_addr().unwrap()));
@@ -28,12 +37,11 @@ async fn serve(head: String, piece: Vec<u8>) -> ProviderOptions {
         if stream.write_all(head.as_bytes()).await.is_err() || piece.is_empty() {
             return;
         }
-        let mut sent = 0;
-        while sent < MUCH && stream.write_all(&piece).await.is_ok() {
-            sent += piece.len();
+        while counter.load(Relaxed) < MUCH && stream.write_all(&piece).await.is_ok() {
+            counter.fetch_add(piece.len(), Relaxed);
         }
     });
-    provider
+    (provider, sent)
 }
 
 /// A whole answer; the connection ends with it.
@@ -82,9 +90,10 @@ async fn streams_without_end_and_lines_without_end_are_given_up() {
             "a line of more than 1 MiB",
         ),
     ] {
-        let mut provider = serve(EVENTS.to_owned(), piece).await;
+        let (mut provider, sent) = serve_counted(EVENTS.to_owned(), piece).await;
         provider.max_body_bytes = most;
         let error = fail(provider).await;
+        assert!(sent.load(Relaxed) < MUCH / 2, "{error}");
         assert_eq!((error.code, error.class), (Code::ModelBadOutput, Class::Permanent), "{error}");
         assert!(error.message.contains(said), "{error}");
     }
@@ -93,7 +102,9 @@ async fn streams_without_end_and_lines_without_end_are_given_up() {
 #[tokio::test]
 async fn the_body_of_a_failure_is_read_as_far_as_it_can_tell_something() {
     let page = "HTTP/1.1 500 Any\r\ncontent-type: text/html\r\n\r\n<html><head><title>Oh no</title></head>";
-    let error = fail(serve(page.to_owned(), vec![b'x'; 1024 * 1024]).await).await;
+    let (provider, sent) = serve_counted(page.to_owned(), vec![b'x'; 1024 * 1024]).await;
+    let error = fail(provider).await;
+    assert!(sent.load(Relaxed) < MUCH / 2, "{}", sent.load(Relaxed));
     assert_eq!((error.code, error.status), (Code::ModelServerError, Some(500)), "{error}");
     assert!(error.message.contains("a web page titled \"Oh no\""), "{error}");
     // A body that breaks off takes nothing of its status back.

@@ -73,7 +73,7 @@ fn of_body(kind: Kind, message: String, headers: &HeaderMap, body: &ErrorBody) -
     }
     if let Some(repeated) = body.repeated_headers(headers) {
         *error.limits = seen_limits(&repeated, Window::Minute);
-        error.retry_after = wait(&repeated, error.retry_after);
+        error.retry_after = wait(&repeated, error.retry_after, error.class);
     }
     error
 }

@@ -13,7 +13,7 @@ use crate::error::Kind;
 use crate::{CallError, SeenLimits};
 
 /// An answer in one piece.
-pub(crate) fn whole(
+pub(crate) fn decode_whole(
     wire: &dyn Wire,
     status: u16,
     headers: &HeaderMap,
@@ -53,7 +53,7 @@ pub(crate) fn told_by_headers(
         (error.code, error.class) = (Code::ModelQuota, Class::Quota);
     }
     if error.class.is_retryable() || error.class == Class::Quota {
-        error.retry_after = wait(headers, error.retry_after);
+        error.retry_after = wait(headers, error.retry_after, error.class);
     } else {
         error.retry_after = None;
     }

@@ -7,10 +7,11 @@
 use std::fmt::Write as _;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use qd_env::Rng;
 use qd_types::{Billed, Class, Code, StopReason};
 
 use super::{Anthropic, Decoded, OpenAi, Progress, Streamed, Wire, requests_window, seen_limits};
-use super::{told_by_headers, whole};
+use super::{decode_whole, told_by_headers};
 use crate::error::Blame;
 use crate::{CallError, TooLong};
 
@@ -81,21 +82,26 @@ fn case(text: &'static str) -> Case {
 impl Case {
     /// Reads the answer; streams in pieces of `size` bytes.
     fn read(&self, provider: &Provider, size: usize) -> Result<Decoded, CallError> {
+        self.read_as(provider, format!("{}\n", self.body).as_bytes(), size)
+    }
+
+    /// The same with another body.
+    fn read_as(&self, provider: &Provider, body: &[u8], size: usize) -> Result<Decoded, CallError> {
         let kind = self.headers.get("content-type").map(|kind| kind.to_str().unwrap());
         let is_stream = kind.is_some_and(|kind| kind.starts_with("text/event-stream"));
         let result = if is_stream {
-            stream(provider.wire, &format!("{}\n", self.body), size)
+            stream(provider.wire, body, size)
         } else {
-            whole(provider.wire, self.status, &self.headers, self.body.as_bytes())
+            decode_whole(provider.wire, self.status, &self.headers, body)
         };
         let limits = seen_limits(&self.headers, requests_window(provider.base_url));
         result.map_err(|error| told_by_headers(error, self.status, &self.headers, limits))
     }
 }
 
-fn stream(wire: &dyn Wire, body: &str, size: usize) -> Result<Decoded, CallError> {
+fn stream(wire: &dyn Wire, body: &[u8], size: usize) -> Result<Decoded, CallError> {
     let mut streamed = Streamed::new(wire.stream(), usize::MAX);
-    for piece in body.as_bytes().chunks(size) {
+    for piece in body.chunks(size) {
         if streamed.take(piece, &mut String::new())? == Progress::Done {
             break;
         }
@@ -189,5 +195,39 @@ fn quotas_are_never_tried_again_and_limits_are_nobodys_failure() {
                 Class::Exhausted | Class::Cancelled | Class::Bug => panic!("{title}: {error:?}"),
             }
         }
+    }
+}
+
+/// Damaged on the way, an answer is read or gives an error; nothing breaks, and no message grows.
+#[test]
+fn damage_to_an_answer_breaks_no_more_than_the_call() {
+    for provider in PROVIDERS {
+        for (number, case) in cases(provider.cases).iter().enumerate() {
+            for seed in 0..30 {
+                let mut rng = Rng::labelled(seed, &format!("{}/{number}", provider.name));
+                let mut body = case.body.as_bytes().to_vec();
+                for _ in 0..=rng.below(4) {
+                    damage(&mut body, &mut rng);
+                }
+                if let Err(error) = case.read_as(provider, &body, 64) {
+                    assert!(error.message.len() < 2_200, "{} {seed}: {}", case.title, error.message);
+                }
+            }
+        }
+    }
+}
+
+/// Turns a byte, cuts, or doubles a part.
+fn damage(body: &mut Vec<u8>, rng: &mut Rng) {
+    let length = body.len() as u64;
+    if length == 0 {
+        return;
+    }
+    let at = usize::try_from(rng.below(length)).unwrap();
+    match rng.below(4) {
+        0 => body[at] = u8::try_from(rng.below(256)).unwrap(),
+        1 => body.truncate(at),
+        2 => drop(body.drain(..at)),
+        _ => body.extend_from_within(at..),
     }
 }

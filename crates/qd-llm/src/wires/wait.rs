@@ -7,20 +7,22 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+use qd_types::Class;
 
 use super::error_body::ErrorBody;
 use super::moment::http_date;
 use super::reset::{go_duration, resets_in, span};
 
-/// The wait that a failed answer asks for, when its body asks for `in_body`.
-pub(crate) fn wait(headers: &HeaderMap, in_body: Option<Duration>) -> Option<Duration> {
+/// The wait that a failed answer asks for, when its body asks for `in_body`. Only limits are waited for until they are
+/// reset: a bucket that happens to be empty beside another failure is full again long after it may be drawn from.
+pub(crate) fn wait(headers: &HeaderMap, in_body: Option<Duration>, class: Class) -> Option<Duration> {
     let get = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let millis = |name: &str| sensible(get(name)?.parse::<f64>().ok()? / 1000.0);
     millis("retry-after-ms")
         .or_else(|| millis("x-ms-retry-after-ms"))
         .or_else(|| retry_after(get("retry-after")?, get("date")))
         .or(in_body)
-        .or_else(|| exhausted(headers))
+        .or_else(|| matches!(class, Class::RateLimited | Class::Quota).then(|| exhausted(headers))?)
 }
 
 /// The wait that the body of a failed answer asks for. One whose quota is used up for the day, or that has none, asks
@@ -75,7 +77,7 @@ fn unit_seconds(word: &str) -> Option<f64> {
 }
 
 /// The latest reset of all buckets that have nothing left.
-pub(crate) fn exhausted(headers: &HeaderMap) -> Option<Duration> {
+fn exhausted(headers: &HeaderMap) -> Option<Duration> {
     let text = |value: &http::HeaderValue| value.to_str().ok().map(str::trim).map(str::to_owned);
     let date = headers.get("date").and_then(text);
     let empty = headers.iter().filter(|(_, value)| text(value).is_some_and(|left| is_nothing(&left)));

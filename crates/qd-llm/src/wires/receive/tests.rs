@@ -53,6 +53,11 @@ fn waits_come_along_where_waiting_helps() {
     for kind in [Kind::Auth, Kind::InvalidRequest, Kind::ContextLength, Kind::PromptRefused] {
         assert_eq!(told(kind, 503, &after).retry_after, None, "{kind:?}");
     }
+    // When a limit is full again is no matter of another failure.
+    let empty = [("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "8h0m0s")];
+    assert_eq!(told(Kind::RateLimited, 429, &empty).retry_after, Some(Duration::from_secs(28_800)));
+    assert_eq!(told(Kind::StreamInterrupted, 200, &empty).retry_after, None);
+    assert_eq!(told(Kind::ServerError, 500, &empty).retry_after, None);
     let refused = told(Kind::ServerError, 500, &[("x-should-retry", "false"), ("retry-after", "9")]);
     assert_eq!(refused.retry_after, None);
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use qd_types::Class;
 
 use super::{ErrorBody, in_body, wait};
 
@@ -13,7 +14,7 @@ fn check(headers: &[(&str, &str)], body: &str, expected_ms: Option<u64>) {
         .iter()
         .map(|(n, v)| (n.parse::<HeaderName>().unwrap(), HeaderValue::from_str(v).unwrap()))
         .collect();
-    let found = wait(&map, in_body(&ErrorBody::of(body.as_bytes())));
+    let found = wait(&map, in_body(&ErrorBody::of(body.as_bytes())), Class::RateLimited);
     assert_eq!(found, expected_ms.map(Duration::from_millis), "{headers:?} {body}");
 }
 
@@ -103,8 +104,7 @@ fn messages_name_waits_in_many_words() {
         ("Please wait 2 hours and", 7_200_000),
         ("We will try again in vain; please try again in 7s", 7_000),
     ] {
-        let headers = HeaderMap::new();
-        let found = wait(&headers, in_body(&ErrorBody::of(says(message).as_bytes()))).unwrap();
+        let found = in_body(&ErrorBody::of(says(message).as_bytes())).unwrap();
         assert_eq!(found.as_millis(), expected_ms, "{message}");
     }
     for silent in
