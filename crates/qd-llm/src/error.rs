@@ -27,7 +27,7 @@ pub struct CallError {
     /// The provider's id of the request, for its support.
     pub request_id: Option<String>,
     /// By how much the request was too long, if it was and the provider says so.
-    pub too_long: Option<TooLong>,
+    pub oversize: Option<Oversize>,
     /// What the provider said of its limits with it; in a box, for most errors have none and all are moved about.
     pub limits: Box<SeenLimits>,
 }
@@ -57,7 +57,7 @@ impl CallError {
             billed: kind.billed(),
             status: None,
             request_id: None,
-            too_long: None,
+            oversize: None,
             limits: Box::default(),
         }
     }
@@ -70,7 +70,7 @@ impl CallError {
 
 /// Numbers of tokens of a request that was too long, as the provider counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooLong {
+pub struct Oversize {
     /// What it allows: the model's window, or a minute's tokens where those are fewer.
     pub limit: Option<u32>,
     /// What the request took: its prompt and, with most, the most that its answer may have. Some stop counting beyond

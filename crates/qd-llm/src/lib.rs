@@ -22,7 +22,7 @@ mod stack;
 mod transport;
 mod wires;
 
-pub use error::{Blame, CallError, TooLong};
+pub use error::{Blame, CallError, Oversize};
 pub use layers::{BreakerOptions, Standing};
 pub use limits::{Seen, SeenLimits, Window};
 pub use model::{Answer, CallScope, ChatModel, DeltaSink};

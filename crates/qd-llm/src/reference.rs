@@ -39,7 +39,7 @@ const KINDS: [Kind; 21] = [
 /// What happened, for people.
 fn what(kind: Kind) -> &'static str {
     match kind {
-        Kind::RateLimited => "the provider's limit of a minute is reached",
+        Kind::RateLimited => "a rate limit of the provider is reached",
         Kind::Overloaded => "the provider has no room, or its model still loads",
         Kind::ServerError => "the provider has an error inside",
         Kind::GatewayError => "something between here and the model gave up; the model may have worked",

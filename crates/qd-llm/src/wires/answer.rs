@@ -4,7 +4,6 @@ use http::HeaderMap;
 use qd_types::{Billed, ChatReply, StopReason, ToolCall, Usage};
 
 use super::error_body::{ErrorBody, short};
-use super::headers::request_id;
 use super::limits::seen_limits;
 use super::wait::{in_body, wait};
 use super::wire::Decoded;
@@ -50,9 +49,7 @@ fn made_up_id(response: &str, call: &ToolCall, index: usize) -> String {
 /// The error of an answer with a failure status.
 pub(crate) fn failed(kind: Kind, status: u16, headers: &HeaderMap, body: &ErrorBody) -> CallError {
     let said = if body.message.is_empty() { "nothing more" } else { &body.message };
-    let mut error = of_body(kind, format!("answered status {status}: {said}"), headers, body);
-    error.status = Some(status);
-    error
+    of_body(kind, format!("answered status {status}: {said}"), headers, body)
 }
 
 /// The error of an answer that began well: with status 200, in one piece or in a stream.
@@ -69,7 +66,7 @@ fn of_body(kind: Kind, message: String, headers: &HeaderMap, body: &ErrorBody) -
     error.request_id.clone_from(&body.request_id);
     error.retry_after = in_body(body);
     if kind == Kind::ContextLength {
-        error.too_long = body.too_long;
+        error.oversize = body.oversize;
     }
     if let Some(repeated) = body.repeated_headers(headers) {
         *error.limits = seen_limits(&repeated, Window::Minute);
@@ -88,7 +85,7 @@ pub(crate) fn ended_badly(kind: Kind, why: &str, response_id: Option<String>) ->
 }
 
 /// A body of status 200 that is no JSON: a page of something in between, or half an answer.
-pub(crate) fn not_json(body: &[u8], headers: &HeaderMap) -> CallError {
+pub(crate) fn not_json(body: &[u8]) -> CallError {
     let text = ErrorBody::of(body).message;
     let what = if body.is_empty() {
         "nothing"
@@ -98,10 +95,7 @@ pub(crate) fn not_json(body: &[u8], headers: &HeaderMap) -> CallError {
         "no valid json"
     };
     let message = format!("answered {what} where a json answer was due; is base_url right?");
-    let mut error = CallError::new(Kind::BadOutput, message).billed(Billed::Possibly);
-    error.status = Some(200);
-    error.request_id = request_id(headers);
-    error
+    CallError::new(Kind::BadOutput, message).billed(Billed::Possibly)
 }
 
 /// A stream that ended before its finish.

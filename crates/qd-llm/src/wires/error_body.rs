@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::mask::mask_keys;
 use super::overflow;
 use super::status::status_of;
-use crate::TooLong;
+use crate::Oversize;
 
 /// Characters of a message that are kept: enough to understand, too few to carry a prompt.
 const MAX_MESSAGE_CHARS: usize = 500;
@@ -15,6 +15,8 @@ const MAX_MESSAGE_CHARS: usize = 500;
 const MAX_TEXT_BYTES: usize = 2048;
 /// Proxies that wrap the error of another in a message of their own, and proxies before these.
 const MAX_NESTED: usize = 3;
+/// Mistakes of one request that are quoted.
+const MISTAKES_MAX: usize = 5;
 /// Headers that a body may repeat.
 const REPEATED_MAX: usize = 32;
 
@@ -40,7 +42,7 @@ pub(crate) struct ErrorBody {
     /// Whether the prompt was refused by a moderator or a guardrail.
     pub(crate) is_moderated: bool,
     /// How much was asked and how much is allowed, for errors of size.
-    pub(crate) too_long: Option<TooLong>,
+    pub(crate) oversize: Option<Oversize>,
     /// Rate-limit headers that OpenRouter repeats in the body.
     repeated: HeaderMap,
     /// A status beside the words.
@@ -92,7 +94,8 @@ impl ErrorBody {
         body.status_beside = ["status_code", "http_status_code"]
             .iter()
             .find_map(|key| value.get(key).or_else(|| error.get(key))?.as_u64())
-            .and_then(|status| u16::try_from(status).ok());
+            .and_then(|status| u16::try_from(status).ok())
+            .or(body.status_beside);
         Some(body)
     }
 
@@ -101,16 +104,19 @@ impl ErrorBody {
         if !body.message.is_empty() {
             return body;
         }
-        // FastAPI's form, and anything else that is at least JSON.
-        let detail = value.get("detail").unwrap_or(value);
-        Self::said(&detail.as_str().map_or_else(|| detail.to_string(), str::to_owned))
+        match value.get("detail") {
+            Some(Value::String(detail)) => Self::said(detail),
+            Some(Value::Array(details)) => Self::said(&mistakes(details)),
+            // Whatever else it is, it is JSON.
+            _ => Self::said(&value.to_string()),
+        }
     }
 
     /// Nothing but a message.
     fn said(message: &str) -> Self {
         let message = beginning(message);
         Self {
-            too_long: overflow::numbers(&Value::Null, message),
+            oversize: overflow::numbers(&Value::Null, message),
             is_used_up: has_no_allowance(message),
             message: short(message),
             ..Self::default()
@@ -133,7 +139,7 @@ impl ErrorBody {
             status: word(error, "status"),
             error_type: at("/metadata/error_type"),
             also,
-            too_long: overflow::numbers(error, &message),
+            oversize: overflow::numbers(error, &message),
             is_used_up: google.is_daily || has_no_allowance(&message),
             message: short(&message),
             request_id: None,
@@ -235,6 +241,18 @@ fn message(error: &Value) -> String {
         Some(raw @ Value::Object(_)) => format!("{text}: {}", beginning(&raw.to_string())),
         _ => text,
     }
+}
+
+/// FastAPI's list of mistakes: where and what, without the input that it repeats.
+fn mistakes(details: &[Value]) -> String {
+    let mistakes = details.iter().take(MISTAKES_MAX).map(|detail| {
+        let place = detail.get("loc").and_then(Value::as_array).into_iter().flatten();
+        let place: Vec<String> =
+            place.map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect();
+        let what = word(detail, "msg");
+        if place.is_empty() { what } else { format!("{}: {what}", place.join(".")) }
+    });
+    mistakes.collect::<Vec<_>>().join("; ")
 }
 
 /// As much of a text as is looked at.

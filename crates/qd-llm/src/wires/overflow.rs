@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::TooLong;
+use crate::Oversize;
 
 /// Codes and types that say it.
 pub(super) const CODES: &[&str] = &["context_length_exceeded", "exceed_context_size_error"];
@@ -103,7 +103,7 @@ const ANSWER: &[&str] =
     &["is too large: ", "input tokens and requested ", "`inputs` tokens and ", "exceed context limit: # + "];
 
 /// The numbers in a message, or in fields beside it as llama.cpp writes them.
-pub(super) fn numbers(error: &Value, message: &str) -> Option<TooLong> {
+pub(super) fn numbers(error: &Value, message: &str) -> Option<Oversize> {
     let field = |key: &str| error.get(key)?.as_u64().and_then(|number| u32::try_from(number).ok());
     let message = message.to_lowercase();
     let limit = field("n_ctx").or_else(|| first(&message, LIMIT));
@@ -111,7 +111,7 @@ pub(super) fn numbers(error: &Value, message: &str) -> Option<TooLong> {
         let answer = first(&message, ANSWER).unwrap_or(0);
         first(&message, PROMPT).map(|prompt| prompt.saturating_add(answer))
     });
-    (limit.is_some() || got.is_some()).then_some(TooLong { limit, got })
+    (limit.is_some() || got.is_some()).then_some(Oversize { limit, got })
 }
 
 fn first(message: &str, leads: &[&str]) -> Option<u32> {

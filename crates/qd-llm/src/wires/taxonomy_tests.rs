@@ -13,7 +13,7 @@ use qd_types::{Billed, Class, Code, StopReason};
 use super::{Anthropic, Decoded, OpenAi, Progress, Streamed, Wire, requests_window, seen_limits};
 use super::{decode_whole, told_by_headers};
 use crate::error::Blame;
-use crate::{CallError, TooLong};
+use crate::{CallError, Oversize};
 
 /// A provider's cases, where it is, how it is spoken to, and how many cases there are.
 struct Provider {
@@ -132,7 +132,7 @@ fn meaning(result: &Result<Decoded, CallError>) -> String {
     if let Some(wait) = error.retry_after {
         write!(words, " wait={}s", wait.as_secs_f64()).unwrap();
     }
-    let TooLong { limit, got } = error.too_long.unwrap_or(TooLong { limit: None, got: None });
+    let Oversize { limit, got } = error.oversize.unwrap_or(Oversize { limit: None, got: None });
     for (name, number) in [("limit", limit), ("got", got)] {
         if let Some(number) = number {
             write!(words, " {name}={number}").unwrap();

@@ -14,12 +14,12 @@ use crate::wires::headers::request_id;
 use crate::wires::wire::Decoded;
 
 pub(super) fn decode(headers: &HeaderMap, body: &[u8]) -> Result<Decoded, CallError> {
-    let Ok(message) = serde_json::from_slice::<Value>(body) else { return Err(not_json(body, headers)) };
+    let Ok(message) = serde_json::from_slice::<Value>(body) else { return Err(not_json(body)) };
     if let Some(error) = ErrorBody::in_value(&message) {
         return Err(errors::inside(headers, &error));
     }
     let Some(content) = message.get("content").and_then(Value::as_array) else {
-        return Err(not_json(b"{}", headers));
+        return Err(not_json(b"{}"));
     };
     let tool_calls = content.iter().filter(|b| kind(b) == "tool_use").map(tool_call).collect();
     let text = |key: &str| message.get(key).and_then(Value::as_str).map(str::to_owned);

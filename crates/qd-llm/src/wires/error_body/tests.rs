@@ -26,7 +26,14 @@ fn every_shape_of_an_error_is_read() {
             "too long",
         ),
         (r#"{"detail":"Not Found"}"#, "", "", "Not Found"),
-        (r#"{"detail":[{"msg":"field required"}]}"#, "", "", r#"[{"msg":"field required"}]"#),
+        (r#"{"detail":[{"msg":"field required"}]}"#, "", "", "field required"),
+        (
+            r#"{"detail":[{"loc":["body","messages",0],"msg":"Field required","input":"my credit balance"},{"msg":"and more"}]}"#,
+            "",
+            "",
+            "body.messages.0: Field required; and more",
+        ),
+        (r#"{"detail":{"a":1}}"#, "", "", r#"{"detail":{"a":1}}"#),
         (
             "<!DOCTYPE html><html><head><TITLE> 502 Bad Gateway </TITLE></head>",
             "",

@@ -14,7 +14,7 @@ use crate::wires::headers::request_id;
 use crate::wires::wire::Decoded;
 
 pub(super) fn decode(headers: &HeaderMap, body: &[u8]) -> Result<Decoded, CallError> {
-    let Ok(mut answer) = serde_json::from_slice::<Value>(body) else { return Err(not_json(body, headers)) };
+    let Ok(mut answer) = serde_json::from_slice::<Value>(body) else { return Err(not_json(body)) };
     if let Some(error) = ErrorBody::in_event("", &answer) {
         return Err(errors::inside(headers, &error));
     }
@@ -22,7 +22,7 @@ pub(super) fn decode(headers: &HeaderMap, body: &[u8]) -> Result<Decoded, CallEr
     let (id, model) = (text("id").or_else(|| request_id(headers)), text("model").unwrap_or_default());
     let usage = usage(answer.get("usage").unwrap_or(&Value::Null));
     let Some(choice) = answer.pointer_mut("/choices/0") else {
-        return Err(not_json(b"{}", headers));
+        return Err(not_json(b"{}"));
     };
     // OpenRouter: the provider behind it failed in the middle of its answer.
     if let Some(error) = ErrorBody::in_value(choice) {

@@ -32,10 +32,11 @@ const QUOTA: &[&str] = &[
     "billing_",
     "openrouter_credits",
     "openrouter_key_limit",
-    "_budget",
+    "openrouter_guardrail_budget",
+    "openrouter_workspace_budget",
     "openrouter_free_tier_daily",
 ];
-/// The same in phrases, with statuses of refusals.
+/// The same in phrases, with the statuses that it comes with.
 const QUOTA_PHRASES: &[&str] = &[
     "credit balance",
     "insufficient balance",
@@ -71,8 +72,7 @@ fn kind(status: u16, body: &ErrorBody) -> Kind {
     if body.is_any(IN_FLIGHT) {
         return Kind::RateLimited;
     }
-    let is_refusal = (400..=429).contains(&status);
-    if status == 402 || body.names(QUOTA) || (is_refusal && body.says(QUOTA_PHRASES)) {
+    if status == 402 || body.names(QUOTA) || (matches!(status, 400 | 403 | 429) && body.says(QUOTA_PHRASES)) {
         return Kind::Quota;
     }
     if body.is_any(AUTH) || (status == 400 && body.says(AUTH_PHRASES)) {
@@ -104,7 +104,7 @@ fn by_type(error_type: &str) -> Option<Kind> {
         "provider_overloaded" => Kind::Overloaded,
         "provider_unavailable" => Kind::GatewayError,
         "timeout" => Kind::Timeout,
-        "invalid_request" | "invalid_prompt" | "string_too_long" | "unprocessable" => Kind::InvalidRequest,
+        "invalid_request" | "invalid_prompt" | "string_oversize" | "unprocessable" => Kind::InvalidRequest,
         _ => return None,
     })
 }
@@ -114,7 +114,7 @@ fn by_load(status: u16, body: &ErrorBody) -> Option<Kind> {
     Some(match status {
         // Groq and OpenAI: this request alone is larger than what a minute allows, unless the minute is only used up.
         413 | 429 if is_limit && (status == 413 || body.says(&["request too large"])) => {
-            let fits = body.too_long.is_some_and(|size| size.got <= size.limit && size.got.is_some());
+            let fits = body.oversize.is_some_and(|size| size.got <= size.limit && size.got.is_some());
             if fits { Kind::RateLimited } else { Kind::ContextLength }
         }
         429 if body.is_used_up => Kind::Quota,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{PHRASES, TooLong, numbers};
+use super::{Oversize, PHRASES, numbers};
 
 /// A message, the limit and what was got.
 const MESSAGES: &[(&str, u32, u32)] = &[
@@ -91,7 +91,7 @@ const MESSAGES: &[(&str, u32, u32)] = &[
 #[test]
 fn numbers_are_found_in_the_words_of_each_server() {
     for (message, limit, got) in MESSAGES {
-        let expected = TooLong { limit: Some(*limit), got: Some(*got) };
+        let expected = Oversize { limit: Some(*limit), got: Some(*got) };
         assert_eq!(numbers(&Value::Null, message), Some(expected), "{message}");
     }
 }
@@ -100,16 +100,16 @@ fn numbers_are_found_in_the_words_of_each_server() {
 fn one_number_or_none_is_all_that_some_tell() {
     let told = |message: &str| numbers(&Value::Null, message);
     let limit = told("This model's maximum context length is 4096 tokens.");
-    assert_eq!(limit, Some(TooLong { limit: Some(4096), got: None }));
+    assert_eq!(limit, Some(Oversize { limit: Some(4096), got: None }));
     assert_eq!(
         told("Your request exceeded model token limit: 262144"),
-        Some(TooLong { limit: Some(262_144), got: None })
+        Some(Oversize { limit: Some(262_144), got: None })
     );
     assert_eq!(told("prompt too long; exceeded max context length by 1200 tokens"), None);
     assert_eq!(told("maximum context length is 99999999999999 tokens"), None);
     let fields = json!({ "n_prompt_tokens": 9, "n_ctx": 8 });
     let message = "the request exceeds the available context size, try increasing it";
-    assert_eq!(numbers(&fields, message), Some(TooLong { limit: Some(8), got: Some(9) }));
+    assert_eq!(numbers(&fields, message), Some(Oversize { limit: Some(8), got: Some(9) }));
 }
 
 #[test]
