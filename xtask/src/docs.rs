@@ -16,5 +16,9 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
         Program::new("cargo", ["test", "--quiet", "--package", "quarterdeck", "--bins", "reference"])
             .with("UPDATE_SNAPSHOTS", "1")
             .run(root)?;
-    Ok(telemetry && snapshots)
+    // This one is told when it is compiled, for a library does not read the environment.
+    let failures = Program::new("cargo", ["test", "--quiet", "--package", "qd-llm", "--lib", "reference"])
+        .with("UPDATE_SNAPSHOTS", "1")
+        .run(root)?;
+    Ok(telemetry && snapshots && failures)
 }

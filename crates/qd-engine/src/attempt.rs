@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qd_crew::{Effect, MACHINE_VERSION, Machine, Plan, Ready, TaskEvent};
+use qd_llm::Blame;
 use qd_store::{Claimed, Finish, Outcome, Record};
 use qd_types::{Call, Class, Code, Entry, Failure, LogItem, StepKind};
 use tokio_util::sync::CancellationToken;
@@ -316,7 +317,10 @@ impl<'a> Attempt<'a> {
         }
         let job = &self.claimed.job;
         let tries = self.past.tries_of(step);
-        if tries < job.max_attempts && retry::may_fall_back(failure) && self.has_next_model(call, tries) {
+        if tries < job.max_attempts
+            && Blame::of(failure.code).may_fall_back()
+            && self.has_next_model(call, tries)
+        {
             // The next model of the chain is asked at once, in this slot.
             return None;
         }

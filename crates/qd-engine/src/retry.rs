@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use qd_env::Rng;
-use qd_llm::Blame;
 use qd_types::{Class, Failure};
 
 use crate::RetryPolicy;
@@ -18,16 +17,6 @@ pub(crate) enum Decision {
     Again(Duration),
     /// Give up with this failure.
     GiveUp(Failure),
-}
-
-/// Whether another model may do better: not if the request itself is refused, or nobody wants the answer any more.
-pub(crate) fn may_fall_back(failure: &Failure) -> bool {
-    match Blame::of(failure.code) {
-        Blame::Provider | Blame::Quota | Blame::RateLimit | Blame::Access | Blame::Window | Blame::Answer => {
-            true
-        }
-        Blame::Request | Blame::Guard | Blame::NoCall => false,
-    }
 }
 
 /// Decides after a step's `tries`-th try (from 1) has failed, when it may have `max_tries`.

@@ -26,6 +26,8 @@ pub struct CallError {
     pub status: Option<u16>,
     /// The provider's id of the request, for its support.
     pub request_id: Option<String>,
+    /// By how much the request was too long, if it was and the provider says so.
+    pub oversize: Option<Oversize>,
     /// What the provider said of its limits with it; in a box, for most errors have none and all are moved about.
     pub limits: Box<SeenLimits>,
 }
@@ -55,6 +57,7 @@ impl CallError {
             billed: kind.billed(),
             status: None,
             request_id: None,
+            oversize: None,
             limits: Box::default(),
         }
     }
@@ -63,6 +66,16 @@ impl CallError {
         self.billed = billed;
         self
     }
+}
+
+/// Numbers of tokens of a request that was too long, as the provider counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Oversize {
+    /// What it allows: the model's window, or a minute's tokens where those are fewer.
+    pub limit: Option<u32>,
+    /// What the request took: its prompt and, with most, the most that its answer may have. Some stop counting beyond
+    /// the limit, so it may be more.
+    pub got: Option<u32>,
 }
 
 /// What kept a call from its answer, as far as others can do better: for breakers and fallbacks.
@@ -89,6 +102,17 @@ pub enum Blame {
 }
 
 impl Blame {
+    /// Whether another model may do better: not if the request itself is refused, or nobody wants the answer any more.
+    #[must_use]
+    pub fn may_fall_back(self) -> bool {
+        match self {
+            Self::Provider | Self::Quota | Self::RateLimit | Self::Access | Self::Window | Self::Answer => {
+                true
+            }
+            Self::Request | Self::Guard | Self::NoCall => false,
+        }
+    }
+
     /// What a code of a failed call puts the blame on. The one place where that is decided.
     #[must_use]
     pub fn of(code: Code) -> Self {

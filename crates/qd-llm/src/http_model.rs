@@ -64,7 +64,12 @@ impl HttpModel {
         }
     }
 
+    /// The error with the name of its deployment, and without the key if the provider repeats it.
     fn named(&self, mut error: CallError) -> CallError {
+        if let Some(key) = &self.endpoint.api_key {
+            error.message = key.scrub(&error.message);
+            error.request_id = error.request_id.map(|id| key.scrub(&id));
+        }
         error.message =
             format!("provider `{}`, model `{}`: {}", self.provider, self.endpoint.model, error.message);
         error

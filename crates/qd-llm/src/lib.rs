@@ -14,13 +14,15 @@ mod models;
 mod options;
 mod presets;
 mod prices;
+#[cfg(test)]
+mod reference;
 mod secret;
 pub mod sim;
 mod stack;
 mod transport;
 mod wires;
 
-pub use error::{Blame, CallError};
+pub use error::{Blame, CallError, Oversize};
 pub use layers::{BreakerOptions, Standing};
 pub use limits::{Seen, SeenLimits, Window};
 pub use model::{Answer, CallScope, ChatModel, DeltaSink};

@@ -45,4 +45,10 @@ impl SeenLimits {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Whether one of the limits is zero: who has no allowance at all need not wait for its reset.
+    pub(crate) fn allow_nothing(&self) -> bool {
+        let all = [self.requests, self.tokens, self.input_tokens, self.output_tokens];
+        all.into_iter().flatten().any(|seen| seen.limit == Some(0))
+    }
 }

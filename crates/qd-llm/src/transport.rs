@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, header};
-use qd_types::Billed;
 use reqwest::Response;
 
 use crate::bounds::Bounds;
 use crate::error::Kind;
 use crate::wires::{
-    Decoded, HttpParts, Progress, SseParser, StreamDecoder, TooLong, Wire, requests_window, seen_limits,
+    Decoded, HttpParts, Progress, Streamed, Wire, decode_whole, requests_window, seen_limits,
+    told_by_headers, too_large,
 };
 use crate::{CallError, DeltaSink, ProviderOptions, SeenLimits, Window};
 
@@ -22,6 +22,8 @@ const USER_AGENT: &str = concat!("quarterdeck/", env!("CARGO_PKG_VERSION"));
 pub(crate) const CALL_HEADER: HeaderName = HeaderName::from_static("x-quarterdeck-call");
 /// Idle connections kept for each address.
 const MAX_IDLE_CONNECTIONS: usize = 256;
+/// Bytes of the body of a failure that are read.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// How long an answer that is complete may take to close, so that its connection can be used again.
 const CLOSE_WAIT: Duration = Duration::from_millis(50);
 
@@ -86,19 +88,25 @@ impl Transport {
         };
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let result = if status == 200 && bounds.streams() && is_event_stream(&headers) {
-            let stream = Stream { response, decoder: wire.stream(), bounds, sink, offset: 0 };
+            let stream = Stream {
+                response,
+                read: Streamed::new(wire.stream(), bounds.body_bytes),
+                bounds,
+                sink,
+                offset: 0,
+            };
             stream.read(first).await
         } else {
-            read_whole(response, bounds).await.and_then(|body| wire.decode(status, &headers, &body))
+            let body = match status {
+                200 => read_whole(response, bounds).await,
+                _ => Ok(read_error(response, bounds).await),
+            };
+            body.and_then(|body| decode_whole(wire, status, &headers, &body))
         };
         let limits = seen_limits(&headers, self.requests_per);
         match result {
             Ok(decoded) => Ok(Received { decoded, limits }),
-            Err(mut error) => {
-                error.status = error.status.or(Some(status));
-                *error.limits = limits;
-                Err(error)
-            }
+            Err(error) => Err(told_by_headers(error, status, &headers, limits)),
         }
     }
 
@@ -149,11 +157,25 @@ async fn read_whole(mut response: Response, bounds: &Bounds) -> Result<Vec<u8>, 
     let mut body = Vec::new();
     while let Some(chunk) = next_chunk(&mut response, bounds.idle).await? {
         if body.len() + chunk.len() > bounds.body_bytes {
-            return Err(too_large(bounds));
+            return Err(too_large(bounds.body_bytes));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// The beginning of a body that tells of a failure; what comes after it tells no more.
+async fn read_error(mut response: Response, bounds: &Bounds) -> Vec<u8> {
+    let mut body = Vec::new();
+    // The status is known: a body that breaks off takes nothing back.
+    while let Ok(Some(chunk)) = next_chunk(&mut response, bounds.idle).await {
+        body.extend_from_slice(&chunk);
+        if body.len() >= ERROR_BYTES_MAX {
+            body.truncate(ERROR_BYTES_MAX);
+            break;
+        }
+    }
+    body
 }
 
 async fn next_chunk(response: &mut Response, idle: Duration) -> Result<Option<bytes::Bytes>, CallError> {
@@ -170,15 +192,10 @@ async fn next_chunk(response: &mut Response, idle: Duration) -> Result<Option<by
     }
 }
 
-fn too_large(bounds: &Bounds) -> CallError {
-    let message = format!("the answer is larger than {} bytes (max_body_bytes)", bounds.body_bytes);
-    CallError::new(Kind::HopelessOutput, message)
-}
-
-/// A streamed answer while it is read.
+/// A streamed answer and whoever listens to it.
 struct Stream<'a> {
     response: Response,
-    decoder: Box<dyn StreamDecoder>,
+    read: Streamed,
     bounds: &'a Bounds,
     sink: Option<&'a dyn DeltaSink>,
     offset: u64,
@@ -187,8 +204,7 @@ struct Stream<'a> {
 impl Stream<'_> {
     async fn read(mut self, first: std::pin::Pin<&mut tokio::time::Sleep>) -> Result<Decoded, CallError> {
         tokio::pin!(first);
-        let (mut parser, mut events, mut said) = (SseParser::default(), Vec::new(), String::new());
-        let (mut bytes, mut has_begun) = (0, false);
+        let (mut said, mut has_begun) = (String::new(), false);
         loop {
             let chunk = tokio::select! {
                 biased;
@@ -198,33 +214,15 @@ impl Stream<'_> {
             };
             let chunk = match chunk {
                 Ok(Some(chunk)) => chunk,
-                Ok(None) => return self.decoder.finish(),
-                // Nothing of the reply is missing: only its usage or its end marker may be.
-                Err(_) if self.decoder.is_complete() => return self.decoder.finish(),
-                Err(error) => return Err(error),
+                Ok(None) => return self.read.end(),
+                Err(error) => return self.read.broken_off(error),
             };
-            bytes += chunk.len();
-            if bytes > self.bounds.body_bytes {
-                return Err(too_large(self.bounds));
-            }
-            let parsed = parser.push(&chunk, &mut events).map_err(|TooLong| line_too_long());
-            for event in events.drain(..) {
-                let progress = match self.decoder.event(&event, &mut said) {
-                    Ok(progress) => progress,
-                    Err(_) if self.decoder.is_complete() => return self.decoder.finish(),
-                    Err(error) => return Err(error),
-                };
-                has_begun |= progress == Progress::Content;
-                if progress == Progress::Done {
-                    self.say(&mut said);
-                    self.close().await;
-                    return self.decoder.finish();
-                }
-            }
+            let progress = self.read.take(&chunk, &mut said)?;
             self.say(&mut said);
-            match parsed {
-                Err(_) if self.decoder.is_complete() => return self.decoder.finish(),
-                other => other?,
+            has_begun |= progress == Progress::Content;
+            if progress == Progress::Done {
+                self.close().await;
+                return self.read.end();
             }
         }
     }
@@ -248,6 +246,5 @@ impl Stream<'_> {
     }
 }
 
-fn line_too_long() -> CallError {
-    CallError::new(Kind::HopelessOutput, "the answer holds a line of more than 1 MiB").billed(Billed::Yes)
-}
+#[cfg(test)]
+mod tests;

@@ -4,22 +4,31 @@
 
 mod answer;
 mod anthropic;
+mod counts;
 mod error_body;
 mod headers;
 mod limits;
+mod mask;
 mod moment;
 mod openai;
+mod overflow;
+mod receive;
 mod reset;
 mod serve;
 mod sse;
 mod status;
+#[cfg(test)]
+mod taxonomy_tests;
 mod wait;
 mod wire;
 
 pub(crate) use anthropic::Anthropic;
 pub(crate) use limits::{requests_window, seen_limits};
+pub(crate) use mask::MASK;
 pub(crate) use openai::OpenAi;
+pub(crate) use receive::{Streamed, decode_whole, told_by_headers, too_large};
 pub(crate) use serve::{ServeWire, Served, simulated};
-pub(crate) use sse::{SseParser, TooLong};
+#[cfg(test)]
+pub(crate) use sse::SseParser;
 pub(crate) use status::status_kind;
-pub(crate) use wire::{Decoded, Endpoint, HttpParts, Progress, StreamDecoder, Wire};
+pub(crate) use wire::{Decoded, Endpoint, HttpParts, Progress, Wire};

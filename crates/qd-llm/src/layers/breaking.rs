@@ -61,7 +61,7 @@ fn of_provider(answer: &Result<Answer, CallError>) -> Verdict {
     }
 }
 
-fn of_deployment(answer: &Result<Answer, CallError>) -> Verdict {
+pub(crate) fn of_deployment(answer: &Result<Answer, CallError>) -> Verdict {
     let Err(error) = answer else { return Verdict::Success };
     match Blame::of(error.code) {
         Blame::Provider => Verdict::Failure(error.retry_after),

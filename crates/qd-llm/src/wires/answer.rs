@@ -3,12 +3,12 @@
 use http::HeaderMap;
 use qd_types::{Billed, ChatReply, StopReason, ToolCall, Usage};
 
-use super::error_body::ErrorBody;
-use super::headers::request_id;
-use super::wait::wait;
+use super::error_body::{ErrorBody, short};
+use super::limits::seen_limits;
+use super::wait::{in_body, wait};
 use super::wire::Decoded;
-use crate::CallError;
 use crate::error::Kind;
+use crate::{CallError, Window};
 
 /// A reply that says something; an answer of nothing is paid and of no use.
 pub(crate) fn checked(mut reply: ChatReply, usage: Usage) -> Result<Decoded, CallError> {
@@ -16,7 +16,7 @@ pub(crate) fn checked(mut reply: ChatReply, usage: Usage) -> Result<Decoded, Cal
         if call.id.is_empty() {
             call.id = made_up_id(reply.response_id.as_deref().unwrap_or_default(), call, index);
         }
-        if call.arguments.trim().is_empty() {
+        if matches!(call.arguments.trim(), "" | "null") {
             call.arguments = "{}".to_owned();
         }
     }
@@ -48,28 +48,44 @@ fn made_up_id(response: &str, call: &ToolCall, index: usize) -> String {
 
 /// The error of an answer with a failure status.
 pub(crate) fn failed(kind: Kind, status: u16, headers: &HeaderMap, body: &ErrorBody) -> CallError {
-    let kind = obey_should_retry(kind, status, headers);
     let said = if body.message.is_empty() { "nothing more" } else { &body.message };
-    let mut error = CallError::new(kind, format!("answered status {status}: {said}"));
-    error.status = Some(status);
-    error.request_id = request_id(headers).or_else(|| body.request_id.clone());
-    error.retry_after = error.class.is_retryable().then(|| wait(headers, body)).flatten();
-    error
+    of_body(kind, format!("answered status {status}: {said}"), headers, body)
 }
 
 /// The error of an answer that began well: with status 200, in one piece or in a stream.
-pub(crate) fn failed_inside(kind: Kind, body: &ErrorBody) -> CallError {
+pub(crate) fn failed_inside(kind: Kind, headers: &HeaderMap, body: &ErrorBody) -> CallError {
     let said = if body.message.is_empty() { "an error without words" } else { &body.message };
-    let mut error = CallError::new(kind, format!("the answer holds an error: {said}"));
+    let mut error = of_body(kind, format!("the answer holds an error: {said}"), headers, body);
     // Some of the answer may have been made before the error.
     error.billed = if error.billed == Billed::No { Billed::Possibly } else { error.billed };
+    error
+}
+
+fn of_body(kind: Kind, message: String, headers: &HeaderMap, body: &ErrorBody) -> CallError {
+    let mut error = CallError::new(kind, message);
     error.request_id.clone_from(&body.request_id);
-    error.retry_after = error.class.is_retryable().then(|| wait(&HeaderMap::new(), body)).flatten();
+    error.retry_after = in_body(body);
+    if kind == Kind::ContextLength {
+        error.oversize = body.oversize;
+    }
+    if let Some(repeated) = body.repeated_headers(headers) {
+        *error.limits = seen_limits(&repeated, Window::Minute);
+        error.retry_after = wait(&repeated, error.retry_after, error.class);
+    }
+    error
+}
+
+/// The error of an answer that ended for another reason than that it was complete.
+pub(crate) fn ended_badly(kind: Kind, why: &str, response_id: Option<String>) -> CallError {
+    let what = if kind == Kind::AnswerRefused { "refused to answer" } else { "broke the answer off" };
+    let mut error = CallError::new(kind, format!("the model {what}: {}", short(why)));
+    error.billed = if error.billed == Billed::No { Billed::Possibly } else { error.billed };
+    error.request_id = response_id;
     error
 }
 
 /// A body of status 200 that is no JSON: a page of something in between, or half an answer.
-pub(crate) fn not_json(body: &[u8], headers: &HeaderMap) -> CallError {
+pub(crate) fn not_json(body: &[u8]) -> CallError {
     let text = ErrorBody::of(body).message;
     let what = if body.is_empty() {
         "nothing"
@@ -79,26 +95,10 @@ pub(crate) fn not_json(body: &[u8], headers: &HeaderMap) -> CallError {
         "no valid json"
     };
     let message = format!("answered {what} where a json answer was due; is base_url right?");
-    let mut error = CallError::new(Kind::BadOutput, message).billed(Billed::Possibly);
-    error.status = Some(200);
-    error.request_id = request_id(headers);
-    error
+    CallError::new(Kind::BadOutput, message).billed(Billed::Possibly)
 }
 
 /// A stream that ended before its finish.
 pub(crate) fn interrupted() -> CallError {
     CallError::new(Kind::StreamInterrupted, "the answer broke off before its end")
-}
-
-/// Providers may overrule their own status.
-fn obey_should_retry(kind: Kind, status: u16, headers: &HeaderMap) -> Kind {
-    match headers.get("x-should-retry").map(http::HeaderValue::as_bytes) {
-        Some(b"true") if kind == Kind::InvalidRequest => Kind::ServerError,
-        Some(b"false") => match kind {
-            Kind::RateLimited => Kind::Quota,
-            Kind::ServerError | Kind::GatewayError | Kind::Overloaded if status < 500 => Kind::InvalidRequest,
-            other => other,
-        },
-        _ => kind,
-    }
 }

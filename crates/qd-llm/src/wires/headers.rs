@@ -2,11 +2,12 @@
 
 use http::HeaderMap;
 
-const MAX_VALUE_BYTES: usize = 256;
+/// Longer ones are no ids.
+pub(crate) const ID_BYTES_MAX: usize = 256;
 
 /// The provider's id of the request.
 pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = ["request-id", "x-request-id", "x-groq-request-id", "cf-ray"];
     let id = id.iter().find_map(|name| headers.get(*name)?.to_str().ok())?;
-    (id.len() <= MAX_VALUE_BYTES).then(|| id.to_owned())
+    (id.len() <= ID_BYTES_MAX).then(|| id.to_owned())
 }

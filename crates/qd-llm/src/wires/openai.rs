@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 mod errors;
+mod finish;
 mod serve;
 mod stream;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Server-sent events out of bytes that arrive in any pieces. Written here because the crates for it have no bounds.
 //!
 //! An event counts when its blank line has arrived; what an ended stream leaves over is dropped, as the standard says.
+//! Two things are read that are no part of it: llama.cpp once sent errors under a field of that name, and servers that
+//! fail in the middle of a stream may write a bare JSON object into it.
 
 /// Bytes of one line, and of the data of one event.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -48,6 +50,13 @@ impl SseParser {
         Ok(())
     }
 
+    /// A bare object that the stream ended with, without an end of its line.
+    pub(crate) fn finish(&mut self) -> Option<SseEvent> {
+        let line = std::mem::take(&mut self.line);
+        let text = String::from_utf8_lossy(&line);
+        text.starts_with('{').then(|| SseEvent { name: String::new(), data: text.into_owned() })
+    }
+
     fn keep(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
         if self.line.len() + bytes.len() > MAX_BYTES {
             return Err(TooLong);
@@ -69,11 +78,19 @@ impl SseParser {
             }
             return Ok(());
         }
+        if text.starts_with('{') {
+            events.push(SseEvent { name: String::new(), data: text.to_owned() });
+            return Ok(());
+        }
         let (field, value) = text.split_once(':').unwrap_or((text, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "event" => value.clone_into(&mut self.event.name),
             "data" => self.add_data(value)?,
+            "error" => {
+                "error".clone_into(&mut self.event.name);
+                self.add_data(value)?;
+            }
             // Comments keep connections open; ids and reconnection times mean nothing to a POST.
             _ => {}
         }
@@ -138,6 +155,18 @@ mod tests {
             }
             assert_eq!(parse(&pieces), expected(), "seed {seed}");
         }
+    }
+
+    #[test]
+    fn errors_outside_of_events_are_events() {
+        let old = "data: {}\n\nerror: {\"code\":400}\n\n";
+        assert_eq!(parse(&[old.as_bytes()]), [event("", "{}"), event("error", "{\"code\":400}")]);
+        let bare = "data: {}\n\n{\"error\":\"out\"}\n";
+        assert_eq!(parse(&[bare.as_bytes()]), [event("", "{}"), event("", "{\"error\":\"out\"}")]);
+        let (mut parser, mut events) = (SseParser::default(), Vec::new());
+        parser.push(b"{\"error\":1}", &mut events).unwrap();
+        assert_eq!((events.len(), parser.finish()), (0, Some(event("", "{\"error\":1}"))));
+        assert_eq!(parser.finish(), None);
     }
 
     #[test]

@@ -7,18 +7,19 @@ use serde_json::Value;
 use super::{NAME, errors};
 use crate::CallError;
 use crate::error::Kind;
-use crate::wires::answer::{checked, not_json};
+use crate::wires::answer::{checked, ended_badly, not_json};
+use crate::wires::counts::Counts;
 use crate::wires::error_body::ErrorBody;
 use crate::wires::headers::request_id;
 use crate::wires::wire::Decoded;
 
 pub(super) fn decode(headers: &HeaderMap, body: &[u8]) -> Result<Decoded, CallError> {
-    let Ok(message) = serde_json::from_slice::<Value>(body) else { return Err(not_json(body, headers)) };
+    let Ok(message) = serde_json::from_slice::<Value>(body) else { return Err(not_json(body)) };
     if let Some(error) = ErrorBody::in_value(&message) {
-        return Err(errors::inside(&error));
+        return Err(errors::inside(headers, &error));
     }
     let Some(content) = message.get("content").and_then(Value::as_array) else {
-        return Err(not_json(b"{}", headers));
+        return Err(not_json(b"{}"));
     };
     let tool_calls = content.iter().filter(|b| kind(b) == "tool_use").map(tool_call).collect();
     let text = |key: &str| message.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -53,11 +54,8 @@ impl Finished {
             Some("stop_sequence") => StopReason::StopText,
             Some("tool_use") => StopReason::ToolCalls,
             Some("refusal") => {
-                let why = self.refusal.map(|category| format!(" ({category})")).unwrap_or_default();
-                let mut error =
-                    CallError::new(Kind::AnswerRefused, format!("the model refused to answer{why}"));
-                error.request_id = self.id;
-                return Err(error);
+                let why = self.refusal.as_deref().unwrap_or("it does not say why");
+                return Err(ended_badly(Kind::AnswerRefused, why, self.id));
             }
             // `end_turn`, `pause_turn`, and whatever comes: the message is there.
             Some(_) | None => StopReason::End,
@@ -88,7 +86,12 @@ pub(super) fn refusal(message: &Value) -> Option<String> {
 
 fn tool_call(block: &Value) -> ToolCall {
     let text = |key: &str| block.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let arguments = block.get("input").map_or_else(|| "{}".to_owned(), Value::to_string);
+    // Some proxies send the input as the text of its JSON.
+    let arguments = match block.get("input") {
+        Some(Value::String(text)) => text.clone(),
+        Some(input) => input.to_string(),
+        None => String::new(),
+    };
     ToolCall { id: text("id"), name: text("name"), arguments }
 }
 
@@ -103,14 +106,20 @@ fn needs_blocks(content: &[Value]) -> bool {
 
 /// Tokens as counted here: the classes of input do not overlap already.
 pub(super) fn usage(usage: &Value) -> Usage {
-    let count = |key: &str| usage.get(key).and_then(Value::as_u64).unwrap_or(0);
-    let thinking = usage.pointer("/output_tokens_details/thinking_tokens").and_then(Value::as_u64);
-    Usage {
-        input_tokens: count("input_tokens"),
-        cache_read_tokens: count("cache_read_input_tokens"),
-        cache_write_tokens: count("cache_creation_input_tokens"),
-        output_tokens: count("output_tokens"),
-        reasoning_tokens: thinking.unwrap_or(0),
+    let mut counts = Counts::of(usage);
+    let written = counts.at("/cache_creation_input_tokens").unwrap_or_else(|| {
+        let mut by_age = |age: &str| counts.at(&format!("/cache_creation/ephemeral_{age}_input_tokens"));
+        by_age("5m").unwrap_or(0) + by_age("1h").unwrap_or(0)
+    });
+    let output_tokens = counts.at("/output_tokens").unwrap_or(0);
+    let thinking = counts.at("/output_tokens_details/thinking_tokens").unwrap_or(0);
+    let usage = Usage {
+        input_tokens: counts.at("/input_tokens").unwrap_or(0),
+        cache_read_tokens: counts.at("/cache_read_input_tokens").unwrap_or(0),
+        cache_write_tokens: written,
+        output_tokens,
+        reasoning_tokens: thinking.min(output_tokens),
         ..Usage::default()
-    }
+    };
+    counts.sound(usage)
 }

@@ -15,17 +15,22 @@ pub(super) fn of_answer(status: u16, headers: &HeaderMap, body: &[u8]) -> CallEr
 }
 
 /// An error inside an answer of status 200.
-pub(super) fn inside(body: &ErrorBody) -> CallError {
-    failed_inside(kind(body).unwrap_or(Kind::ServerError), body)
+pub(super) fn inside(headers: &HeaderMap, body: &ErrorBody) -> CallError {
+    let kind = kind(body).or_else(|| body.status_code().map(status_kind));
+    failed_inside(kind.unwrap_or(Kind::ServerError), headers, body)
 }
+
+/// The limit that a customer set for itself, prepaid money that is gone, and what a plan does not include.
+const QUOTA_PHRASES: &[&str] = &["spend limit", "credit balance", "usage limits", "extra usage is required"];
 
 fn kind(body: &ErrorBody) -> Option<Kind> {
     Some(match body.kind.as_str() {
-        "invalid_request_error" if body.says_too_long() => Kind::ContextLength,
-        // The limit that a customer set for itself, and prepaid money that is gone, come as invalid requests.
-        "invalid_request_error" if body.says(&["spend limit", "credit balance", "usage limits"]) => {
-            Kind::Quota
+        "invalid_request_error" | "request_too_large" if body.says_too_long() => Kind::ContextLength,
+        "invalid_request_error" | "api_error" if body.says(&["blocked by content filtering"]) => {
+            Kind::AnswerRefused
         }
+        "invalid_request_error" | "rate_limit_error" if body.says(QUOTA_PHRASES) => Kind::Quota,
+        "invalid_request_error" if body.says(&["organization has been disabled"]) => Kind::Permission,
         "invalid_request_error" | "request_too_large" => Kind::InvalidRequest,
         "authentication_error" => Kind::Auth,
         "permission_error" => Kind::Permission,

@@ -1,5 +1,6 @@
 //! Anthropic's events, put together to the message that an answer in one piece would have been.
 
+use http::HeaderMap;
 use qd_types::ToolCall;
 use serde_json::{Value, json};
 
@@ -32,6 +33,9 @@ impl StreamDecoder for Decoder {
         let Ok(mut data) = serde_json::from_str::<Value>(&event.data) else {
             return Err(CallError::new(Kind::BadOutput, "the stream holds an event that is no json"));
         };
+        if let Some(error) = ErrorBody::in_event(&event.name, &data) {
+            return Err(errors::inside(&HeaderMap::new(), &error));
+        }
         match kind(&data) {
             "message_start" => self.start(&mut data["message"]),
             "content_block_start" => self.start_block(&mut data, said)?,
@@ -42,7 +46,6 @@ impl StreamDecoder for Decoder {
             }
             "message_delta" => self.end(&data),
             "message_stop" => return Ok(Progress::Done),
-            "error" => return Err(errors::inside(&ErrorBody::in_value(&data).unwrap_or_default())),
             // `ping`, `content_block_stop`, and whatever is invented later.
             _ => {}
         }

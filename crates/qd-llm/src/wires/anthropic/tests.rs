@@ -1,7 +1,5 @@
 //! Anthropic's wire against bodies in the documented format.
 
-mod classify;
-
 use http::HeaderMap;
 use qd_types::{
     Billed, ChatRequest, Code, Message, ProviderBlocks, StopReason, ToolCall, ToolChoice, ToolResult,
@@ -349,5 +347,45 @@ fn blocks_are_kept_only_where_they_say_more() {
             stop,
             "{reason}"
         );
+    }
+}
+
+#[test]
+fn usage_that_cannot_be_is_dropped_and_contradictions_are_clamped() {
+    let with = |usage: &str| {
+        let body = format!(
+            r#"{{"id":"m","model":"c","content":[{{"type":"text","text":"hi"}}],"stop_reason":"end_turn","usage":{usage}}}"#
+        );
+        Anthropic.decode(200, &HeaderMap::new(), body.as_bytes()).unwrap().usage
+    };
+    for impossible in [
+        r#"{"input_tokens":-1,"output_tokens":5}"#,
+        r#"{"input_tokens":5,"output_tokens":99999999999999}"#,
+        r#"{"input_tokens":5,"output_tokens":5,"cache_read_input_tokens":"x"}"#,
+        "null",
+    ] {
+        let usage = with(impossible);
+        assert_eq!((usage.total_tokens(), usage.model_calls), (0, 1), "{impossible}");
+    }
+    let by_age = with(
+        r#"{"input_tokens":5,"output_tokens":5,"cache_creation":{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":4},"output_tokens_details":{"thinking_tokens":900}}"#,
+    );
+    assert_eq!((by_age.cache_write_tokens, by_age.reasoning_tokens), (7, 5));
+}
+
+#[test]
+fn input_that_is_no_json_is_handed_on_as_it_is() {
+    // The crew's machine tells the model what is wrong with it.
+    let text = STREAM.replace(r#"est\",\"days\":2}"#, "est");
+    assert_ne!(text, STREAM);
+    let calls = stream(text.as_bytes()).unwrap().0.reply.tool_calls;
+    assert_eq!(calls[0].arguments, r#"{"city":"Brest"#);
+    assert_eq!(calls[1].arguments, "{}");
+    for (input, arguments) in [(r#""{\"a\":1}""#, r#"{"a":1}"#), ("null", "{}"), ("[1]", "[1]")] {
+        let body = format!(
+            r#"{{"id":"m","content":[{{"type":"tool_use","id":"t","name":"a","input":{input}}}],"stop_reason":"tool_use"}}"#
+        );
+        let reply = Anthropic.decode(200, &HeaderMap::new(), body.as_bytes()).unwrap().reply;
+        assert_eq!(reply.tool_calls, [call("t", "a", arguments)], "{input}");
     }
 }

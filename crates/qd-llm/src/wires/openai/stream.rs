@@ -1,9 +1,10 @@
 //! OpenAI's chunks, put together to the message that an answer in one piece would have been.
 
+use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
-use super::decode::{Finished, arguments, text, usage};
-use super::errors;
+use super::decode::{Finished, arguments, calls, text, usage};
+use super::{errors, finish};
 use crate::CallError;
 use crate::error::Kind;
 use crate::wires::answer::interrupted;
@@ -46,15 +47,19 @@ impl StreamDecoder for Decoder {
         let Ok(mut chunk) = serde_json::from_str::<Value>(&event.data) else {
             return Err(CallError::new(Kind::BadOutput, "the stream holds an event that is no json"));
         };
-        if let Some(error) = ErrorBody::in_value(&chunk).or_else(|| ErrorBody::in_flat_value(&chunk)) {
-            return Err(errors::inside(&error));
+        // Groq: why it stopped early.
+        let early = chunk.get("x_groq").and_then(ErrorBody::in_value);
+        if let Some(error) = ErrorBody::in_event(&event.name, &chunk).or(early) {
+            return Err(errors::inside(&HeaderMap::new(), &error));
         }
         self.envelope(&chunk);
         let Some(choice) = chunk.pointer_mut("/choices/0") else { return Ok(Progress::Nothing) };
-        if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
+        if let Some(reason) = finish::reason(choice) {
             self.finish_reason = Some(reason.to_owned());
         }
-        match choice.get_mut("delta").map(Value::take) {
+        // A whole message instead of a piece: from servers that do not stream though they were asked to.
+        let piece = if choice.get("delta").is_some() { "delta" } else { "message" };
+        match choice.get_mut(piece).map(Value::take) {
             Some(Value::Object(delta)) => self.add(delta, said),
             _ => Ok(Progress::Nothing),
         }
@@ -117,7 +122,7 @@ impl Decoder {
                     said.push_str(&piece);
                 }
                 "tool_calls" => {
-                    for call in value.as_array().into_iter().flatten() {
+                    for call in calls(Some(&value)) {
                         self.add_call(call)?;
                     }
                 }
@@ -137,7 +142,8 @@ impl Decoder {
         let word = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
         let (index, id) = (piece.get("index").and_then(Value::as_u64), word(piece.get("id")));
         let name = word(piece.pointer("/function/name"));
-        let at = self.place(index, &id, &name);
+        let arguments = arguments(piece.pointer("/function/arguments"));
+        let at = self.place(index, &id, &name, &arguments);
         if at >= MAX_TOOL_CALLS {
             return Err(CallError::new(
                 Kind::HopelessOutput,
@@ -154,7 +160,7 @@ impl Decoder {
         if call.name.is_empty() {
             call.name = name;
         }
-        call.arguments.push_str(&arguments(piece.pointer("/function/arguments")));
+        call.arguments.push_str(&arguments);
         for (key, value) in piece.as_object().into_iter().flatten() {
             if !["index", "id", "type", "function"].contains(&key.as_str()) && !value.is_null() {
                 merge(&mut call.extra, key.clone(), value.clone());
@@ -164,22 +170,32 @@ impl Decoder {
     }
 
     /// Which call a piece belongs to; one past the last for a new one. Some servers number every call 0 and tell them
-    /// apart by id alone, some send no number at all.
-    fn place(&self, index: Option<u64>, id: &str, name: &str) -> usize {
+    /// apart by id alone, some send no number at all, and some neither: then a name begins a call, unless it repeats
+    /// that of a call which still lacks something.
+    fn place(&self, index: Option<u64>, id: &str, name: &str, arguments: &str) -> usize {
         let same = self.calls.iter().rposition(|call| match index {
             Some(index) => call.index == Some(index),
             None => true,
         });
         let Some(at) = same else { return self.calls.len() };
         let call = &self.calls[at];
-        let another_id = !id.is_empty() && !call.id.is_empty() && call.id != id;
-        let another_unnumbered =
-            index.is_none() && id.is_empty() && !name.is_empty() && !call.name.is_empty();
-        if another_id || another_unnumbered { self.calls.len() } else { at }
+        let is_another = if id.is_empty() {
+            let is_named = !name.is_empty() && !call.name.is_empty();
+            let goes_on = call.name == name && (arguments.is_empty() || !call.is_whole());
+            is_named && (index.is_none() || !goes_on)
+        } else {
+            !call.id.is_empty() && call.id != id
+        };
+        if is_another { self.calls.len() } else { at }
     }
 }
 
 impl PartialCall {
+    /// Whether its arguments are all there.
+    fn is_whole(&self) -> bool {
+        serde_json::from_str::<serde::de::IgnoredAny>(&self.arguments).is_ok()
+    }
+
     fn whole(self) -> Value {
         let mut call = json!({
             "id": self.id,

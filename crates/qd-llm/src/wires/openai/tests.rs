@@ -1,6 +1,5 @@
 //! OpenAI's wire against bodies in the documented formats, its own and those of the many who imitate it.
 
-mod classify;
 mod dialects;
 
 use http::HeaderMap;
