@@ -6,15 +6,17 @@
 mod deadline;
 mod flight;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use qd_crew::{Effect, MACHINE_VERSION, Machine, Plan, Ready, TaskEvent};
 use qd_llm::Blame;
 use qd_store::{Claimed, Finish, Outcome, Record};
-use qd_types::{Call, Class, Code, Entry, Failure, LogItem, StepKind};
+use qd_types::{Class, Code, Entry, Failure, LogItem, StepId, StepKind};
 use tokio_util::sync::CancellationToken;
 
+use crate::chain;
 use crate::engine::Shared;
 use crate::facts;
 use crate::pace::Turn;
@@ -85,9 +87,20 @@ async fn work(shared: &Shared, claimed: &Claimed) -> Option<Finish> {
     }
     let deadline = Deadline::new(&claimed.job, past.ran, shared.env.monotonic());
     let doubt_settled = !claimed.in_doubt;
-    Attempt { shared, claimed, plan, machine, past, items, deadline, retry: None, doubt_settled }
-        .drive()
-        .await
+    Attempt {
+        shared,
+        claimed,
+        plan,
+        machine,
+        past,
+        items,
+        deadline,
+        retry: None,
+        pauses: HashMap::new(),
+        doubt_settled,
+    }
+    .drive()
+    .await
 }
 
 async fn plan(shared: &Shared, claimed: &Claimed) -> Result<Arc<Plan>, PlanError> {
@@ -129,6 +142,8 @@ struct Attempt<'a> {
     deadline: Deadline,
     /// A step failed and may be tried again: when, and why.
     retry: Option<(Duration, Failure)>,
+    /// Steps that wait in this slot for their next try: until when, on the monotonic clock.
+    pauses: HashMap<StepId, Duration>,
     /// Whether all that was in doubt at the claim has been started again.
     doubt_settled: bool,
 }
@@ -204,9 +219,13 @@ impl<'a> Attempt<'a> {
             }
             match self.turn(&effect) {
                 Turn::In(wait) => {
-                    let number = self.past.tries_of(&effect.step) + 1;
-                    let time_left = self.deadline.left(self.shared.env.monotonic());
-                    flight.start(effect, number, time_left, wait);
+                    let now = self.shared.env.monotonic();
+                    let pause = self
+                        .pauses
+                        .remove(&effect.step)
+                        .map_or(Duration::ZERO, |until| until.saturating_sub(now));
+                    let failed = self.past.failed_at(&effect.step).to_vec();
+                    flight.start(effect, failed, self.deadline.left(now), wait.max(pause));
                 }
                 Turn::NotBefore(wait) => self.park(&effect, wait),
             }
@@ -227,7 +246,8 @@ impl<'a> Attempt<'a> {
         let job = &self.claimed.job;
         let agent = (!pace.shared).then(|| effect.agent.clone());
         let key = (job.tenant.clone(), job.crew.clone(), agent);
-        self.shared.paces.take(key, pace, self.shared.env.monotonic())
+        let patience = self.shared.options.retry.wait_in_slot;
+        self.shared.paces.take(key, pace, patience, self.shared.env.monotonic())
     }
 
     /// A call may not be made for a while: the slot is given back meanwhile, and no try is burnt.
@@ -239,14 +259,6 @@ impl<'a> Attempt<'a> {
         );
         let failure = Failure::new(Code::MaxRpmReached, Class::RateLimited, message);
         self.wait_out(wait, failure.in_task(effect.task.clone()));
-    }
-
-    /// Whether the chain of a call's model has one that was not asked in this round of tries.
-    fn has_next_model(&self, call: &Call, tries: u32) -> bool {
-        let agent = call.agent.as_ref().and_then(|agent| self.plan.agent(agent));
-        agent.is_some_and(|agent| {
-            !(tries as usize).is_multiple_of(self.shared.models.chain(&agent.model).len())
-        })
     }
 
     /// A call was not made, because its model is left alone or busy: the slot is given back, and no try is burnt.
@@ -316,17 +328,27 @@ impl<'a> Attempt<'a> {
             return None;
         }
         let job = &self.claimed.job;
-        let tries = self.past.tries_of(step);
-        if tries < job.max_attempts
-            && Blame::of(failure.code).may_fall_back()
-            && self.has_next_model(call, tries)
-        {
-            // The next model of the chain is asked at once, in this slot.
+        let (failed, tries) = (self.past.failed_at(step), self.past.tries_of(step));
+        let models = &self.shared.models;
+        let named =
+            call.agent.as_ref().and_then(|agent| self.plan.agent(agent)).map(|agent| agent.model.as_str());
+        let chain = models.chain(named.unwrap_or(&call.target));
+        let may_fall_back = Blame::of(failure.code).may_fall_back();
+        let has_other = |name: &str, asked: &[Arc<str>]| models.has_other_deployment(name, asked);
+        if tries < job.max_attempts && may_fall_back && chain::next(&chain, failed, has_other).is_fresh {
+            // Somebody else is asked at once, in this slot.
             return None;
         }
+        let judged =
+            if may_fall_back { chain::most_hopeful(&chain, failed).unwrap_or(failure) } else { failure };
+        let policy = &self.shared.options.retry;
         let mut rng = self.shared.env.rng(&format!("retry/{}/{step}/{tries}", job.id));
-        match retry::decide(&self.shared.options.retry, failure, tries, job.max_attempts, &mut rng) {
+        match retry::decide(policy, judged, tries, job.max_attempts, &mut rng) {
             Decision::GiveUp(failure) => Some(Outcome::Failed(failure)),
+            Decision::Again(after) if after <= policy.wait_in_slot => {
+                self.pauses.insert(step.clone(), self.shared.env.monotonic() + after);
+                None
+            }
             Decision::Again(after) => {
                 self.come_back(after, failure.clone());
                 None

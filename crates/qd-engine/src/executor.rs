@@ -15,6 +15,7 @@ use qd_types::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::chain::{self, FailedTry};
 use crate::engine::Shared;
 use crate::observe::ModelSeries;
 
@@ -24,6 +25,8 @@ pub(crate) struct Order {
     pub(crate) effect: Effect,
     /// How it will stand in the journal.
     pub(crate) call: Call,
+    /// Tries of its step that failed.
+    pub(crate) failed: Vec<FailedTry>,
     /// What is left of the job's running time.
     pub(crate) time_left: Duration,
     /// How long to wait before.
@@ -40,6 +43,7 @@ pub(crate) fn call(effect: &Effect, number: u32, possibly_billed: u32) -> Call {
     Call {
         agent: Some(effect.agent.clone()),
         target: target.clone(),
+        deployment: None,
         number,
         duration_ms: 0,
         possibly_billed,
@@ -105,8 +109,7 @@ pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) ->
     Done::Entry(Box::new(entry))
 }
 
-/// Asks the model whose turn it is: each try of a step goes to the next one of the chain, and one that is left alone or
-/// busy is passed over. Notes in `call` who was asked.
+/// Asks the model whose turn it is; one that is left alone or busy is passed over. Notes in `call` who was asked.
 async fn ask_chain(
     shared: &Shared,
     claimed: &Claimed,
@@ -115,11 +118,24 @@ async fn ask_chain(
     call: &mut Call,
 ) -> Result<qd_llm::Answer, CallError> {
     let chain = shared.models.chain(&request.model);
-    let first = (order.call.number.max(1) - 1) as usize;
+    let has_other = |name: &str, asked: &[Arc<str>]| shared.models.has_other_deployment(name, asked);
+    let next = chain::next(&chain, &order.failed, has_other);
     let mut refusal: Option<CallError> = None;
-    for name in chain.iter().cycle().skip(first % chain.len()).take(chain.len()) {
-        (*name).clone_into(&mut call.target);
-        match ask(shared, claimed, name, request, order).await {
+    for link in chain.iter().cycle().skip(next.first).take(chain.len()) {
+        let is_wanted = refusal.as_ref().is_none_or(|error| {
+            link.helps_with(chain::refused_for(error.code)) || link.name == request.model
+        });
+        if !is_wanted {
+            continue;
+        }
+        link.name.clone_into(&mut call.target);
+        let answer = ask(shared, claimed, link.name, request, order, &next.avoid).await;
+        let asked = match &answer {
+            Ok(answer) => &answer.deployment,
+            Err(error) => &error.deployment,
+        };
+        call.deployment = asked.as_deref().map(str::to_owned);
+        match answer {
             Err(error) if !error.was_made() => {
                 // Whoever is free first decides when to come back.
                 if refusal.as_ref().is_none_or(|known| error.retry_after < known.retry_after) {
@@ -138,6 +154,7 @@ async fn ask(
     name: &str,
     request: &ChatRequest,
     order: &Order,
+    avoid: &[Arc<str>],
 ) -> Result<qd_llm::Answer, CallError> {
     let job = &claimed.job;
     let model = shared.models.get(name)?;
@@ -158,6 +175,8 @@ async fn ask(
         step: order.effect.step.clone(),
         number: order.call.number,
         timeout: Some(order.time_left),
+        patience: shared.options.retry.wait_in_slot,
+        avoid: avoid.to_vec(),
         cancel: CancellationToken::new(),
         wanted: Some(Arc::new(move || !store.is_revoked(id, fence))),
         deltas: Some(Arc::new(deltas)),

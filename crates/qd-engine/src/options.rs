@@ -45,11 +45,17 @@ pub struct RetryPolicy {
     pub base: Duration,
     /// Upper bound of every wait, except one that a provider asks for.
     pub cap: Duration,
+    /// Waits up to this are waited out in the slot, for the next try as for a turn at a limit; longer ones give it back.
+    pub wait_in_slot: Duration,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { base: Duration::from_secs(1), cap: Duration::from_secs(60) }
+        Self {
+            base: Duration::from_secs(1),
+            cap: Duration::from_secs(60),
+            wait_in_slot: Duration::from_secs(15),
+        }
     }
 }
 

@@ -12,9 +12,6 @@ pub(crate) type PaceKey = (TenantId, CrewName, Option<AgentId>);
 
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// A call that must wait for longer gives its slot back.
-const WAIT_IN_SLOT_MAX: Duration = Duration::from_secs(15);
-
 /// Windows beyond which those without a recent call are forgotten.
 const WINDOWS_KEPT: usize = 1_000;
 
@@ -35,8 +32,8 @@ pub(crate) enum Turn {
 }
 
 impl Paces {
-    /// Takes the next free place at `now`, a moment of the monotonic clock.
-    pub(crate) fn take(&self, key: PaceKey, pace: Pace, now: Duration) -> Turn {
+    /// Takes the next free place at `now`, a moment of the monotonic clock, if it is no further away than `patience`.
+    pub(crate) fn take(&self, key: PaceKey, pace: Pace, patience: Duration, now: Duration) -> Turn {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if windows.len() >= WINDOWS_KEPT {
             windows.retain(|_, calls| calls.back().is_some_and(|last| *last + WINDOW > now));
@@ -52,7 +49,7 @@ impl Paces {
             None => now,
         };
         let wait = at - now;
-        if wait > WAIT_IN_SLOT_MAX {
+        if wait > patience {
             return Turn::NotBefore(wait);
         }
         calls.push_back(at);
@@ -69,6 +66,8 @@ mod tests {
 
     use super::{PaceKey, Paces, Turn};
 
+    const PATIENCE: Duration = Duration::from_secs(15);
+
     fn key(crew: &str) -> PaceKey {
         (TenantId::default(), CrewName::new(crew), None)
     }
@@ -80,7 +79,7 @@ mod tests {
         let mut made = Vec::new();
         for second in 0..600 {
             let now = Duration::from_secs(second);
-            if let Turn::In(wait) = paces.take(key("a"), pace, now) {
+            if let Turn::In(wait) = paces.take(key("a"), pace, PATIENCE, now) {
                 made.push(now + wait);
             }
         }
@@ -95,11 +94,11 @@ mod tests {
         let pace = Pace { calls_per_minute: 1, shared: true };
         let paces = Paces::default();
         let at = Duration::from_secs;
-        assert_eq!(paces.take(key("a"), pace, at(100)), Turn::In(at(0)));
-        assert_eq!(paces.take(key("a"), pace, at(101)), Turn::NotBefore(at(59)));
-        assert_eq!(paces.take(key("a"), pace, at(101)), Turn::NotBefore(at(59)));
-        assert_eq!(paces.take(key("b"), pace, at(101)), Turn::In(at(0)));
-        assert_eq!(paces.take(key("a"), pace, at(150)), Turn::In(at(10)));
-        assert_eq!(paces.take(key("a"), pace, at(151)), Turn::NotBefore(at(69)));
+        assert_eq!(paces.take(key("a"), pace, PATIENCE, at(100)), Turn::In(at(0)));
+        assert_eq!(paces.take(key("a"), pace, PATIENCE, at(101)), Turn::NotBefore(at(59)));
+        assert_eq!(paces.take(key("a"), pace, PATIENCE, at(101)), Turn::NotBefore(at(59)));
+        assert_eq!(paces.take(key("b"), pace, PATIENCE, at(101)), Turn::In(at(0)));
+        assert_eq!(paces.take(key("a"), pace, PATIENCE, at(150)), Turn::In(at(10)));
+        assert_eq!(paces.take(key("a"), pace, PATIENCE, at(151)), Turn::NotBefore(at(69)));
     }
 }

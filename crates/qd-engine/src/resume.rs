@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use qd_types::{Class, Entry, JobStatus, LogItem, Logged, StepId, StepKind, TaskId, Timestamp};
 
+use crate::chain::FailedTry;
+
 /// The past of a job.
 #[derive(Debug, Default)]
 pub(crate) struct Past {
-    /// Failed tries of each step.
-    pub(crate) tries: HashMap<StepId, u32>,
+    /// Failed tries of each step, in order.
+    failed: HashMap<StepId, Vec<FailedTry>>,
     /// Tasks that began, with how long the job had been running then.
     pub(crate) started: HashMap<TaskId, Duration>,
     /// Tasks whose end is in the log.
@@ -65,14 +67,14 @@ impl Past {
                 self.tokens += usage.total_tokens();
             }
             Entry::Tool { .. } => self.tool_calls += 1,
-            Entry::CallFailed { step, failure, .. } => {
+            Entry::CallFailed { step, failure, call, .. } => {
                 match step.kind() {
                     StepKind::Model => self.model_calls += 1,
                     StepKind::Tool => self.tool_calls += 1,
                 }
                 // A call that was dropped because its worker stopped is no try.
                 if failure.class != Class::Cancelled {
-                    *self.tries.entry(step.clone()).or_default() += 1;
+                    self.failed.entry(step.clone()).or_default().push(FailedTry::new(call, failure));
                 }
             }
             Entry::Fact { key, .. } => {
@@ -82,9 +84,14 @@ impl Past {
         }
     }
 
-    /// Failed tries of a step.
+    /// Failed tries of a step, in order.
+    pub(crate) fn failed_at(&self, step: &StepId) -> &[FailedTry] {
+        self.failed.get(step).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// How many they are.
     pub(crate) fn tries_of(&self, step: &StepId) -> u32 {
-        self.tries.get(step).copied().unwrap_or(0)
+        u32::try_from(self.failed_at(step).len()).unwrap_or(u32::MAX)
     }
 }
 

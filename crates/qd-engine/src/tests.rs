@@ -71,9 +71,19 @@ fn catalog(env: &Env) -> Arc<Catalog> {
 
 fn quick() -> Options {
     Options {
-        retry: RetryPolicy { base: Duration::from_millis(20), cap: Duration::from_millis(50) },
+        retry: RetryPolicy {
+            base: Duration::from_millis(20),
+            cap: Duration::from_millis(50),
+            ..RetryPolicy::default()
+        },
         ..Options::default()
     }
+}
+
+/// Every wait gives the slot back.
+fn parking() -> Options {
+    let options = quick();
+    Options { retry: RetryPolicy { wait_in_slot: Duration::ZERO, ..options.retry }, ..options }
 }
 
 async fn publish(store: &Store, catalog: &Catalog, text: &str) {

@@ -2,6 +2,7 @@
 //!
 //! What a provider's answer means is found out in `wires`; here stands only what each kind of failure amounts to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use qd_types::{Billed, Class, Code, Failure};
@@ -30,6 +31,8 @@ pub struct CallError {
     pub oversize: Option<Oversize>,
     /// What the provider said of its limits with it; in a box, for most errors have none and all are moved about.
     pub limits: Box<SeenLimits>,
+    /// Which deployment failed: see [`crate::Answer::deployment`].
+    pub deployment: Option<Arc<str>>,
 }
 
 impl CallError {
@@ -59,6 +62,7 @@ impl CallError {
             request_id: None,
             oversize: None,
             limits: Box::default(),
+            deployment: None,
         }
     }
 

@@ -54,7 +54,7 @@ impl HttpModel {
             self.cost(&usage, &reply.model).await
         };
         usage.unpriced_calls = u32::from(cost.is_none());
-        Answer { reply, usage, cost: cost.unwrap_or_default(), limits }
+        Answer { reply, usage, cost: cost.unwrap_or_default(), limits, deployment: None }
     }
 
     async fn cost(&self, usage: &Usage, answered: &str) -> Option<NanoDollars> {

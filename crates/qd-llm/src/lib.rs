@@ -6,6 +6,7 @@
 
 mod bounds;
 mod error;
+mod estimate;
 mod http_model;
 mod layers;
 mod limits;
@@ -23,11 +24,14 @@ mod transport;
 mod wires;
 
 pub use error::{Blame, CallError, Oversize};
-pub use layers::{BreakerOptions, Standing};
+pub use layers::{BreakerOptions, Counted, KnownLimit, Standing};
 pub use limits::{Seen, SeenLimits, Window};
 pub use model::{Answer, CallScope, ChatModel, DeltaSink};
-pub use models::{BuildError, Models, UnknownModel};
-pub use options::{ModelOptions, Options, PriceOptions, Problem, ProviderKind, ProviderOptions};
+pub use models::{BuildError, Link, Models, UnknownModel};
+pub use options::{
+    DeploymentOptions, FallbackOptions, ModelOptions, Options, PriceOptions, Problem, ProviderKind,
+    ProviderOptions, Strategy,
+};
 pub use presets::{Preset, known_provider, presets};
 pub use secret::Secret;
 pub use sim::SimModel;

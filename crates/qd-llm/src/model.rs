@@ -32,7 +32,12 @@ pub struct Answer {
     pub cost: NanoDollars,
     /// What the provider said of its limits.
     pub limits: SeenLimits,
+    /// Which deployment answered: `provider/model`, and `#2` for the second key where there are several.
+    pub deployment: Option<Arc<str>>,
 }
+
+/// How long a call waits for its turn unless it is told otherwise.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// On whose behalf a call is made, and within what bounds.
 #[derive(Clone)]
@@ -47,6 +52,10 @@ pub struct CallScope {
     pub number: u32,
     /// What is left until an outer deadline; cutting a call there gives `job_timeout`, class exhausted.
     pub timeout: Option<Duration>,
+    /// How long the call may wait for its turn or for a place before it is refused.
+    pub patience: Duration,
+    /// Deployments that failed at this step: others are asked first.
+    pub avoid: Vec<Arc<str>>,
     /// Ends the call when somebody asks for it.
     pub cancel: CancellationToken,
     /// Asked right before the call is made, after every wait for a place; without it every call is wanted.
@@ -65,6 +74,8 @@ impl CallScope {
             step,
             number: 1,
             timeout: None,
+            patience: PATIENCE,
+            avoid: Vec::new(),
             cancel: CancellationToken::new(),
             wanted: None,
             deltas: None,

@@ -1,21 +1,26 @@
 //! Every model that can be named: resolves aliases and `provider/model` to something that can be called.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use qd_env::Env;
 
 use crate::bounds::Bounds;
 use crate::error::Kind;
 use crate::http_model::HttpModel;
+use crate::layers::{Balancer, Deployment};
+use crate::options::Cause;
 use crate::presets::known_provider;
 use crate::prices::{Address, Pricing};
 use crate::sim::{Ledger, Sim};
-use crate::stack::{DeploymentState, ProviderGuards};
+use crate::stack::{DeploymentState, Place, ProviderGuards};
 use crate::transport::Transport;
 use crate::wires::{Anthropic, Endpoint, OpenAi, Wire};
-use crate::{CallError, ChatModel, ModelOptions, Options, Problem, ProviderKind, ProviderOptions, SimModel};
+use crate::{
+    Blame, CallError, ChatModel, DeploymentOptions, ModelOptions, Options, Problem, ProviderKind,
+    ProviderOptions, Secret, SimModel,
+};
 
 /// The models of one configuration.
 pub struct Models {
@@ -23,6 +28,29 @@ pub struct Models {
     env: Env,
     providers: BTreeMap<String, Provider>,
     guards: BTreeMap<String, ProviderGuards>,
+    // Each use is one lookup, or the building of a model that was not asked for before.
+    built: Mutex<HashMap<String, Arc<Balancer>>>,
+}
+
+/// Names whose models are kept. Crews name them, so there are few; beyond this each call builds its own.
+const BUILT_MAX: usize = 10_000;
+
+/// A model of a chain.
+#[derive(Debug, Clone, Copy)]
+pub struct Link<'a> {
+    /// An alias or `provider/model`.
+    pub name: &'a str,
+    /// Tokens that it can hold, if that is set.
+    pub window: Option<u64>,
+    on: &'a [Cause],
+}
+
+impl Link<'_> {
+    /// Whether it stands in for a failure of this kind.
+    #[must_use]
+    pub fn helps_with(&self, blame: Blame) -> bool {
+        Cause::of(blame).is_some_and(|cause| self.on.is_empty() || self.on.contains(&cause))
+    }
 }
 
 /// What the models of one provider share.
@@ -90,27 +118,67 @@ impl Models {
                 .map_err(|source| BuildError::Client { provider: name.clone(), source })?;
             providers.insert(name.clone(), built);
         }
-        Ok(Self { options, env, providers, guards })
+        Ok(Self { options, env, providers, guards, built: Mutex::default() })
     }
 
-    /// The model of a name: an alias, or `provider/model`. Cheap.
+    /// The model of a name: an alias, or `provider/model`. Cheap after the first time.
     ///
     /// # Errors
     /// If there is none.
     pub fn get(&self, name: &str) -> Result<Arc<dyn ChatModel>, UnknownModel> {
-        let unknown = || UnknownModel { name: name.to_owned(), known: self.names() };
-        let model = self.options.resolve(name).ok_or_else(unknown)?;
-        let deployment = self.connect(&model).ok_or_else(unknown)?;
-        let guards = self.guards.get(&model.provider).ok_or_else(unknown)?;
-        Ok(guards.around(deployment, &model, &self.env))
+        Ok(self.balancer(name)?)
     }
 
     /// The models to ask one after the other when the one before cannot answer: the name itself, then its fallbacks.
     #[must_use]
-    pub fn chain<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
+    pub fn chain<'a>(&'a self, name: &'a str) -> Vec<Link<'a>> {
         let fallback =
             self.options.models.get(name).map(|model| model.fallback.as_slice()).unwrap_or_default();
-        std::iter::once(name).chain(fallback.iter().map(String::as_str)).collect()
+        let window = |name: &str| self.options.models.get(name).and_then(|model| model.context_window);
+        let link = |name: &'a str, on: &'a [Cause]| Link { name, window: window(name), on };
+        std::iter::once(link(name, &[])).chain(fallback.iter().map(|one| link(&one.model, &one.on))).collect()
+    }
+
+    /// Whether a model has a deployment that is not among these and would take a call now.
+    #[must_use]
+    pub fn has_other_deployment(&self, name: &str, asked: &[Arc<str>]) -> bool {
+        self.balancer(name).is_ok_and(|model| model.has_other(asked))
+    }
+
+    /// Bytes of text that make a token of this model, corrected by each of its answers.
+    #[must_use]
+    pub fn bytes_per_token(&self, name: &str) -> Option<f64> {
+        self.balancer(name).ok().map(|model| model.bytes_per_token())
+    }
+
+    fn balancer(&self, name: &str) -> Result<Arc<Balancer>, UnknownModel> {
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = built.get(name) {
+            return Ok(Arc::clone(known));
+        }
+        let unknown = || UnknownModel { name: name.to_owned(), known: self.names() };
+        let model = self.options.resolve(name).ok_or_else(unknown)?;
+        let deployments: Option<Vec<_>> =
+            model.places().iter().map(|place| self.deployments_at(place, &model)).collect();
+        let deployments = deployments.ok_or_else(unknown)?.into_iter().flatten().collect();
+        let balancer = Arc::new(Balancer::new(deployments, model.strategy, self.env.clone()));
+        if built.len() < BUILT_MAX {
+            built.insert(name.to_owned(), Arc::clone(&balancer));
+        }
+        Ok(balancer)
+    }
+
+    /// One for each key.
+    fn deployments_at(&self, place: &DeploymentOptions, model: &ModelOptions) -> Option<Vec<Deployment>> {
+        let provider = self.options.providers.get(&place.provider)?;
+        let guards = self.guards.get(&place.provider)?;
+        let keys = provider.keys();
+        let one = |key: usize| {
+            let inner = self.connect(place, model, keys.get(key).map(|secret| (*secret).clone()))?;
+            let place = Place { options: place, key, max_tokens: model.max_tokens };
+            Some(guards.around(inner, &place, &self.env))
+        };
+        (0..keys.len().max(1)).map(one).collect()
     }
 
     /// Where every deployment stands that was asked for so far.
@@ -120,10 +188,18 @@ impl Models {
         self.guards.iter().flat_map(|(provider, guards)| guards.states(provider, now)).collect()
     }
 
-    fn connect(&self, model: &ModelOptions) -> Option<Arc<dyn ChatModel>> {
-        let options = self.options.providers.get(&model.provider)?;
-        let (wire, base_url, address, transport) = match self.providers.get(&model.provider)? {
-            Provider::Sim(sim) => return Some(Arc::new(SimModel::configured(sim.clone(), options, model))),
+    fn connect(
+        &self,
+        place: &DeploymentOptions,
+        model: &ModelOptions,
+        api_key: Option<Secret>,
+    ) -> Option<Arc<dyn ChatModel>> {
+        let options = self.options.providers.get(&place.provider)?;
+        // As if the model ran nowhere else.
+        let model =
+            ModelOptions { provider: place.provider.clone(), model: place.model.clone(), ..model.clone() };
+        let (wire, base_url, address, transport) = match self.providers.get(&place.provider)? {
+            Provider::Sim(sim) => return Some(Arc::new(SimModel::configured(sim.clone(), options, &model))),
             Provider::Http { wire, base_url, address, transport } => (*wire, base_url, address, transport),
         };
         let is_sim = options.kind == ProviderKind::Sim;
@@ -135,14 +211,14 @@ impl Models {
             transport: transport.clone(),
             endpoint: Endpoint {
                 base_url: base_url.clone(),
-                api_key: options.api_key.clone(),
+                api_key,
                 model: model.model.clone(),
                 stream: options.stream,
                 max_tokens: model.max_tokens,
                 temperature: model.temperature,
                 top_p: model.top_p,
             },
-            bounds: Bounds::of(options, model),
+            bounds: Bounds::of(options, &model),
             pricing: (!is_sim).then_some(pricing),
             trace_header: options.trace_header || is_sim,
         }))
@@ -151,7 +227,8 @@ impl Models {
     /// Provider and model behind a name, as the configuration has them: for labels.
     #[must_use]
     pub fn labels(&self, name: &str) -> Option<(String, String)> {
-        self.options.resolve(name).map(|model| (model.provider, model.model))
+        let first = self.options.resolve(name)?.places().into_iter().next()?;
+        Some((first.provider, first.model))
     }
 
     /// What an agent without `llm` uses.

@@ -8,6 +8,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+mod model;
+
+pub(crate) use model::Cause;
+pub use model::{DeploymentOptions, FallbackOptions, ModelOptions, Strategy};
+
 use crate::Secret;
 use crate::layers::BreakerOptions;
 use crate::sim::SimOptions;
@@ -50,6 +55,15 @@ pub struct ProviderOptions {
     /// Its key; local servers need none.
     #[serde(default)]
     pub api_key: Option<Secret>,
+    /// Further keys: each is a deployment of its own, with limits of its own.
+    #[serde(default)]
+    pub api_keys: Vec<Secret>,
+    /// Requests a minute with each key, for each model; learned from answers where they tell.
+    #[serde(default)]
+    pub rpm: Option<u64>,
+    /// Tokens a minute with each key, for each model; learned from answers where they tell.
+    #[serde(default)]
+    pub tpm: Option<u64>,
     /// Whether answers are streamed (default true). Streaming notices a dead provider early.
     #[serde(default = "yes")]
     pub stream: bool,
@@ -93,6 +107,9 @@ impl ProviderOptions {
             kind,
             base_url: None,
             api_key: None,
+            api_keys: Vec::new(),
+            rpm: None,
+            tpm: None,
             stream: true,
             trace_header: false,
             connect_timeout: five_seconds(),
@@ -113,14 +130,8 @@ impl ProviderOptions {
         {
             problems.push(Problem::new(format!("{path}.base_url"), format!("`{url}` {reason}")));
         }
-        if let Some(key) = &self.api_key
-            && (key.expose().is_empty() || !key.expose().bytes().all(|b| b.is_ascii_graphic()))
-        {
-            problems.push(Problem::new(
-                format!("{path}.api_key"),
-                "is empty or has characters that no header can carry; was a line break copied along?",
-            ));
-        }
+        self.check_keys(path, problems);
+        model::check_pace(path, self.rpm, self.tpm, problems);
         for (name, span) in [
             ("connect_timeout_seconds", self.connect_timeout),
             ("first_token_timeout_seconds", self.first_token_timeout),
@@ -151,73 +162,30 @@ impl ProviderOptions {
         }
         self.sim.check(&format!("{path}.sim"), problems);
     }
-}
 
-/// Models that one may fall back to.
-const FALLBACKS_MAX: usize = 10;
-
-/// One model under a name of its own.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelOptions {
-    /// Name of its provider.
-    pub provider: String,
-    /// Its name there.
-    pub model: String,
-    /// Bound of one call, below the provider's own bounds.
-    #[serde(default)]
-    pub timeout_seconds: Option<f64>,
-    /// Bound of an answer where the request sets none.
-    #[serde(default)]
-    pub max_tokens: Option<u32>,
-    /// Sampling where the request sets none.
-    #[serde(default)]
-    pub temperature: Option<f64>,
-    /// Nucleus sampling where the request sets none.
-    #[serde(default)]
-    pub top_p: Option<f64>,
-    /// Calls at once; those of its provider without.
-    #[serde(default)]
-    pub max_concurrent: Option<usize>,
-    /// Models to ask in this order when it cannot answer: aliases or `provider/model`.
-    #[serde(default)]
-    pub fallback: Vec<String>,
-}
-
-impl ModelOptions {
-    fn check(&self, path: &str, providers: &BTreeMap<String, ProviderOptions>, problems: &mut Vec<Problem>) {
-        if !providers.contains_key(&self.provider) {
-            let known = providers.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            problems.push(Problem::new(
-                format!("{path}.provider"),
-                format!("there is no provider `{}`; known: {known}", self.provider),
-            ));
+    fn check_keys(&self, path: &str, problems: &mut Vec<Problem>) {
+        let is_bad =
+            |key: &Secret| key.expose().is_empty() || !key.expose().bytes().all(|b| b.is_ascii_graphic());
+        let bad = "is empty or has characters that no header can carry; was a line break copied along?";
+        if self.api_key.as_ref().is_some_and(is_bad) {
+            problems.push(Problem::new(format!("{path}.api_key"), bad));
         }
-        if self.model.is_empty() {
-            problems.push(Problem::new(format!("{path}.model"), "is empty"));
+        for (index, _) in self.api_keys.iter().enumerate().filter(|(_, key)| is_bad(key)) {
+            problems.push(Problem::new(format!("{path}.api_keys[{index}]"), bad));
         }
-        if let Some(seconds) = self.timeout_seconds
-            && !(seconds > 0.0 && seconds <= 86_400.0)
-        {
-            problems.push(Problem::new(
-                format!("{path}.timeout_seconds"),
-                "must be above 0 and at most 86400 (a day)",
-            ));
-        }
-        if self.max_concurrent == Some(0) {
-            problems.push(Problem::new(format!("{path}.max_concurrent"), "must be at least 1"));
-        }
-        if self.max_tokens == Some(0) {
-            problems.push(Problem::new(format!("{path}.max_tokens"), "must be at least 1"));
-        }
-        if self.temperature.is_some_and(|t| !(0.0..=2.0).contains(&t)) {
-            problems.push(Problem::new(format!("{path}.temperature"), "must be between 0 and 2"));
-        }
-        if self.top_p.is_some_and(|p| !(0.0..=1.0).contains(&p)) {
-            problems.push(Problem::new(format!("{path}.top_p"), "must be between 0 and 1"));
+        if self.keys().len() > KEYS_MAX {
+            problems.push(Problem::new(format!("{path}.api_keys"), format!("has more than {KEYS_MAX} keys")));
         }
     }
+
+    /// Every key, in order.
+    pub(crate) fn keys(&self) -> Vec<&Secret> {
+        self.api_key.iter().chain(&self.api_keys).collect()
+    }
 }
+
+/// Keys of one provider.
+const KEYS_MAX: usize = 100;
 
 /// Dollars for a million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -286,7 +254,7 @@ impl Options {
             }
             let path = format!("models.{name}");
             model.check(&path, &self.providers, &mut problems);
-            self.check_fallback(name, model, &path, &mut problems);
+            model.check_fallback(name, &path, |other| self.resolve(other).is_some(), &mut problems);
         }
         for (name, price) in &self.prices {
             price.check(&format!("prices.{name}"), &mut problems);
@@ -297,25 +265,6 @@ impl Options {
             problems.push(Problem::new("default_model", format!("there is no model `{name}`")));
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
-    }
-
-    fn check_fallback(&self, name: &str, model: &ModelOptions, path: &str, problems: &mut Vec<Problem>) {
-        let path = format!("{path}.fallback");
-        if model.fallback.len() > FALLBACKS_MAX {
-            problems.push(Problem::new(&path, format!("has more than {FALLBACKS_MAX} models")));
-        }
-        for (index, other) in model.fallback.iter().enumerate() {
-            let message = if other == name {
-                "names the model itself".to_owned()
-            } else if model.fallback[..index].contains(other) {
-                format!("names `{other}` twice")
-            } else if self.resolve(other).is_none() {
-                format!("there is no model `{other}`")
-            } else {
-                continue;
-            };
-            problems.push(Problem::new(&path, message));
-        }
     }
 
     /// The model behind a name: an alias, or `provider/model` of a known provider.

@@ -1,120 +1,183 @@
 //! The one place where the layers around a deployment are ordered, and what they share between calls.
 //!
 //! From the outside in:
-//! 1. the **bulkhead** first: who waits for a place has not asked the breaker yet, whose answer may change meanwhile;
-//! 2. then the **breaker**, right before the call: what it lets through is really tried;
-//! 3. then the model itself, which bounds its own times and never tries twice.
+//! 1. the **balancer** (`layers/balancer.rs`) chooses among the deployments of a model, and passes over those that refuse;
+//! 2. **pacing**: who waits for the turn that a rate limit gives it holds nothing that others need;
+//! 3. the **bulkhead**: who waits for a place has not asked the breaker yet, whose answer may change meanwhile;
+//! 4. the **breaker**, and the budget of **retries**, right before the call: what they let through is really made;
+//! 5. the model itself, which bounds its own times and never tries twice.
 //!
 //! Tries and fallbacks stand outside of all this, in the engine, because each failed call is journaled.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use qd_env::Env;
 use tokio::sync::Semaphore;
 
-use crate::layers::{Breaker, Breaking, Bulkhead, Standing};
-use crate::{ChatModel, ModelOptions, ProviderOptions};
+use crate::estimate::Estimator;
+use crate::layers::{
+    Breaker, Breaking, Bulkhead, Deployment, Load, Pacing, Reservoir, RetryBudget, Retrying, Standing,
+};
+use crate::{ChatModel, DeploymentOptions, KnownLimit, ProviderOptions};
 
 /// Deployments that are remembered. Crews name them, so there are few; beyond this they share nothing with earlier calls.
 const DEPLOYMENTS_MAX: usize = 10_000;
 
-/// The guards of one provider and of each of its models.
+/// The guards of one provider and of each of its deployments.
 pub(crate) struct ProviderGuards {
-    provider: Guards,
-    // Each use is one lookup.
-    deployments: Mutex<HashMap<String, Guards>>,
+    breaker: Arc<Breaker>,
+    places: Arc<Semaphore>,
+    // Each use is one lookup. By the model's name there and the key's number.
+    deployments: Mutex<HashMap<(String, usize), Arc<Guards>>>,
     options: ProviderOptions,
 }
 
-#[derive(Clone)]
-struct Guards {
+/// What the calls to one deployment share.
+pub(crate) struct Guards {
+    /// `provider/model`, with `#2` for the second key where there are several.
+    pub(crate) name: Arc<str>,
     breaker: Arc<Breaker>,
     places: Arc<Semaphore>,
     limit: usize,
-}
-
-impl Guards {
-    fn new(options: &ProviderOptions, limit: usize) -> Self {
-        let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
-        Self { breaker: Breaker::new(options.breaker), places, limit }
-    }
+    pub(crate) reservoir: Arc<Reservoir>,
+    pub(crate) estimator: Arc<Estimator>,
+    retries: Arc<RetryBudget>,
+    pub(crate) load: Load,
 }
 
 /// Where a deployment stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DeploymentState {
     /// Name of its provider.
     pub provider: String,
     /// Its name there.
     pub model: String,
+    /// Which of the provider's keys it is called with, from 1.
+    pub key: usize,
     /// Its breaker.
     pub breaker: Standing,
+    /// Its key or its name was refused of late: others are asked first.
+    pub is_out: bool,
     /// Calls under way.
     pub in_use: usize,
     /// Calls that may be under way at once.
     pub limit: usize,
+    /// Its rate limits, as far as they are known.
+    pub limits: Vec<KnownLimit>,
+}
+
+/// A deployment as it is made.
+pub(crate) struct Place<'a> {
+    pub(crate) options: &'a DeploymentOptions,
+    /// Which key, from 0.
+    pub(crate) key: usize,
+    /// Bound of an answer where the request sets none.
+    pub(crate) max_tokens: Option<u32>,
 }
 
 impl ProviderGuards {
     pub(crate) fn new(options: &ProviderOptions) -> Self {
-        let provider = Guards::new(options, options.max_concurrent);
-        Self { provider, deployments: Mutex::default(), options: options.clone() }
+        let places = Arc::new(Semaphore::new(options.max_concurrent.min(Semaphore::MAX_PERMITS)));
+        let breaker = Breaker::new(options.breaker);
+        Self { breaker, places, deployments: Mutex::default(), options: options.clone() }
     }
 
     /// A model with everything around it.
-    pub(crate) fn around(
-        &self,
-        inner: Arc<dyn ChatModel>,
-        model: &ModelOptions,
-        env: &Env,
-    ) -> Arc<dyn ChatModel> {
-        let name = format!("{}/{}", model.provider, model.model);
-        let deployment = self.deployment(model);
-        let breaking = Breaking {
+    pub(crate) fn around(&self, inner: Arc<dyn ChatModel>, place: &Place<'_>, env: &Env) -> Deployment {
+        let guards = self.guards(place);
+        let (name, env) = (Arc::clone(&guards.name), env.clone());
+        let retrying = Retrying {
             inner,
             env: env.clone(),
-            provider: Arc::clone(&self.provider.breaker),
-            deployment: Arc::clone(&deployment.breaker),
-            name: name.clone(),
+            budget: Arc::clone(&guards.retries),
+            name: Arc::clone(&name),
         };
-        let places = [deployment.places, Arc::clone(&self.provider.places)];
-        Arc::new(Bulkhead { inner: Arc::new(breaking), places, name })
+        let breaking = Breaking {
+            inner: Arc::new(retrying),
+            env: env.clone(),
+            provider: Arc::clone(&self.breaker),
+            deployment: Arc::clone(&guards.breaker),
+            name: Arc::clone(&name),
+        };
+        let places = [Arc::clone(&guards.places), Arc::clone(&self.places)];
+        let bulkhead = Bulkhead { inner: Arc::new(breaking), places, name: Arc::clone(&name) };
+        let pacing = Pacing {
+            inner: Arc::new(bulkhead),
+            env,
+            reservoir: Arc::clone(&guards.reservoir),
+            estimator: Arc::clone(&guards.estimator),
+            max_tokens: place.max_tokens,
+            name,
+        };
+        Deployment {
+            model: Arc::new(pacing),
+            weight: place.options.weight,
+            breakers: [Arc::clone(&self.breaker), Arc::clone(&guards.breaker)],
+            guards,
+        }
     }
 
-    fn deployment(&self, model: &ModelOptions) -> Guards {
-        let mut deployments = self.deployments.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = deployments.get(&model.model) {
-            return known.clone();
+    fn guards(&self, place: &Place<'_>) -> Arc<Guards> {
+        let mut deployments = self.lock();
+        let key = (place.options.model.clone(), place.key);
+        if let Some(known) = deployments.get(&key) {
+            return Arc::clone(known);
         }
-        let fresh = Guards::new(&self.options, model.max_concurrent.unwrap_or(self.options.max_concurrent));
+        let fresh = Arc::new(self.fresh(place));
         if deployments.len() < DEPLOYMENTS_MAX {
-            deployments.insert(model.model.clone(), fresh.clone());
+            deployments.insert(key, Arc::clone(&fresh));
         }
         fresh
     }
 
+    fn fresh(&self, place: &Place<'_>) -> Guards {
+        let Place { options, key, .. } = place;
+        let limit = options.max_concurrent.unwrap_or(self.options.max_concurrent);
+        let mut name = format!("{}/{}", options.provider, options.model);
+        if self.options.keys().len() > 1 {
+            name.push_str(&format!("#{}", key + 1));
+        }
+        Guards {
+            name: name.into(),
+            breaker: Breaker::new(self.options.breaker),
+            places: Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))),
+            limit,
+            reservoir: Reservoir::new(options.rpm.or(self.options.rpm), options.tpm.or(self.options.tpm)),
+            estimator: Arc::default(),
+            retries: RetryBudget::new(),
+            load: Load::default(),
+        }
+    }
+
     /// Every deployment that was asked for.
     pub(crate) fn states(&self, provider: &str, now: Duration) -> Vec<DeploymentState> {
-        let deployments = self.deployments.lock().unwrap_or_else(PoisonError::into_inner);
+        let deployments = self.lock();
         let mut states: Vec<_> = deployments
             .iter()
-            .map(|(model, guards)| DeploymentState {
+            .map(|((model, key), guards)| DeploymentState {
                 provider: provider.to_owned(),
                 model: model.clone(),
-                breaker: worse(self.provider.breaker.standing(now), guards.breaker.standing(now)),
+                key: key + 1,
+                breaker: worse(self.breaker.standing(now), guards.breaker.standing(now)),
+                is_out: guards.load.is_out(now),
                 in_use: guards.limit.saturating_sub(guards.places.available_permits()),
                 limit: guards.limit,
+                limits: guards.reservoir.known(now),
             })
             .collect();
-        states.sort_by(|a, b| a.model.cmp(&b.model));
+        states.sort_by(|a, b| (&a.model, a.key).cmp(&(&b.model, b.key)));
         states
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, usize), Arc<Guards>>> {
+        self.deployments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What a caller meets when two breakers stand before a call.
-fn worse(a: Standing, b: Standing) -> Standing {
+pub(crate) fn worse(a: Standing, b: Standing) -> Standing {
     let rank = |standing| match standing {
         Standing::Closed => 0,
         Standing::HalfOpen => 1,

@@ -5,12 +5,23 @@ use std::time::Duration;
 use qd_types::{Class, Code, ConversationId, Entry, JobStatus, LogItem, TenantId};
 use serde_json::json;
 
-use super::{Bench, accept, entries, finished, job, quick};
+use super::{Bench, accept, entries, finished, job, parking, quick};
 use crate::{Limits, Options};
 
 #[tokio::test(start_paused = true)]
-async fn transient_failures_are_tried_again_and_journaled() {
+async fn short_waits_for_the_next_try_are_waited_out_in_the_slot() {
     let bench = Bench::start(quick()).await;
+    let id = bench.submit("hello [[sim: fault=503 times=2]]").await;
+    let job = finished(&bench.store, id).await;
+    assert_eq!((job.status, job.attempt, job.error), (JobStatus::Succeeded, 1, None));
+    let failed =
+        entries(&bench.store, id).await.into_iter().filter(|e| matches!(e, Entry::CallFailed { .. }));
+    assert_eq!((failed.count(), bench.calls().calls.len()), (2, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn longer_waits_give_the_slot_back_and_the_tries_are_journaled() {
+    let bench = Bench::start(parking()).await;
     let id = bench.submit("hello [[sim: fault=503 times=2]]").await;
     let job = finished(&bench.store, id).await;
     assert_eq!((job.status, job.attempt, job.error), (JobStatus::Succeeded, 3, None));
@@ -114,7 +125,7 @@ async fn call_that_outlasts_the_drain_is_dropped_without_burning_a_try() {
     assert_eq!(job.status, JobStatus::Queued);
     let log = bench.store.log(&TenantId::default(), id, 0, 100).await.unwrap().unwrap();
     let past = crate::resume::Past::read(&log, |_| {});
-    assert_eq!((past.model_calls, past.tries.len()), (1, 0));
+    assert_eq!((past.model_calls, past.tries_of(&qd_types::StepId::new("answer/turn-1/model"))), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use qd_telemetry::Exposition;
 use qd_types::{Entry, JobStatus, LogItem, TenantId};
 
-use super::{Bench, accept, finished, job, quick};
+use super::{Bench, accept, finished, job, parking, quick};
 use crate::Options;
 
 /// The value of a series, as it is served.
@@ -73,7 +73,7 @@ async fn job_with_tools_is_counted_from_its_wait_to_its_cost() {
 
 #[tokio::test(start_paused = true)]
 async fn failures_and_retries_are_counted_by_class_and_fault() {
-    let bench = Bench::start(quick()).await;
+    let bench = Bench::start(parking()).await;
     let retried = bench.submit("hello [[sim: fault=500 times=1]]").await;
     let refused = bench.submit("hello [[sim: fault=401]]").await;
     assert_eq!(finished(&bench.store, retried).await.status, JobStatus::Succeeded);
@@ -99,7 +99,7 @@ async fn failures_and_retries_are_counted_by_class_and_fault() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_a_later_attempt_takes_from_the_journal_are_counted_as_saved() {
-    let bench = Bench::start(quick()).await;
+    let bench = Bench::start(parking()).await;
     // Every step fails once, so that every attempt but the first finds calls in the journal.
     let wish = "what is 1 + 1? [[sim: fault=503 times=1]]";
     let id = accept(&bench.store, job(&bench.env, "sums", "question", wish)).await;

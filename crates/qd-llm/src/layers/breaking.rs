@@ -23,7 +23,7 @@ pub(crate) struct Breaking {
     /// Of the model there.
     pub(crate) deployment: Arc<Breaker>,
     /// `provider/model`, for messages.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
 }
 
 #[async_trait]

@@ -10,9 +10,7 @@ use tokio::sync::Semaphore;
 use crate::error::Kind;
 use crate::{Answer, CallError, CallScope, ChatModel};
 
-/// Longest wait for a place; whoever waits longer gives its slot back meanwhile.
-const WAIT_MAX: Duration = Duration::from_secs(15);
-/// When those come back.
+/// When those come back that waited for as long as they may.
 const COME_BACK: Duration = Duration::from_secs(5);
 
 /// See the module.
@@ -22,7 +20,7 @@ pub(crate) struct Bulkhead {
     /// which others need.
     pub(crate) places: [Arc<Semaphore>; 2],
     /// `provider/model`, for messages.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
 }
 
 #[async_trait]
@@ -36,8 +34,8 @@ impl ChatModel for Bulkhead {
             }
             held
         };
-        let Ok(_held) = tokio::time::timeout(WAIT_MAX.min(scope.timeout.unwrap_or(WAIT_MAX)), wait).await
-        else {
+        let patience = scope.patience.min(scope.timeout.unwrap_or(scope.patience));
+        let Ok(_held) = tokio::time::timeout(patience, wait).await else {
             let message = format!("model `{}` is busy with as many calls as it may have at once", self.name);
             return Err(CallError { retry_after: Some(COME_BACK), ..CallError::new(Kind::Busy, message) });
         };

@@ -10,6 +10,8 @@ use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use qd_types::Usage;
+
 use crate::limits::{Seen, SeenLimits, Window};
 
 /// What one call uses.
@@ -21,16 +23,51 @@ pub(crate) struct Need {
     pub(crate) output: f64,
 }
 
-/// What is counted.
+impl Need {
+    /// What a call has used.
+    pub(crate) fn of(usage: &Usage) -> Self {
+        Self { input: as_f64(usage.prompt_tokens()), output: as_f64(usage.output_tokens) }
+    }
+}
+
+/// What a limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Dimension {
+pub enum Counted {
+    /// Calls.
     Requests,
+    /// Tokens of prompts and answers.
     Tokens,
+    /// Tokens of prompts.
     InputTokens,
+    /// Tokens of answers.
     OutputTokens,
 }
 
-impl Dimension {
+/// A limit of a deployment, configured or learned.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KnownLimit {
+    /// What is counted.
+    pub of: Counted,
+    /// Over which time.
+    pub per: Duration,
+    /// How much may be used in it.
+    pub limit: f64,
+    /// How much of that is left, what is under way taken off.
+    pub left: f64,
+}
+
+impl Counted {
+    /// The word of metrics and the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::InputTokens => "input_tokens",
+            Self::OutputTokens => "output_tokens",
+        }
+    }
+
     fn of(self, need: Need) -> f64 {
         match self {
             Self::Requests => 1.0,
@@ -58,7 +95,7 @@ struct State {
 }
 
 /// What is counted, over which time, and who says so: an operator may want less used than the provider allows.
-type Key = (Dimension, Duration, Origin);
+type Key = (Counted, Duration, Origin);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Origin {
@@ -173,7 +210,7 @@ fn as_f64(count: u64) -> f64 {
 impl Reservoir {
     /// With the limits that were set.
     pub(crate) fn new(rpm: Option<u64>, tpm: Option<u64>) -> Arc<Self> {
-        let set = [(Dimension::Requests, rpm), (Dimension::Tokens, tpm)];
+        let set = [(Counted::Requests, rpm), (Counted::Tokens, tpm)];
         let buckets = set.into_iter().filter_map(|(dimension, limit)| {
             let per = length(Window::Minute);
             let key = (dimension, per, Origin::Configured);
@@ -221,12 +258,12 @@ impl Reservoir {
         state.closed_until = state.closed_until.max(now + span.min(CLOSED_MAX));
     }
 
-    /// The limits that are known: what is counted, within which time, how many, how many are left.
-    pub(crate) fn known(&self, now: Duration) -> Vec<(Dimension, Duration, f64, f64)> {
+    /// The limits that are known.
+    pub(crate) fn known(&self, now: Duration) -> Vec<KnownLimit> {
         let mut state = self.lock();
-        let known = state.buckets.iter_mut().map(|((dimension, per, _), bucket)| {
+        let known = state.buckets.iter_mut().map(|((of, per, _), bucket)| {
             bucket.advance(now);
-            (*dimension, *per, bucket.limit, bucket.level.max(0.0))
+            KnownLimit { of: *of, per: *per, limit: bucket.limit, left: bucket.level.max(0.0) }
         });
         known.collect()
     }
@@ -257,9 +294,9 @@ impl State {
     }
 
     /// What other calls have taken that a bucket that was not there when they did could not count.
-    fn others(&self, dimension: Dimension, need: Need) -> f64 {
+    fn others(&self, dimension: Counted, need: Need) -> f64 {
         let (calls, tokens) = self.under_way;
-        let all = if dimension == Dimension::Requests { calls } else { dimension.of(tokens) };
+        let all = if dimension == Counted::Requests { calls } else { dimension.of(tokens) };
         (all - dimension.of(need)).max(0.0)
     }
 }
@@ -307,10 +344,10 @@ impl Taken {
             }
         }
         for (dimension, seen) in [
-            (Dimension::Requests, seen.requests),
-            (Dimension::Tokens, seen.tokens),
-            (Dimension::InputTokens, seen.input_tokens),
-            (Dimension::OutputTokens, seen.output_tokens),
+            (Counted::Requests, seen.requests),
+            (Counted::Tokens, seen.tokens),
+            (Counted::InputTokens, seen.input_tokens),
+            (Counted::OutputTokens, seen.output_tokens),
         ] {
             let Some(seen) = seen else { continue };
             let key = (dimension, length(seen.per), Origin::Learned);

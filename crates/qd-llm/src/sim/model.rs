@@ -59,7 +59,7 @@ impl SimModel {
             return Err(CallError::new(Kind::StreamInterrupted, "the answer broke off before its end"));
         }
         let cost = prices::of_sim(&usage);
-        Ok(Answer { reply, usage, cost, limits: SeenLimits::default() })
+        Ok(Answer { reply, usage, cost, limits: SeenLimits::default(), deployment: None })
     }
 
     /// Everything up to the first piece: the wait, and the faults that leave no piece.

@@ -10,10 +10,10 @@ use qd_env::Env;
 use qd_types::{ChatRequest, Code, StepId, ToolChoice};
 use tokio::sync::{Notify, Semaphore};
 
-use super::{Bulkhead, COME_BACK, WAIT_MAX};
+use super::{Bulkhead, COME_BACK};
 use crate::error::Kind;
-use crate::stack::ProviderGuards;
-use crate::{Answer, CallError, CallScope, ChatModel, ModelOptions, ProviderKind, ProviderOptions};
+use crate::stack::{Place, ProviderGuards};
+use crate::{Answer, CallError, CallScope, ChatModel, DeploymentOptions, ProviderKind, ProviderOptions};
 
 /// Answers, with a failure, once it is told to.
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl ChatModel for Held {
 
 fn bulkhead(model: &Arc<Held>, deployment: &Arc<Semaphore>, provider: &Arc<Semaphore>) -> Bulkhead {
     let inner = Arc::clone(model) as Arc<dyn ChatModel>;
-    Bulkhead { inner, places: [Arc::clone(deployment), Arc::clone(provider)], name: "p/m".to_owned() }
+    Bulkhead { inner, places: [Arc::clone(deployment), Arc::clone(provider)], name: "p/m".into() }
 }
 
 fn places(count: usize) -> Arc<Semaphore> {
@@ -66,7 +66,7 @@ async fn a_call_without_a_place_is_not_made_and_says_when_to_come_back() {
     let error = guard.call(&request, &second).await.unwrap_err();
     assert_eq!((error.code, error.retry_after), (Code::ModelBusy, Some(COME_BACK)));
     assert!(!error.was_made());
-    assert_eq!(began.elapsed(), WAIT_MAX);
+    assert_eq!(began.elapsed(), second.patience);
     model.0.notify_one();
     assert_eq!(first.await.unwrap_err().code, Code::ModelAuth);
 }
@@ -81,13 +81,16 @@ async fn those_who_wait_for_a_slow_model_leave_its_provider_to_others() {
         ..ProviderOptions::new(ProviderKind::Sim)
     });
     let around = |model: &Arc<Held>, name: &str, max_concurrent| {
-        let options = ModelOptions {
+        let options = DeploymentOptions {
             provider: "p".to_owned(),
             model: name.to_owned(),
+            weight: 1,
             max_concurrent,
-            ..ModelOptions::default()
+            rpm: None,
+            tpm: None,
         };
-        guards.around(Arc::clone(model) as Arc<dyn ChatModel>, &options, &env)
+        let place = Place { options: &options, key: 0, max_tokens: None };
+        guards.around(Arc::clone(model) as Arc<dyn ChatModel>, &place, &env).model
     };
     let (crowded, free) = (around(&slow, "slow", Some(1)), around(&quick, "quick", None));
     let scopes: Vec<_> = (0..6).map(|_| scope()).collect();
