@@ -79,7 +79,7 @@ impl Models {
         let (mut providers, mut guards) = (BTreeMap::new(), BTreeMap::new());
         for (name, provider) in &options.providers {
             guards.insert(name.clone(), ProviderGuards::new(provider));
-            let built = Provider::build(name, provider)
+            let built = Provider::build(name, provider, &env)
                 .map_err(|source| BuildError::Client { provider: name.clone(), source })?;
             providers.insert(name.clone(), built);
         }
@@ -178,9 +178,9 @@ impl Models {
 }
 
 impl Provider {
-    fn build(name: &str, options: &ProviderOptions) -> Result<Self, reqwest::Error> {
+    fn build(name: &str, options: &ProviderOptions, env: &Env) -> Result<Self, reqwest::Error> {
         let (wire, own_url): (&'static dyn Wire, &str) = match (options.kind, &options.base_url) {
-            (ProviderKind::Sim, None) => return Ok(Self::Sim(Sim::new(options.sim.clone()))),
+            (ProviderKind::Sim, None) => return Ok(Self::Sim(Sim::new(options.sim.clone(), env.clone()))),
             (ProviderKind::Anthropic, _) => (&Anthropic, "https://api.anthropic.com"),
             (ProviderKind::Openai | ProviderKind::Sim, _) => (&OpenAi, "https://api.openai.com/v1"),
         };

@@ -14,8 +14,10 @@
 //! | `[[sim: answer=any text]]` | the answer, word for word |
 
 mod brief;
+mod faults;
 mod latency;
 mod ledger;
+mod limits;
 mod marker;
 mod model;
 mod options;
@@ -23,29 +25,42 @@ mod prose;
 mod schema;
 mod script;
 mod server;
+mod visit;
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use qd_env::Env;
 
 pub use ledger::{Counts, Ledger, LedgerPage};
 pub use model::SimModel;
-pub use options::{Distribution, FaultKind, FaultRule, LatencyOptions, SimOptions};
+pub use options::{
+    Distribution, FaultKind, FaultRule, LatencyOptions, LimitOptions, RampOptions, SimOptions,
+};
 pub use server::serve;
 
-pub(crate) use script::{Asked, Decision, Fault, pieces};
+pub(crate) use faults::Fault;
+use faults::Faults;
+use limits::Limits;
+pub(crate) use script::{Asked, Decision, pieces};
 
-/// One simulator. Clones share options and ledger.
+/// One simulator. Clones share everything.
 #[derive(Clone)]
 pub struct Sim {
     options: Arc<SimOptions>,
     ledger: Ledger,
+    limits: Limits,
+    faults: Faults,
 }
 
 impl Sim {
-    /// A simulator with an empty ledger.
+    /// A simulator with full limits and an empty ledger.
     #[must_use]
-    pub fn new(options: SimOptions) -> Self {
+    pub fn new(options: SimOptions, env: Env) -> Self {
         let ledger = Ledger::new(options.ledger_calls);
-        Self { options: Arc::new(options), ledger }
+        let limits = Limits::new(&options.limits, env.clone());
+        let faults = Faults::new(&options.faults, env);
+        Self { options: Arc::new(options), ledger, limits, faults }
     }
 
     /// What it was asked and gave.
@@ -54,7 +69,22 @@ impl Sim {
         &self.ledger
     }
 
-    pub(crate) fn decide(&self, asked: &Asked<'_>) -> Decision {
-        script::decide(&self.options, asked)
+    /// Lets this fault go before all others from now on: for a while, or until it is ended or replaced.
+    pub fn start_outage(&self, rule: FaultRule, span: Option<Duration>) {
+        self.faults.start_outage(rule, span);
+    }
+
+    /// Ends the outage that is on, if any.
+    pub fn end_outage(&self) {
+        self.faults.end_outage();
+    }
+
+    /// Makes every limit whole again and forgets what was spent.
+    pub fn reset_limits(&self) {
+        self.limits.clear();
+    }
+
+    fn decide(&self, asked: &Asked<'_>) -> Decision {
+        script::decide(&self.options, &self.faults, asked)
     }
 }

@@ -4,14 +4,19 @@ use std::future::pending;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::{HeaderName, HeaderValue};
 use qd_types::{Billed, ChatRequest};
 
+use super::visit::Met;
 use super::{Asked, Decision, Fault, FaultKind, Sim, pieces};
 use crate::bounds::{Bounds, within};
 use crate::error::Kind;
 use crate::prices;
-use crate::wires::status_kind;
+use crate::wires::{OpenAi, Refusal, ServeWire, Wire, status_kind};
 use crate::{Answer, CallError, CallScope, ChatModel, DeltaSink, ModelOptions, ProviderOptions};
+
+/// Inside a process nobody shows a key: all calls to a model share its limits.
+const NO_KEY: u64 = 0;
 
 /// A [`ChatModel`] without a network behind it.
 pub struct SimModel {
@@ -75,6 +80,7 @@ impl SimModel {
                 ..CallError::new(status_kind(status), format!("simulated status {status}"))
             },
             FaultKind::Hang => pending().await,
+            FaultKind::Refused => CallError::new(Kind::Unreachable, "cannot be reached: connection refused"),
             FaultKind::Reset => {
                 CallError::new(Kind::StreamInterrupted, "the connection was closed without an answer")
             }
@@ -103,23 +109,35 @@ impl ChatModel for SimModel {
                 self.named(CallError::new(Kind::Cancelled, "the call was cancelled").billed(Billed::No))
             );
         }
-        let open = self.sim.ledger().start(Some(&scope.call_id()));
-        let decision = self.sim.decide(&Asked {
+        let asked = Asked {
             request,
             model: &self.model,
             step: scope.step.as_str(),
             number: scope.number,
             max_tokens: request.max_tokens.or(self.max_tokens),
-        });
-        if decision.fault.is_some() {
-            open.faulted();
+        };
+        let Met { decision, standing, denied, visit } = self.sim.meet(&asked, Some(&scope.call_id()), NO_KEY);
+        if let Some(refusal) = denied {
+            return Err(self.named(as_over_http(&refusal)));
         }
-        let answer = within(self.bounds.whole(), scope, self.play(decision, scope))
-            .await
-            .map_err(|error| self.named(error))?;
-        open.answered();
+        let played = within(self.bounds.whole(), scope, self.play(decision, scope)).await;
+        let mut answer = played.map_err(|error| self.named(error))?;
+        visit.answered();
+        if let Some(standing) = standing {
+            let headers = OpenAi.headers(None, Some(&standing));
+            answer.kept_headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        }
         Ok(answer)
     }
+}
+
+/// The error that this refusal is on its way through a wire, so that both ways cannot differ.
+fn as_over_http(refusal: &Refusal) -> CallError {
+    let headers = OpenAi.headers(Some(refusal), None).into_iter().filter_map(|(name, value)| {
+        Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
+    });
+    let decoded = Wire::decode(&OpenAi, refusal.status, &headers.collect(), OpenAi.error(refusal).as_bytes());
+    decoded.err().unwrap_or_else(|| CallError::new(status_kind(refusal.status), "simulated refusal"))
 }
 
 async fn speak(text: &str, sink: Option<&dyn DeltaSink>, mut pause: impl FnMut() -> Duration + Send) {

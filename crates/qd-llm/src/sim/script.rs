@@ -1,4 +1,5 @@
-//! Decides what the simulator answers to one request: pure, from the seed, the request's content, the step and the try.
+//! Decides what the simulator answers to one request, from the seed, the request's content, the step and the try. Which
+//! fault hits it is asked of `faults.rs`, which knows the time.
 
 use std::time::Duration;
 
@@ -6,9 +7,10 @@ use qd_env::Rng;
 use qd_types::{ChatReply, ChatRequest, Message, StopReason, ToolCall, ToolChoice, Usage};
 
 use super::brief::Brief;
+use super::faults::{Fault, Faults};
 use super::latency::sample;
 use super::marker::Wishes;
-use super::options::{Distribution, FaultKind, SimOptions};
+use super::options::{Distribution, SimOptions};
 use super::prose;
 use super::schema::Maker;
 
@@ -24,13 +26,6 @@ pub(crate) struct Decision {
     pub(crate) pace: Pace,
     pub(crate) reply: ChatReply,
     pub(crate) usage: Usage,
-}
-
-/// A fault that hits this call.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Fault {
-    pub(crate) kind: FaultKind,
-    pub(crate) retry_after: Option<Duration>,
 }
 
 /// Time between tokens.
@@ -60,7 +55,7 @@ pub(crate) struct Asked<'a> {
 }
 
 /// Decides.
-pub(crate) fn decide(options: &SimOptions, asked: &Asked<'_>) -> Decision {
+pub(crate) fn decide(options: &SimOptions, faults: &Faults, asked: &Asked<'_>) -> Decision {
     let content = fingerprint(asked.request);
     // The words of an answer do not depend on the try: a repeated call says the same.
     let mut words = Rng::labelled(options.seed ^ content, asked.step);
@@ -68,7 +63,7 @@ pub(crate) fn decide(options: &SimOptions, asked: &Asked<'_>) -> Decision {
     let mut fate = Rng::labelled(options.seed ^ content.rotate_left(17), &fate);
 
     let wishes = wishes(options, asked.request);
-    let fault = fault(options, &wishes, asked, &mut fate);
+    let fault = faults.hit(&wishes, asked, &mut fate);
     let drawn = sample(options.latency.first_token, &mut fate);
     let pace = Pace { distribution: options.latency.per_token, rng: fate };
     let (reply, usage) = answer(asked, &wishes, content, &mut words);
@@ -86,26 +81,6 @@ fn wishes(options: &SimOptions, request: &ChatRequest) -> Wishes {
         }
     }
     wishes
-}
-
-fn fault(options: &SimOptions, wishes: &Wishes, asked: &Asked<'_>, rng: &mut Rng) -> Option<Fault> {
-    if let Some(kind) = wishes.fault
-        && wishes.fault_times.is_none_or(|times| asked.number <= times)
-    {
-        return Some(Fault { kind, retry_after: wishes.retry_after });
-    }
-    let hit = options.faults.iter().find(|rule| {
-        rule.first_tries.is_none_or(|tries| asked.number <= tries)
-            && rule.model.as_ref().is_none_or(|part| asked.model.contains(part.as_str()))
-            && rule.prompt.as_ref().is_none_or(|part| prompt_contains(asked.request, part))
-            && (rule.rate >= 1.0 || rng.chance(rule.rate))
-    })?;
-    Some(Fault { kind: hit.kind, retry_after: hit.retry_after() })
-}
-
-fn prompt_contains(request: &ChatRequest, part: &str) -> bool {
-    request.system.as_ref().is_some_and(|system| system.contains(part))
-        || request.messages.iter().any(|m| matches!(m, Message::User { text } if text.contains(part)))
 }
 
 fn answer(asked: &Asked<'_>, wishes: &Wishes, content: u64, rng: &mut Rng) -> (ChatReply, Usage) {

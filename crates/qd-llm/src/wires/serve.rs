@@ -1,9 +1,9 @@
 //! The server's side of a protocol, for the simulator: requests in, answers out, worded as the provider words them.
 
-use std::time::Duration;
-
 use qd_types::{ChatReply, ChatRequest, Usage};
 use serde_json::json;
+
+use super::refusal::{Refusal, Standing};
 
 /// A protocol as its server speaks it. Pure.
 pub(crate) trait ServeWire: Send + Sync {
@@ -14,9 +14,9 @@ pub(crate) trait ServeWire: Send + Sync {
     /// An answer as events: those before the first piece, one for each piece, and the rest.
     fn speech(&self, reply: &ChatReply, usage: &Usage, pieces: &[&str], served: &Served) -> Speech;
     /// The body of an error.
-    fn error(&self, status: u16, message: &str) -> String;
-    /// Headers of every answer; of a 429 with its wait.
-    fn headers(&self, status: u16, retry_after: Option<Duration>) -> Vec<(&'static str, String)>;
+    fn error(&self, refusal: &Refusal) -> String;
+    /// Headers of every answer: what the limits leave where there are some, and the wait of a refusal.
+    fn headers(&self, refusal: Option<&Refusal>, standing: Option<&Standing>) -> Vec<(&'static str, String)>;
 }
 
 /// A request as it was read.

@@ -69,7 +69,7 @@ async fn start_provider(env: &Env) -> anyhow::Result<(Sim, String)> {
         FaultRule::at_rate(FaultKind::Status(429), 0.03),
         FaultRule::at_rate(FaultKind::Status(503), 0.02),
     ];
-    let sim = Sim::new(SimOptions { latency, faults, ..SimOptions::default() });
+    let sim = Sim::new(SimOptions { latency, faults, ..SimOptions::default() }, env.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/v1", listener.local_addr()?);
     env.spawn(sim::serve(listener, sim.clone(), env.clone(), CancellationToken::new()));

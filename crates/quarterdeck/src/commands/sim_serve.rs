@@ -34,7 +34,7 @@ pub(super) async fn run(args: SimServe) -> anyhow::Result<Exit> {
     say(&format!("  paid  http://{address}/ledger"));
     let shutdown = CancellationToken::new();
     let env = Env::system();
-    let serving = sim::serve(listener, Sim::new(options), env.clone(), shutdown.clone());
+    let serving = sim::serve(listener, Sim::new(options, env.clone()), env.clone(), shutdown.clone());
     tokio::select! {
         served = serving => served?,
         () = stop.wait() => shutdown.cancel(),

@@ -189,6 +189,11 @@ const BREAKER: &[Key] = &[
 const SIM: &[Key] = &[
     key("seed", Whole(0, u64::MAX), "Decides every answer, latency and fault [0]."),
     key("latency", Table(LATENCY), "How long answers take [no time]."),
+    key(
+        "limits",
+        List(LIMIT),
+        "What may be asked within a time, for each key and model; the first entry whose model fits holds.",
+    ),
     key("faults", List(FAULT), "What goes wrong; the first rule that applies wins."),
     key("markers", Flag, "Whether [[sim: ...]] in a prompt steers the answer [true]."),
     key(
@@ -220,11 +225,36 @@ const DISTRIBUTION: &[Key] = &[
     key("p99_ms", Positive(HOUR_MS), "Of lognormal: one call in a hundred takes longer."),
 ];
 
+/// More than any provider grants.
+const LIMIT_MAX: u64 = 1_000_000_000_000;
+
+const LIMIT: &[Key] = &[
+    key("model", Text, "Only models whose name contains this."),
+    key("requests_per_minute", Whole(1, LIMIT_MAX), "Requests, refilled evenly over a minute."),
+    key("requests_per_day", Whole(1, LIMIT_MAX), "Requests, refilled evenly over a day."),
+    key("input_tokens_per_minute", Whole(1, LIMIT_MAX), "Tokens of prompts."),
+    key(
+        "output_tokens_per_minute",
+        Whole(1, LIMIT_MAX),
+        "Tokens of answers: max_tokens is taken when a request comes, what it did not need is given back at its end.",
+    ),
+    key("tokens_per_minute", Whole(1, LIMIT_MAX), "Tokens of prompts and answers together."),
+    key("ramp", Table(RAMP), "How fast requests may grow; a 429 with a wait, of which no header warns."),
+    key("spend_usd", Number(0.0, 1e9), "Dollars in all; beyond them a 429 without a wait."),
+    key("context_tokens", Whole(1, LIMIT_MAX), "Tokens of a prompt that fit the model's window."),
+];
+
+const RAMP: &[Key] = &[
+    key("requests", Whole(1, LIMIT_MAX), "Requests that every window takes [10]."),
+    key("growth", Number(0.0, 1000.0), "How much more a window takes than the one before it took [0.5]."),
+    key("window_seconds", Number(0.001, DAY), "Length of a window [60]."),
+];
+
 const FAULT: &[Key] = &[
     key(
         "kind",
         Text,
-        "What happens: a status from \"400\" to \"599\", hang, reset, cut, truncated, html, garbage or empty.",
+        "What happens: a status from \"400\" to \"599\", hang, reset, refused, cut, truncated, html, garbage or empty.",
     ),
     key("rate", Number(0.0, 1.0), "How often it does where the conditions hold [1.0]."),
     key("first_tries", Whole(0, u32::MAX as u64), "Only the first so many tries of each step."),

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use qd_env::Env;
 use qd_types::{Billed, ChatRequest, Class, Code, Message, StepId, StopReason, ToolChoice};
 
 use crate::sim::{Distribution, FaultKind, FaultRule, LatencyOptions, Sim, SimOptions};
@@ -28,7 +29,7 @@ fn scope() -> CallScope {
 }
 
 fn model(options: SimOptions) -> SimModel {
-    SimModel::new(Sim::new(options), "demo")
+    SimModel::new(Sim::new(options, Env::system()), "demo")
 }
 
 async fn fail(prompt: &str, scope: &CallScope) -> CallError {
@@ -146,7 +147,7 @@ async fn faults_match_models_and_prompts() {
         FaultRule { model: Some("big".to_owned()), ..FaultRule::always(FaultKind::Status(500)) },
         FaultRule { prompt: Some("poison".to_owned()), ..FaultRule::always(FaultKind::Status(400)) },
     ];
-    let sim = Sim::new(SimOptions { faults, ..SimOptions::default() });
+    let sim = Sim::new(SimOptions { faults, ..SimOptions::default() }, Env::system());
     let ask = async |name: &str, prompt: &str| {
         SimModel::new(sim.clone(), name).call(&request(prompt), &scope()).await.err().and_then(|e| e.status)
     };

@@ -1,10 +1,12 @@
 //! Decisions of the simulator: determinism, tools, bounds of answers.
 
+use qd_env::Env;
 use qd_types::{ChatRequest, Message, StopReason, ToolChoice, ToolResult, ToolSpec};
 use serde_json::json;
 
 use super::{Asked, Decision, decide, pieces};
 use crate::sim::SimOptions;
+use crate::sim::faults::Faults;
 
 fn request(prompt: &str) -> ChatRequest {
     ChatRequest {
@@ -40,7 +42,7 @@ fn search() -> ToolSpec {
 fn ask(request: &ChatRequest, number: u32) -> Decision {
     let asked =
         Asked { request, model: "demo", step: "t/turn-1/model", number, max_tokens: request.max_tokens };
-    decide(&SimOptions::default(), &asked)
+    decide(&SimOptions::default(), &Faults::new(&[], Env::system()), &asked)
 }
 
 #[test]

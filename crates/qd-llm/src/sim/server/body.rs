@@ -8,8 +8,8 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
-use crate::sim::ledger::OpenCall;
 use crate::sim::script::Pace;
+use crate::sim::visit::Visit;
 
 /// The end of a body that breaks off.
 #[derive(Debug, thiserror::Error)]
@@ -25,23 +25,23 @@ pub(super) struct SimBody {
     pause: Option<Pin<Box<Sleep>>>,
     breaks: bool,
     /// Told when the last piece is taken.
-    call: Option<OpenCall>,
+    visit: Option<Visit>,
 }
 
 impl SimBody {
-    /// A body in one piece; `call` counts as answered once it is taken.
-    pub(super) fn whole(text: impl Into<Bytes>, call: Option<OpenCall>) -> Self {
+    /// A body in one piece; `visit` counts as answered once it is taken.
+    pub(super) fn whole(text: impl Into<Bytes>, visit: Option<Visit>) -> Self {
         let text = text.into();
         let length = Some(text.len() as u64);
-        Self { pieces: vec![text].into_iter(), length, pace: None, pause: None, breaks: false, call }
+        Self { pieces: vec![text].into_iter(), length, pace: None, pause: None, breaks: false, visit }
     }
 
     /// A body in pieces with pauses after each but the last.
-    pub(super) fn paced(pieces: Vec<Bytes>, pace: Pace, call: Option<OpenCall>) -> Self {
+    pub(super) fn paced(pieces: Vec<Bytes>, pace: Pace, visit: Option<Visit>) -> Self {
         // Without pauses one write is cheaper than many, and looks the same to the reader.
         let (pieces, pace) =
             if pace.is_instant() { (vec![Bytes::from(pieces.concat())], None) } else { (pieces, Some(pace)) };
-        Self { pieces: pieces.into_iter(), length: None, pace, pause: None, breaks: false, call }
+        Self { pieces: pieces.into_iter(), length: None, pace, pause: None, breaks: false, visit }
     }
 
     /// The same, with the connection broken at its end.
@@ -55,8 +55,8 @@ impl SimBody {
         if std::mem::take(&mut self.breaks) {
             return Poll::Ready(Some(Err(Broken)));
         }
-        if let Some(call) = self.call.take() {
-            call.answered();
+        if let Some(visit) = self.visit.take() {
+            visit.answered();
         }
         Poll::Ready(None)
     }
@@ -84,9 +84,9 @@ impl Body for SimBody {
         }
         // hyper never polls again after the last byte of a body of known length.
         if this.length.is_some()
-            && let Some(call) = this.call.take()
+            && let Some(visit) = this.visit.take()
         {
-            call.answered();
+            visit.answered();
         }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }

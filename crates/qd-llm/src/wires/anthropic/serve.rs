@@ -1,6 +1,6 @@
-//! Anthropic's side of the wire, as the simulator plays it.
+//! Anthropic's side of the wire, as the simulator plays it: requests and answers.
 
-use std::time::Duration;
+mod refusals;
 
 use qd_types::{
     ChatReply, ChatRequest, Message, StopReason, ToolCall, ToolChoice, ToolResult, ToolSpec, Usage,
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Anthropic;
 use super::decode::kind;
+use crate::wires::refusal::{Refusal, Standing};
 use crate::wires::serve::{PLACE, ServeWire, Served, ServedError, Speech, fill_pieces, missing};
 
 impl ServeWire for Anthropic {
@@ -76,37 +77,12 @@ impl ServeWire for Anthropic {
         Speech { opening, pieces, closing }
     }
 
-    fn error(&self, status: u16, message: &str) -> String {
-        let kind = match status {
-            401 => "authentication_error",
-            402 => "billing_error",
-            403 => "permission_error",
-            404 => "not_found_error",
-            409 => "conflict_error",
-            413 => "request_too_large",
-            429 => "rate_limit_error",
-            503 | 529 => "overloaded_error",
-            504 => "timeout_error",
-            500.. => "api_error",
-            _ => "invalid_request_error",
-        };
-        json!({ "type": "error", "error": { "type": kind, "message": message }, "request_id": "req_sim" })
-            .to_string()
+    fn error(&self, refusal: &Refusal) -> String {
+        refusals::body(refusal)
     }
 
-    fn headers(&self, status: u16, retry_after: Option<Duration>) -> Vec<(&'static str, String)> {
-        let mut headers = vec![("request-id", "req_sim".to_owned())];
-        if let Some(wait) = retry_after {
-            headers.push(("retry-after", wait.as_secs_f64().to_string()));
-        }
-        if status == 429 || status == 200 {
-            headers.push(("anthropic-ratelimit-requests-limit", "4000".to_owned()));
-            headers.push((
-                "anthropic-ratelimit-requests-remaining",
-                if status == 429 { "0" } else { "3999" }.to_owned(),
-            ));
-        }
-        headers
+    fn headers(&self, refusal: Option<&Refusal>, standing: Option<&Standing>) -> Vec<(&'static str, String)> {
+        refusals::headers(refusal, standing)
     }
 }
 

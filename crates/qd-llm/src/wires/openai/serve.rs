@@ -1,6 +1,6 @@
-//! OpenAI's side of the wire, as the simulator plays it.
+//! OpenAI's side of the wire, as the simulator plays it: requests and answers.
 
-use std::time::Duration;
+mod refusals;
 
 use qd_types::{
     ChatReply, ChatRequest, Message, StopReason, ToolCall, ToolChoice, ToolResult, ToolSpec, Usage,
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::OpenAi;
 use super::decode::{arguments, text};
+use crate::wires::refusal::{Refusal, Standing};
 use crate::wires::serve::{PLACE, ServeWire, Served, ServedError, Speech, fill_pieces, missing};
 
 /// A fixed date of creation: answers are reproducible.
@@ -82,33 +83,12 @@ impl ServeWire for OpenAi {
         Speech { opening, pieces, closing }
     }
 
-    fn error(&self, status: u16, message: &str) -> String {
-        let (kind, code) = match status {
-            401 => ("invalid_request_error", Some("invalid_api_key")),
-            402 => ("insufficient_quota", Some("credit_balance_exhausted")),
-            404 => ("invalid_request_error", Some("model_not_found")),
-            429 => ("requests", Some("rate_limit_exceeded")),
-            503 | 529 => ("server_error", Some("server_is_overloaded")),
-            500.. => ("server_error", None),
-            _ => ("invalid_request_error", None),
-        };
-        json!({ "error": { "message": message, "type": kind, "param": null, "code": code } }).to_string()
+    fn error(&self, refusal: &Refusal) -> String {
+        refusals::body(refusal)
     }
 
-    fn headers(&self, status: u16, retry_after: Option<Duration>) -> Vec<(&'static str, String)> {
-        let mut headers = vec![("x-request-id", "req_sim".to_owned())];
-        if let Some(wait) = retry_after {
-            headers.push(("retry-after-ms", wait.as_millis().to_string()));
-            headers.push(("retry-after", wait.as_secs_f64().ceil().to_string()));
-        }
-        if status == 429 || status == 200 {
-            headers.push(("x-ratelimit-limit-requests", "10000".to_owned()));
-            headers.push((
-                "x-ratelimit-remaining-requests",
-                if status == 429 { "0" } else { "9999" }.to_owned(),
-            ));
-        }
-        headers
+    fn headers(&self, refusal: Option<&Refusal>, standing: Option<&Standing>) -> Vec<(&'static str, String)> {
+        refusals::headers(refusal, standing)
     }
 }
 
