@@ -7,8 +7,9 @@
 //!
 //! | marker | effect |
 //! |---|---|
-//! | `[[sim: fault=503]]` | each try fails so; also `hang`, `reset`, `cut`, `truncated`, `html`, `garbage`, `empty` |
+//! | `[[sim: fault=503]]` | each try fails so; also `hang`, `reset`, and the other words of [`FaultKind`] |
 //! | `[[sim: fault=429 retry_after=2s times=2]]` | the first two tries of each step fail, with `Retry-After` |
+//! | `[[sim: fault=stall silence=2s]]` | half of the answer, a silence, the rest |
 //! | `[[sim: latency=1000ms]]` | the first token comes after a second |
 //! | `[[sim: tool=calculator times=3]]` | three turns call this tool, then comes the answer |
 //! | `[[sim: answer=any text]]` | the answer, word for word |
@@ -18,10 +19,12 @@ mod faults;
 mod latency;
 mod ledger;
 mod limits;
+mod load;
 mod marker;
 mod model;
 mod options;
 mod prose;
+mod schedule;
 mod schema;
 mod script;
 mod server;
@@ -32,16 +35,18 @@ use std::time::Duration;
 
 use qd_env::Env;
 
-pub use ledger::{Counts, Ledger, LedgerPage};
+pub use ledger::{Bill, Counts, Ledger, LedgerCall, LedgerPage, Outcome, RateLimited, Summary};
 pub use model::SimModel;
 pub use options::{
-    Distribution, FaultKind, FaultRule, LatencyOptions, LimitOptions, RampOptions, SimOptions,
+    BurstOptions, Dialect, Distribution, FaultBody, FaultKind, FaultRule, LatencyOptions, LimitOptions,
+    LoadOptions, Pattern, RampOptions, SimOptions, WarmUpOptions,
 };
 pub use server::serve;
 
-pub(crate) use faults::Fault;
 use faults::Faults;
 use limits::Limits;
+use load::Load;
+use schedule::Schedule;
 pub(crate) use script::{Asked, Decision, pieces};
 
 /// One simulator. Clones share everything.
@@ -50,6 +55,8 @@ pub struct Sim {
     options: Arc<SimOptions>,
     ledger: Ledger,
     limits: Limits,
+    load: Load,
+    schedule: Schedule,
     faults: Faults,
 }
 
@@ -57,10 +64,15 @@ impl Sim {
     /// A simulator with full limits and an empty ledger.
     #[must_use]
     pub fn new(options: SimOptions, env: Env) -> Self {
-        let ledger = Ledger::new(options.ledger_calls);
-        let limits = Limits::new(&options.limits, env.clone());
-        let faults = Faults::new(&options.faults, env);
-        Self { options: Arc::new(options), ledger, limits, faults }
+        let schedule = Schedule::new(env.clone());
+        Self {
+            ledger: Ledger::new(options.ledger_calls, env.clone()),
+            limits: Limits::new(&options.limits, env.clone()),
+            load: Load::new(options.load.clone()),
+            faults: Faults::new(&options, schedule.clone(), env),
+            schedule,
+            options: Arc::new(options),
+        }
     }
 
     /// What it was asked and gave.
@@ -82,6 +94,12 @@ impl Sim {
     /// Makes every limit whole again and forgets what was spent.
     pub fn reset_limits(&self) {
         self.limits.clear();
+    }
+
+    /// Starts warm-up, windows, bursts and counted faults from their beginning.
+    pub fn restart_schedule(&self) {
+        self.schedule.restart();
+        self.faults.restart();
     }
 
     fn decide(&self, asked: &Asked<'_>) -> Decision {

@@ -17,9 +17,10 @@ mod wire;
 
 pub(crate) use anthropic::Anthropic;
 pub(crate) use headers::kept_headers;
-pub(crate) use openai::OpenAi;
+pub use openai::Dialect;
+pub(crate) use openai::{OpenAi, OpenAiServer};
 pub(crate) use refusal::{Gauge, Measure, Refusal, Standing, Why};
-pub(crate) use serve::{ServeWire, Served, simulated};
+pub(crate) use serve::{Said, ServeWire, Served, Speech, simulated};
 pub(crate) use sse::{SseParser, TooLong};
 pub(crate) use status::status_kind;
 pub(crate) use wire::{Decoded, Endpoint, HttpParts, Progress, StreamDecoder, Wire};

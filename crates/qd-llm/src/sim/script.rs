@@ -8,7 +8,7 @@ use qd_types::{ChatReply, ChatRequest, Message, StopReason, ToolCall, ToolChoice
 
 use super::brief::Brief;
 use super::faults::{Fault, Faults};
-use super::latency::sample;
+use super::latency::{from_millis, sample, times};
 use super::marker::Wishes;
 use super::options::{Distribution, SimOptions};
 use super::prose;
@@ -19,8 +19,13 @@ const MAX_PARALLEL_CALLS: usize = 3;
 /// Characters of a tool result that an answer quotes.
 const MAX_QUOTE_CHARS: usize = 200;
 
+/// Between the pieces of an answer that drips.
+pub(crate) const DROP_PAUSE: Duration = Duration::from_secs(1);
+
 /// What is going to happen.
 pub(crate) struct Decision {
+    /// The hash of what was asked.
+    pub(crate) content: u64,
     pub(crate) fault: Option<Fault>,
     pub(crate) first_token: Duration,
     pub(crate) pace: Pace,
@@ -31,12 +36,19 @@ pub(crate) struct Decision {
 /// Time between tokens.
 pub(crate) struct Pace {
     distribution: Distribution,
+    factor: f64,
     rng: Rng,
 }
 
 impl Pace {
     pub(crate) fn next(&mut self) -> Duration {
-        sample(self.distribution, &mut self.rng)
+        times(sample(&self.distribution, &mut self.rng), self.factor)
+    }
+
+    /// Always the same time.
+    pub(crate) fn every(span: Duration) -> Self {
+        let distribution = Distribution::Fixed { ms: span.as_secs_f64() * 1000.0 };
+        Self { distribution, factor: 1.0, rng: Rng::labelled(0, "pace") }
     }
 
     pub(crate) fn is_instant(&self) -> bool {
@@ -64,10 +76,23 @@ pub(crate) fn decide(options: &SimOptions, faults: &Faults, asked: &Asked<'_>) -
 
     let wishes = wishes(options, asked.request);
     let fault = faults.hit(&wishes, asked, &mut fate);
-    let drawn = sample(options.latency.first_token, &mut fate);
-    let pace = Pace { distribution: options.latency.per_token, rng: fate };
+    let mut drawn = sample(&options.latency.first_token, &mut fate);
+    let pace = Pace { distribution: options.latency.per_token.clone(), factor: 1.0, rng: fate };
     let (reply, usage) = answer(asked, &wishes, content, &mut words);
-    Decision { fault, first_token: wishes.latency.unwrap_or(drawn), pace, reply, usage }
+    if options.latency.per_input_token_ms > 0.0 {
+        #[allow(clippy::cast_precision_loss)]
+        let prefill = options.latency.per_input_token_ms * usage.input_tokens as f64;
+        drawn += from_millis(prefill);
+    }
+    Decision { content, fault, first_token: wishes.latency.unwrap_or(drawn), pace, reply, usage }
+}
+
+impl Decision {
+    /// Everything takes so many times as long.
+    pub(crate) fn slow_down(&mut self, factor: f64) {
+        self.first_token = times(self.first_token, factor);
+        self.pace.factor = factor;
+    }
 }
 
 fn wishes(options: &SimOptions, request: &ChatRequest) -> Wishes {
@@ -192,6 +217,15 @@ fn chosen_tools(request: &ChatRequest, wishes: &Wishes, brief: &Brief) -> Vec<St
         request.tools.iter().take(1).map(|tool| tool.name.clone()).collect()
     } else {
         named
+    }
+}
+
+/// Ten times the truth.
+pub(crate) fn exaggerated(usage: &Usage) -> Usage {
+    Usage {
+        input_tokens: usage.input_tokens.saturating_mul(10),
+        output_tokens: usage.output_tokens.saturating_mul(10),
+        ..*usage
     }
 }
 

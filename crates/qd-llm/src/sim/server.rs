@@ -6,13 +6,15 @@
 //! | `POST /v1/chat/completions` | as OpenAI |
 //! | `GET /v1/models` | a list of models |
 //! | `GET /ledger`, `DELETE /ledger` | what was asked and answered, by `X-Quarterdeck-Call` |
-//! | `GET /control`, `POST /control` | an outage on and off; ledger and limits anew |
+//! | `GET /ledger/summary` | its figures alone |
+//! | `GET /control`, `POST /control` | an outage on and off; ledger, limits and schedule anew |
 
 mod answer;
 mod body;
 mod chat;
 mod control;
 mod route;
+mod score;
 
 use std::io;
 use std::net::SocketAddr;

@@ -24,6 +24,8 @@ pub(crate) enum Why {
     Exceeded { measure: Measure, limit: u64, used: u64, requested: u64 },
     /// The request alone is larger than the limit: no wait helps.
     TooLarge { measure: Measure, limit: u64, requested: u64 },
+    /// All places are taken, and so are those to wait for one.
+    Overloaded,
     /// Requests grow too fast.
     Ramp,
     /// The money is spent: no wait helps.
@@ -33,6 +35,11 @@ pub(crate) enum Why {
 }
 
 impl Refusal {
+    /// What stands behind the status.
+    pub(crate) fn of(status: u16, why: Why, model: &str) -> Self {
+        Self { status, why, model: model.to_owned(), retry_after: None }
+    }
+
     /// A status with a message of its own.
     pub(crate) fn said(status: u16, message: impl Into<String>) -> Self {
         Self { status, why: Why::Said(message.into()), model: String::new(), retry_after: None }

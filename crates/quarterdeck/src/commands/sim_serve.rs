@@ -54,7 +54,11 @@ fn options(args: &SimServe) -> anyhow::Result<SimOptions> {
     let faults = args.fault.iter().map(|text| fault(text)).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(SimOptions {
         seed: args.seed,
-        latency: LatencyOptions { first_token: fixed(args.latency_ms), per_token: fixed(args.token_ms) },
+        latency: LatencyOptions {
+            first_token: fixed(args.latency_ms),
+            per_token: fixed(args.token_ms),
+            ..LatencyOptions::default()
+        },
         faults,
         ..SimOptions::default()
     })

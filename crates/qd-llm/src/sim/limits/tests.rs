@@ -10,10 +10,12 @@ use qd_types::Usage;
 
 use super::{Limits, Need};
 use crate::sim::{LimitOptions, RampOptions};
-use crate::wires::{Anthropic, Measure, OpenAi, Refusal, ServeWire, Standing, Why};
+use crate::wires::{Anthropic, Dialect, Measure, OpenAiServer, Refusal, ServeWire, Standing, Why};
 
 /// 2024-02-29T00:00:00Z.
 const START: i64 = 1_709_164_800_000;
+
+const OPENAI: OpenAiServer = OpenAiServer { dialect: Dialect::Openai };
 
 struct Bench {
     limits: Limits,
@@ -211,7 +213,7 @@ fn headers_have_the_forms_of_their_providers() {
     ] {
         assert_eq!(anthropic[&*format!("anthropic-ratelimit-{name}")], value, "{name}");
     }
-    let openai = headers(&OpenAi, &standing);
+    let openai = headers(&OPENAI, &standing);
     for (name, value) in [
         ("limit-requests", "30"),
         ("remaining-requests", "28"),
@@ -320,7 +322,7 @@ proptest! {
         let has_limits = options != LimitOptions::default();
         let bench = Bench::new(options);
         let (name, wire): (&str, &dyn ServeWire) =
-            if speaks_anthropic { ("anthropic", &Anthropic) } else { ("openai", &OpenAi) };
+            if speaks_anthropic { ("anthropic", &Anthropic) } else { ("openai", &OPENAI) };
         let mut client = Heedful { headers: Headers::new(), at: START };
         let mut now = START;
         for (input, output_max, unneeded, pause) in calls {

@@ -74,6 +74,7 @@ async fn latency_is_spent_before_the_first_token_and_between_tokens() {
     let latency = LatencyOptions {
         first_token: Distribution::Fixed { ms: 400.0 },
         per_token: Distribution::Fixed { ms: 10.0 },
+        ..LatencyOptions::default()
     };
     let model = model(SimOptions { latency, ..SimOptions::default() });
     let start = tokio::time::Instant::now();

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Asked, Decision, decide, pieces};
 use crate::sim::SimOptions;
 use crate::sim::faults::Faults;
+use crate::sim::schedule::Schedule;
 
 fn request(prompt: &str) -> ChatRequest {
     ChatRequest {
@@ -40,9 +41,11 @@ fn search() -> ToolSpec {
 }
 
 fn ask(request: &ChatRequest, number: u32) -> Decision {
+    let (options, env) = (SimOptions::default(), Env::system());
+    let faults = Faults::new(&options, Schedule::new(env.clone()), env);
     let asked =
         Asked { request, model: "demo", step: "t/turn-1/model", number, max_tokens: request.max_tokens };
-    decide(&SimOptions::default(), &Faults::new(&[], Env::system()), &asked)
+    decide(&options, &faults, &asked)
 }
 
 #[test]

@@ -1,117 +1,96 @@
-//! How a decision goes out over HTTP: an answer, a refusal, or one of the faults on the way.
+//! How a decision goes out over HTTP: status and headers. What the body does stands in `score.rs`.
 
-use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
-use qd_types::{ChatReply, StopReason};
 use tokio_util::sync::CancellationToken;
 
 use super::body::SimBody;
-use crate::sim::visit::Visit;
-use crate::sim::{Decision, FaultKind, pieces};
-use crate::wires::{Refusal, ServeWire, Served, Standing, Why, simulated};
+use super::score::{Score, score};
+use crate::sim::options::FaultBody;
+use crate::sim::visit::Met;
+use crate::sim::{FaultKind, Sim};
+use crate::wires::{Refusal, ServeWire, Served, Standing};
 
 /// The connection is to be closed without an answer.
 pub(super) struct Reset;
 
 pub(super) type Answer = Response<SimBody>;
 
+const PAGE: &str =
+    "<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>simulated</body></html>";
+
 pub(super) async fn play(
-    wire: &'static dyn ServeWire,
+    wire: &dyn ServeWire,
     served: &Served,
-    decision: Decision,
-    standing: Option<&Standing>,
-    visit: Visit,
+    sim: &Sim,
+    met: Met,
     shutdown: &CancellationToken,
 ) -> Result<Answer, Reset> {
-    let Some(fault) = decision.fault else {
-        return Ok(good(wire, served, decision, standing, Ending::Proper(visit)));
+    let Met { mut decision, standing, denied, mut visit } = met;
+    let standing = standing.as_ref();
+    let denied = match denied {
+        Some(refusal) => Err(refusal),
+        None => visit.enter(sim, &mut decision).await,
     };
-    Ok(match fault.kind {
-        FaultKind::Status(status) => {
-            let model = served.request.model.clone();
-            let why = Why::Said(simulated(status));
-            let refusal = Refusal { status, why, model, retry_after: fault.retry_after };
-            refuse(wire, &refusal, standing)
-        }
-        FaultKind::Hang => {
-            // Held until the client leaves or the server stops: so long the call is under way in the ledger.
+    if let Err(refusal) = denied {
+        visit.refused(wire.status(&refusal), refusal.retry_after);
+        return Ok(refuse(wire, &refusal, standing));
+    }
+    if !decision.first_token.is_zero() {
+        tokio::time::sleep(decision.first_token).await;
+    }
+    let fault = decision.fault;
+    if let Some((fault, refusal)) =
+        fault.and_then(|fault| Some((fault, fault.refusal(&served.request.model, &decision.usage)?)))
+    {
+        visit.refused(wire.status(&refusal), refusal.retry_after);
+        return Ok(match fault.body {
+            FaultBody::Json => refuse(wire, &refusal, standing),
+            FaultBody::Html => disguised(wire, &refusal, "text/html", PAGE),
+            FaultBody::Empty => disguised(wire, &refusal, "text/plain", ""),
+        });
+    }
+    match fault.map(|fault| (fault.kind, fault.silence)) {
+        Some((FaultKind::Reset | FaultKind::Refused, _)) => return Err(Reset),
+        // Held until the client leaves or the server stops: so long the call is under way in the ledger.
+        Some((FaultKind::Hang, None)) => {
             shutdown.cancelled().await;
-            drop(visit);
             return Err(Reset);
         }
-        FaultKind::Reset | FaultKind::Refused => return Err(Reset),
-        FaultKind::Cut => good(wire, served, decision, standing, Ending::Cut),
-        FaultKind::Truncated => good(wire, served, decision, standing, Ending::Truncated),
-        FaultKind::Html => {
-            let page = "<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>simulated</body></html>";
-            typed(StatusCode::OK, "text/html", SimBody::whole(page, None))
+        Some((FaultKind::Hang, Some(span))) => tokio::select! {
+            () = tokio::time::sleep(span) => {}
+            () = shutdown.cancelled() => return Err(Reset),
+        },
+        Some((FaultKind::Html, _)) => {
+            visit.begun();
+            return Ok(typed(StatusCode::OK, "text/html", SimBody::plain(PAGE)));
         }
-        FaultKind::Garbage => json_answer(StatusCode::OK, r#"{"id": "half of an ans"#.to_owned()),
-        FaultKind::Empty => {
-            let reply = ChatReply {
-                text: String::new(),
-                tool_calls: Vec::new(),
-                stop: StopReason::End,
-                ..decision.reply
-            };
-            good(wire, served, Decision { reply, ..decision }, standing, Ending::Uncounted)
-        }
-    })
-}
-
-enum Ending {
-    /// As it should be; the call counts as answered.
-    Proper(Visit),
-    /// Complete, but a fault all the same.
-    Uncounted,
-    /// In the middle, by the connection.
-    Cut,
-    /// In the middle, by a proper end of the body.
-    Truncated,
-}
-
-fn good(
-    wire: &'static dyn ServeWire,
-    served: &Served,
-    decision: Decision,
-    standing: Option<&Standing>,
-    ending: Ending,
-) -> Answer {
-    let Decision { reply, usage, pace, .. } = decision;
-    let (visit, is_half, breaks) = match ending {
-        Ending::Proper(visit) => (Some(visit), false, false),
-        Ending::Uncounted => (None, false, false),
-        Ending::Cut => (None, true, true),
-        Ending::Truncated => (None, true, false),
-    };
-    let (kind, body) = if served.stream {
-        let speech = wire.speech(&reply, &usage, &pieces(&reply.text), served);
-        let mut parts: Vec<Bytes> =
-            std::iter::once(speech.opening).chain(speech.pieces).map(Bytes::from).collect();
-        if is_half {
-            parts.truncate(parts.len().div_ceil(2));
-        } else {
-            parts.push(Bytes::from(speech.closing));
-        }
-        ("text/event-stream; charset=utf-8", SimBody::paced(parts, pace, visit))
-    } else {
-        let mut text = wire.reply(&reply, &usage);
-        if is_half {
-            text.truncate(text.floor_char_boundary(text.len() / 2));
-        }
-        ("application/json", SimBody::whole(text, visit))
-    };
-    let mut answer = typed(StatusCode::OK, kind, if breaks { body.breaking() } else { body });
+        _ => {}
+    }
+    visit.begun();
+    let Score { kind, beats, pace, is_answer } = score(wire, served, decision);
+    let mut answer = typed(StatusCode::OK, kind, SimBody::of(beats, pace, visit, is_answer).until(shutdown));
     add_headers(&mut answer, wire.headers(None, standing));
-    answer
+    Ok(answer)
 }
 
 pub(super) fn refuse(wire: &dyn ServeWire, refusal: &Refusal, standing: Option<&Standing>) -> Answer {
-    let code = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut answer = json_answer(code, wire.error(refusal));
+    let mut answer = json_answer(code(wire, refusal), wire.error(refusal));
     add_headers(&mut answer, wire.headers(Some(refusal), standing));
     answer
+}
+
+/// A refusal of something that stands before the provider: nothing of it is the provider's but the status.
+fn disguised(wire: &dyn ServeWire, refusal: &Refusal, kind: &'static str, body: &'static str) -> Answer {
+    let mut answer = typed(code(wire, refusal), kind, SimBody::plain(body));
+    if let Some(wait) = refusal.retry_after {
+        add_headers(&mut answer, vec![("retry-after", wait.as_secs_f64().ceil().to_string())]);
+    }
+    answer
+}
+
+fn code(wire: &dyn ServeWire, refusal: &Refusal) -> StatusCode {
+    StatusCode::from_u16(wire.status(refusal)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn add_headers(answer: &mut Answer, headers: Vec<(&'static str, String)>) {
@@ -123,7 +102,7 @@ fn add_headers(answer: &mut Answer, headers: Vec<(&'static str, String)>) {
 }
 
 pub(super) fn json_answer(status: StatusCode, body: String) -> Answer {
-    typed(status, "application/json", SimBody::whole(body, None))
+    typed(status, "application/json", SimBody::plain(body))
 }
 
 fn typed(status: StatusCode, kind: &'static str, body: SimBody) -> Answer {

@@ -1,7 +1,5 @@
 //! One chat request over HTTP: reads it, lets the simulator decide, and hands over to `answer.rs`.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
@@ -9,7 +7,7 @@ use hyper::{HeaderMap, Request};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, Reset, play, refuse};
-use crate::sim::visit::Met;
+use crate::sim::ledger::hash;
 use crate::sim::{Asked, Sim};
 use crate::transport::CALL_HEADER;
 use crate::wires::{Refusal, ServeWire};
@@ -17,7 +15,7 @@ use crate::wires::{Refusal, ServeWire};
 pub(super) async fn chat(
     request: Request<Incoming>,
     sim: &Sim,
-    wire: &'static dyn ServeWire,
+    wire: &dyn ServeWire,
     shutdown: &CancellationToken,
 ) -> Result<Answer, Reset> {
     let (head, body) = request.into_parts();
@@ -42,14 +40,8 @@ pub(super) async fn chat(
         number,
         max_tokens: served.request.max_tokens,
     };
-    let Met { decision, standing, denied, visit } = sim.meet(&asked, id, key(&head.headers));
-    if let Some(refusal) = denied {
-        return Ok(refuse(wire, &refusal, standing.as_ref()));
-    }
-    if !decision.first_token.is_zero() {
-        tokio::time::sleep(decision.first_token).await;
-    }
-    play(wire, &served, decision, standing.as_ref(), visit, shutdown).await
+    let met = sim.meet(&asked, id, key(&head.headers));
+    play(wire, &served, sim, met, shutdown).await
 }
 
 /// `job/step/try`: the step has slashes of its own. Without that header a call is a first try, unless it is said to be a
@@ -67,7 +59,5 @@ fn step_and_try<'a>(id: Option<&'a str>, headers: &HeaderMap) -> (&'a str, u32) 
 fn key(headers: &HeaderMap) -> u64 {
     let key = headers.get("x-api-key").or_else(|| headers.get(AUTHORIZATION));
     let key = key.map_or(&[][..], |value| value.as_bytes());
-    let mut hasher = DefaultHasher::new();
-    key.strip_prefix(b"Bearer ").unwrap_or(key).hash(&mut hasher);
-    hasher.finish()
+    hash(key.strip_prefix(b"Bearer ").unwrap_or(key))
 }

@@ -3,6 +3,7 @@
 mod calls;
 mod control;
 mod faults;
+mod odd;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -51,8 +51,11 @@ async fn a_simulator_over_http_has_the_price_of_one_in_the_process() {
 
 #[tokio::test]
 async fn streamed_pieces_arrive_while_the_answer_is_written() {
-    let latency =
-        LatencyOptions { first_token: Distribution::None, per_token: Distribution::Fixed { ms: 5.0 } };
+    let latency = LatencyOptions {
+        first_token: Distribution::None,
+        per_token: Distribution::Fixed { ms: 5.0 },
+        ..LatencyOptions::default()
+    };
     let bench = Bench::with(SimOptions { latency, ..SimOptions::default() }).await;
     for kind in [ProviderKind::Anthropic, ProviderKind::Openai] {
         let heard = Arc::new(Heard::default());

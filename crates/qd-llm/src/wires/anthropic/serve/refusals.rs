@@ -14,8 +14,9 @@ pub(super) fn body(refusal: &Refusal) -> String {
         409 => "conflict_error",
         413 => "request_too_large",
         429 => "rate_limit_error",
-        503 | 529 => "overloaded_error",
-        504 => "timeout_error",
+        // The first is no status of Anthropic's own.
+        498 | 503 | 529 => "overloaded_error",
+        408 | 504 => "timeout_error",
         500.. => "api_error",
         _ => "invalid_request_error",
     };
@@ -23,7 +24,9 @@ pub(super) fn body(refusal: &Refusal) -> String {
     let code = match refusal.why {
         Why::Ramp => Some("ramp_limit_exceeded"),
         Why::Spend => Some("enforced_spend_limit_reached"),
-        Why::Said(_) | Why::Exceeded { .. } | Why::TooLarge { .. } | Why::Window { .. } => None,
+        Why::Said(_) | Why::Overloaded | Why::Exceeded { .. } | Why::TooLarge { .. } | Why::Window { .. } => {
+            None
+        }
     };
     if let Some(code) = code {
         error["details"] = json!({ "error_code": code });
@@ -39,6 +42,7 @@ fn message(why: &Why) -> String {
              length or the maximum tokens requested, or try again later.",
             counted(*measure)
         ),
+        Why::Overloaded => "Overloaded".to_owned(),
         Why::Ramp => {
             "Your usage grows faster than the acceleration limit of your organization allows. Please \
                       increase it gradually and keep it steady."

@@ -1,20 +1,51 @@
-//! How OpenAI words a refusal, and its headers of limits.
+//! How those who speak OpenAI's wire word a refusal, each in its own shape.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::wires::refusal::{Measure, Refusal, Standing, Why};
+use super::Dialect;
+use super::headers::go_duration;
+use crate::wires::refusal::{Measure, Refusal, Why};
 
-pub(super) fn body(refusal: &Refusal) -> String {
-    let (kind, code) = kind_and_code(refusal);
-    let param = matches!(refusal.why, Why::Window { .. }).then_some("messages");
-    json!({ "error": { "message": message(refusal), "type": kind, "param": param, "code": code } })
-        .to_string()
+/// The status of a refusal.
+pub(super) fn status(dialect: Dialect, refusal: &Refusal) -> u16 {
+    match (dialect, &refusal.why) {
+        (_, Why::Overloaded) => 503,
+        (Dialect::Groq, Why::TooLarge { .. }) => 413,
+        (Dialect::Openrouter, Why::Spend) => 402,
+        _ => refusal.status,
+    }
 }
 
-fn kind_and_code(refusal: &Refusal) -> (&'static str, Option<&'static str>) {
+/// The body of a refusal.
+pub(super) fn body(dialect: Dialect, refusal: &Refusal) -> Value {
+    let (message, status) = (message(dialect, refusal), status(dialect, refusal));
+    let (kind, code) = kind_and_code(refusal, status);
+    match dialect {
+        Dialect::Openai => {
+            let param = matches!(refusal.why, Why::Window { .. }).then_some("messages");
+            json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
+        }
+        Dialect::Groq => {
+            let mut error = json!({ "message": message, "type": kind });
+            if let Some(code) = if status == 498 { Some("capacity_exceeded") } else { code } {
+                error["code"] = json!(code);
+            }
+            json!({ "error": error })
+        }
+        Dialect::Gemini => json!([{ "error": gemini(refusal, status, &message) }]),
+        Dialect::Openrouter => json!({ "error": { "message": message, "code": status } }),
+        Dialect::Ollama => json!({ "error": message }),
+        Dialect::LlamaCpp => json!({ "error": llama_cpp(refusal, status, &message) }),
+        Dialect::Vllm => {
+            json!({ "error": { "message": message, "type": vllm_type(status), "param": null, "code": status } })
+        }
+    }
+}
+
+/// OpenAI's two words for it.
+fn kind_and_code(refusal: &Refusal, status: u16) -> (&'static str, Option<&'static str>) {
     match refusal.why {
         Why::Exceeded { measure, .. } | Why::TooLarge { measure, .. } => {
             (if measure.counts_tokens() { "tokens" } else { "requests" }, Some("rate_limit_exceeded"))
@@ -22,9 +53,10 @@ fn kind_and_code(refusal: &Refusal) -> (&'static str, Option<&'static str>) {
         Why::Ramp => ("requests", Some("slow_down")),
         Why::Spend => ("insufficient_quota", Some("insufficient_quota")),
         Why::Window { .. } => ("invalid_request_error", Some("context_length_exceeded")),
-        Why::Said(_) => match refusal.status {
+        Why::Said(_) | Why::Overloaded => match status {
             401 => ("invalid_request_error", Some("invalid_api_key")),
             402 => ("insufficient_quota", Some("credit_balance_exhausted")),
+            403 => ("request_forbidden", Some("unsupported_country_region_territory")),
             404 => ("invalid_request_error", Some("model_not_found")),
             429 => ("requests", Some("rate_limit_exceeded")),
             503 | 529 => ("server_error", Some("server_is_overloaded")),
@@ -34,10 +66,72 @@ fn kind_and_code(refusal: &Refusal) -> (&'static str, Option<&'static str>) {
     }
 }
 
-fn message(refusal: &Refusal) -> String {
+fn gemini(refusal: &Refusal, status: u16, message: &str) -> Value {
+    let word = match status {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        429 => "RESOURCE_EXHAUSTED",
+        503 => "UNAVAILABLE",
+        504 => "DEADLINE_EXCEEDED",
+        500.. => "INTERNAL",
+        _ => "INVALID_ARGUMENT",
+    };
+    let mut details = Vec::new();
+    if refusal.why == Why::Spend {
+        let violation = json!({ "quotaId": "GenerateRequestsPerDayPerProjectPerModel" });
+        details.push(
+            json!({ "@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation] }),
+        );
+    }
+    if let Some(wait) = refusal.retry_after {
+        let delay = go_duration(wait);
+        details.push(json!({ "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay }));
+    }
+    let mut error = json!({ "code": status, "message": message, "status": word });
+    if !details.is_empty() {
+        error["details"] = json!(details);
+    }
+    error
+}
+
+fn llama_cpp(refusal: &Refusal, status: u16, message: &str) -> Value {
+    if let Why::Window { limit, got } = refusal.why {
+        return json!({
+            "code": status, "message": message, "type": "exceed_context_size_error", "n_prompt_tokens": got, "n_ctx": limit
+        });
+    }
+    let kind = match status {
+        401 => "authentication_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        503 => "unavailable_error",
+        500.. => "server_error",
+        _ => "invalid_request_error",
+    };
+    json!({ "code": status, "message": message, "type": kind })
+}
+
+fn vllm_type(status: u16) -> &'static str {
+    match status {
+        401 => "AuthenticationError",
+        404 => "NotFoundError",
+        429 => "RateLimitError",
+        503 => "ServiceUnavailableError",
+        500.. => "InternalServerError",
+        _ => "BadRequestError",
+    }
+}
+
+fn message(dialect: Dialect, refusal: &Refusal) -> String {
     let model = &refusal.model;
     match &refusal.why {
         Why::Said(message) => message.clone(),
+        Why::Overloaded => match dialect {
+            Dialect::Ollama => "server busy, please try again. maximum pending requests exceeded",
+            _ => "The server is currently overloaded with other requests. Sorry about that!",
+        }
+        .to_owned(),
         Why::Exceeded { measure, limit, used, requested } => {
             let mut text = format!(
                 "Rate limit reached for {model} in organization org-sim on {}: Limit {limit}, Used {used}, Requested {requested}.",
@@ -60,7 +154,21 @@ fn message(refusal: &Refusal) -> String {
         Why::Spend => {
             "You exceeded your current quota, please check your plan and billing details.".to_owned()
         }
-        Why::Window { limit, got } => format!(
+        Why::Window { limit, got } => window(dialect, *limit, *got),
+    }
+}
+
+fn window(dialect: Dialect, limit: u64, got: u64) -> String {
+    match dialect {
+        Dialect::Gemini => {
+            format!("The input token count ({got}) exceeds the maximum number of tokens allowed ({limit}).")
+        }
+        Dialect::LlamaCpp => {
+            format!(
+                "request ({got} tokens) exceeds the available context size ({limit} tokens), try increasing it"
+            )
+        }
+        Dialect::Openai | Dialect::Groq | Dialect::Openrouter | Dialect::Ollama | Dialect::Vllm => format!(
             "This model's maximum context length is {limit} tokens. However, your messages resulted in {got} tokens. \
              Please reduce the length of the messages."
         ),
@@ -74,98 +182,5 @@ fn counted(measure: Measure) -> &'static str {
         Measure::InputTokens => "input tokens per min (ITPM)",
         Measure::OutputTokens => "output tokens per min (OTPM)",
         Measure::Tokens => "tokens per min (TPM)",
-    }
-}
-
-pub(super) fn headers(refusal: Option<&Refusal>, standing: Option<&Standing>) -> Vec<(&'static str, String)> {
-    let mut headers = vec![("x-request-id", "req_sim".to_owned())];
-    if let Some(wait) = refusal.and_then(|refusal| refusal.retry_after) {
-        headers.push(("retry-after-ms", millis(wait).to_string()));
-        headers.push(("retry-after", wait.as_secs_f64().ceil().to_string()));
-    }
-    match standing {
-        Some(standing) => limits(standing, &mut headers),
-        None => match refusal.map(|refusal| refusal.status) {
-            Some(429) => unlimited("0", &mut headers),
-            None => unlimited("9999", &mut headers),
-            Some(_) => {}
-        },
-    }
-    headers
-}
-
-/// Without limits there is always the same to tell.
-fn unlimited(remaining: &str, headers: &mut Vec<(&'static str, String)>) {
-    headers.push(("x-ratelimit-limit-requests", "10000".to_owned()));
-    headers.push(("x-ratelimit-remaining-requests", remaining.to_owned()));
-}
-
-fn limits(standing: &Standing, headers: &mut Vec<(&'static str, String)>) {
-    // One header for each of them, whatever is limited: it tells of the limit that is closest.
-    let all = [
-        (
-            standing.tightest(|measure| !measure.counts_tokens()),
-            ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
-        ),
-        (
-            standing.tightest(Measure::counts_tokens),
-            ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
-        ),
-    ];
-    for (gauge, [limit, remaining, reset]) in all {
-        let Some(gauge) = gauge else { continue };
-        headers.push((limit, gauge.limit.to_string()));
-        headers.push((remaining, gauge.remaining.to_string()));
-        headers.push((reset, go_duration(gauge.reset)));
-    }
-}
-
-/// Rounded up: whoever comes back after so long is not early.
-fn millis(span: Duration) -> u128 {
-    span.as_nanos().div_ceil(1_000_000)
-}
-
-/// As Go prints a duration: `12ms`, `1s`, `6m0s`, `2m59.56s`, `1h0m3s`.
-fn go_duration(span: Duration) -> String {
-    let millis = millis(span);
-    if 0 < millis && millis < 1000 {
-        return format!("{millis}ms");
-    }
-    let (seconds, fraction) = (millis / 1000, millis % 1000);
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let mut text = String::new();
-    if hours > 0 {
-        let _ = write!(text, "{hours}h");
-    }
-    if hours > 0 || minutes > 0 {
-        let _ = write!(text, "{minutes}m");
-    }
-    let _ = write!(text, "{seconds}");
-    if fraction > 0 {
-        let _ = write!(text, ".{}", format!("{fraction:03}").trim_end_matches('0'));
-    }
-    text + "s"
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::go_duration;
-
-    #[test]
-    fn durations_are_written_as_go_writes_them() {
-        for (micros, text) in [
-            (0, "0s"),
-            (1, "1ms"),
-            (12_000, "12ms"),
-            (1_000_000, "1s"),
-            (1_500_000, "1.5s"),
-            (179_560_000, "2m59.56s"),
-            (360_000_000, "6m0s"),
-            (3_603_000_000, "1h0m3s"),
-        ] {
-            assert_eq!(go_duration(Duration::from_micros(micros)), text);
-        }
     }
 }
