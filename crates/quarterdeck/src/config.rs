@@ -13,6 +13,7 @@ mod layers;
 mod position;
 mod providers;
 mod read;
+mod scenario;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,7 @@ use serde::Deserialize;
 
 pub(crate) use decode::{Problem, Problems};
 pub(crate) use layers::{Flag, Origin, Sources, Tree};
-pub(crate) use read::{other_profiles, read, variable};
+pub(crate) use read::{other_profiles, read, read_scenario, variable};
 pub(crate) use schema::schema;
 
 /// Everything that can be set.

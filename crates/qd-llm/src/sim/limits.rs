@@ -119,7 +119,7 @@ impl Reservation {
     pub(crate) fn paid(&self, usage: &Usage) {
         let mut accounts = self.limits.lock();
         if let Some(account) = accounts.get_mut(&self.customer) {
-            account.spent = account.spent + crate::prices::of_sim(usage);
+            account.spent += crate::prices::of_sim(usage);
         }
     }
 }

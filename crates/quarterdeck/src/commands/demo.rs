@@ -63,6 +63,7 @@ async fn start_provider(env: &Env) -> anyhow::Result<(Sim, String)> {
     let latency = LatencyOptions {
         first_token: Distribution::Lognormal { p50_ms: 250.0, p99_ms: 900.0 },
         per_token: Distribution::Fixed { ms: 4.0 },
+        ..LatencyOptions::default()
     };
     // A provider that is never in trouble would not be believable.
     let faults = vec![

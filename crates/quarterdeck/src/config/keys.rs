@@ -3,6 +3,8 @@
 //! One table for the messages and bounds of `decode.rs`, the schema for editors and the reference. What a key with a
 //! default is for stands above it in `defaults.toml`. That serde knows the same keys is tested.
 
+mod sim;
+
 /// One key of a table.
 #[derive(Debug)]
 pub(crate) struct Key {
@@ -26,6 +28,8 @@ pub(crate) enum Kind {
     Choice(&'static [&'static str]),
     /// A list of texts.
     Texts,
+    /// A list of numbers within bounds.
+    Numbers(f64, f64),
     /// A text, `{ env = … }` or `{ file = … }`. Never shown.
     Secret,
     /// A table of these keys.
@@ -36,7 +40,7 @@ pub(crate) enum Kind {
     List(&'static [Key]),
 }
 
-use Kind::{Choice, Flag, List, Named, Number, Positive, Secret, Table, Text, Texts, Whole};
+use Kind::{Choice, Flag, List, Named, Number, Numbers, Positive, Secret, Table, Text, Texts, Whole};
 
 const DAY: f64 = 86_400.0;
 /// Connections and calls beyond this are a slip of the finger, and would not fit the counters behind them.
@@ -162,7 +166,7 @@ const PROVIDER: &[Key] = &[
     key("max_body_bytes", Whole(1_024, u64::MAX), "Bound of an answer's body [16777216]."),
     key("max_concurrent", Whole(1, COUNT_MAX), "Calls at once, over all its models [1024]."),
     key("breaker", Table(BREAKER), "When calls to a model that keeps failing are no longer made."),
-    key("sim", Table(SIM), "How the simulator behaves; for kind sim without base_url."),
+    key("sim", Table(sim::SIM), "How the simulator behaves; for kind sim without base_url."),
 ];
 
 const BREAKER: &[Key] = &[
@@ -184,83 +188,6 @@ const BREAKER: &[Key] = &[
         "The longest that it stays open, unless the provider asks for more [300].",
     ),
     key("probes", Whole(1, COUNT_MAX), "Calls at once that try whether the provider is back [1]."),
-];
-
-const SIM: &[Key] = &[
-    key("seed", Whole(0, u64::MAX), "Decides every answer, latency and fault [0]."),
-    key("latency", Table(LATENCY), "How long answers take [no time]."),
-    key(
-        "limits",
-        List(LIMIT),
-        "What may be asked within a time, for each key and model; the first entry whose model fits holds.",
-    ),
-    key("faults", List(FAULT), "What goes wrong; the first rule that applies wins."),
-    key("markers", Flag, "Whether [[sim: ...]] in a prompt steers the answer [true]."),
-    key(
-        "ledger_calls",
-        Whole(1, 100_000_000),
-        "Calls that the ledger remembers; the oldest go first [100000].",
-    ),
-    key("max_body_bytes", Whole(1, 100_000_000), "Bound of a request's body over HTTP [4194304]."),
-    key("max_connections", Whole(1, 100_000_000), "Bound of connections over HTTP; more wait [4096]."),
-];
-
-const LATENCY: &[Key] = &[
-    key("first_token", Table(DISTRIBUTION), "Until the first token."),
-    key("per_token", Table(DISTRIBUTION), "For each token after it."),
-];
-
-const HOUR_MS: f64 = 3_600_000.0;
-
-const DISTRIBUTION: &[Key] = &[
-    key(
-        "kind",
-        Choice(&["none", "fixed", "normal", "lognormal"]),
-        "none; fixed with ms; normal with mean_ms and std_ms; lognormal with p50_ms and p99_ms.",
-    ),
-    key("ms", Number(0.0, HOUR_MS), "Of fixed: always so long."),
-    key("mean_ms", Number(0.0, HOUR_MS), "Of normal: its middle."),
-    key("std_ms", Number(0.0, HOUR_MS), "Of normal: its width."),
-    key("p50_ms", Positive(HOUR_MS), "Of lognormal: half of the calls take less."),
-    key("p99_ms", Positive(HOUR_MS), "Of lognormal: one call in a hundred takes longer."),
-];
-
-/// More than any provider grants.
-const LIMIT_MAX: u64 = 1_000_000_000_000;
-
-const LIMIT: &[Key] = &[
-    key("model", Text, "Only models whose name contains this."),
-    key("requests_per_minute", Whole(1, LIMIT_MAX), "Requests, refilled evenly over a minute."),
-    key("requests_per_day", Whole(1, LIMIT_MAX), "Requests, refilled evenly over a day."),
-    key("input_tokens_per_minute", Whole(1, LIMIT_MAX), "Tokens of prompts."),
-    key(
-        "output_tokens_per_minute",
-        Whole(1, LIMIT_MAX),
-        "Tokens of answers: max_tokens is taken when a request comes, what it did not need is given back at its end.",
-    ),
-    key("tokens_per_minute", Whole(1, LIMIT_MAX), "Tokens of prompts and answers together."),
-    key("ramp", Table(RAMP), "How fast requests may grow; a 429 with a wait, of which no header warns."),
-    key("spend_usd", Number(0.0, 1e9), "Dollars in all; beyond them a 429 without a wait."),
-    key("context_tokens", Whole(1, LIMIT_MAX), "Tokens of a prompt that fit the model's window."),
-];
-
-const RAMP: &[Key] = &[
-    key("requests", Whole(1, LIMIT_MAX), "Requests that every window takes [10]."),
-    key("growth", Number(0.0, 1000.0), "How much more a window takes than the one before it took [0.5]."),
-    key("window_seconds", Number(0.001, DAY), "Length of a window [60]."),
-];
-
-const FAULT: &[Key] = &[
-    key(
-        "kind",
-        Text,
-        "What happens: a status from \"400\" to \"599\", hang, reset, refused, cut, truncated, html, garbage or empty.",
-    ),
-    key("rate", Number(0.0, 1.0), "How often it does where the conditions hold [1.0]."),
-    key("first_tries", Whole(0, u32::MAX as u64), "Only the first so many tries of each step."),
-    key("model", Text, "Only models whose name contains this."),
-    key("prompt", Text, "Only prompts that contain this."),
-    key("retry_after_seconds", Number(0.0, DAY), "What Retry-After says, for statuses."),
 ];
 
 const MODEL: &[Key] = &[
@@ -315,7 +242,9 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
             Named(keys) => {
                 (keys, keys.iter().filter_map(|key| at_key(below, key.name)).max_by_key(|rest| rest.len())?)
             }
-            Text | Flag | Whole(..) | Number(..) | Positive(_) | Choice(_) | Texts | Secret => return None,
+            Text | Flag | Whole(..) | Number(..) | Positive(_) | Choice(_) | Texts | Numbers(..) | Secret => {
+                return None;
+            }
         };
     }
 }
@@ -357,6 +286,7 @@ impl Kind {
             Positive(most) => format!("a number above 0 and at most {most}"),
             Choice(words) => format!("one of {}", words.join(", ")),
             Texts => "a list of texts, such as [\"a\", \"b\"]".to_owned(),
+            Numbers(least, most) => format!("a list of numbers from {least} to {most}"),
             Secret => "text, { env = \"NAME\" } or { file = \"PATH\" }".to_owned(),
             Table(_) => "a table".to_owned(),
             Named(_) => "tables by name".to_owned(),

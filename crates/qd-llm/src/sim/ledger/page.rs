@@ -141,7 +141,7 @@ impl Bill {
         self.calls += other.calls;
         self.input_tokens += other.input_tokens;
         self.output_tokens += other.output_tokens;
-        self.cost = self.cost + other.cost;
+        self.cost += other.cost;
     }
 }
 

@@ -33,7 +33,11 @@ impl PartialEq for Pattern {
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::new(&text)
-            .map_err(|error| serde::de::Error::custom(format!("`{text}` is no regular expression: {error}")))
+        Self::new(&text).map_err(|error| {
+            // The lines before the last show the expression once more.
+            let error = error.to_string();
+            let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            serde::de::Error::custom(format!("`{text}` is no regular expression: {why}"))
+        })
     }
 }

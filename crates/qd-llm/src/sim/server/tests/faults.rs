@@ -24,7 +24,6 @@ async fn each_fault_is_told_apart_on_every_way() {
         ("413", Code::ModelInvalidRequest, Class::Permanent, Billed::No),
         ("429", Code::ModelRateLimited, Class::RateLimited, Billed::No),
         ("498", Code::ModelOverloaded, Class::Overloaded, Billed::No),
-        ("502", Code::ModelServerError, Class::Transient, Billed::Possibly),
         ("504", Code::ModelServerError, Class::Transient, Billed::Possibly),
         ("500", Code::ModelServerError, Class::Transient, Billed::No),
         ("503", Code::ModelOverloaded, Class::Overloaded, Billed::No),

@@ -212,23 +212,33 @@ async fn a_silence_is_cut_short_when_the_server_stops() {
 
 #[tokio::test]
 async fn statuses_come_with_the_body_that_was_asked_for() {
-    let faults = |body: &str| -> SimOptions {
-        serde_json::from_value(json!({ "faults": [{ "kind": "413", "body": body }] })).unwrap()
+    let faults = |status: u16, body: &str| -> SimOptions {
+        serde_json::from_value(json!({ "faults": [{ "kind": status, "body": body }] })).unwrap()
     };
-    for (body, kind, text) in [("html", "text/html", "<!DOCTYPE html>"), ("empty", "text/plain", "")] {
-        let bench = Bench::with(faults(body)).await;
+    for (status, code, body, content_type, text) in [
+        (413, Code::ModelInvalidRequest, "html", "text/html", "<!DOCTYPE html>"),
+        (413, Code::ModelInvalidRequest, "empty", "text/plain", ""),
+        (502, Code::ModelServerError, "html", "text/html", "<!DOCTYPE html>"),
+    ] {
+        let bench = Bench::with(faults(status, body)).await;
         for path in ["/v1/messages", "/v1/chat/completions"] {
             let request = reqwest::Client::new().post(format!("{}{path}", bench.url));
             let answer = request.body(chat("Go", false).to_string()).send().await.unwrap();
-            assert_eq!(answer.status().as_u16(), 413);
-            assert_eq!(answer.headers()["content-type"], kind);
+            assert_eq!(answer.status().as_u16(), status);
+            assert_eq!(answer.headers()["content-type"], content_type);
             assert!(answer.headers().keys().all(|name| !name.as_str().contains("request-id")), "{path}");
             assert!(answer.text().await.unwrap().starts_with(text));
         }
+        let inside = model_of(ProviderOptions {
+            sim: faults(status, body),
+            ..ProviderOptions::new(ProviderKind::Sim)
+        });
+        let inside = ask(&inside, "Go", &bench.scope()).await.unwrap_err();
         for (kind, stream) in WAYS {
             let model = bench.model(kind, |p| p.stream = stream);
             let error = ask(&model, "Go", &bench.scope()).await.unwrap_err();
-            assert_eq!((error.code, error.status), (Code::ModelInvalidRequest, Some(413)), "{body}: {error}");
+            assert_eq!((error.code, error.status), (code, Some(status)), "{body}: {error}");
+            assert_eq!((error.class, error.billed), (inside.class, inside.billed), "in process: {inside}");
         }
         bench.stop().await;
     }
