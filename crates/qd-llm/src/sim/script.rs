@@ -30,6 +30,8 @@ pub(crate) struct Decision {
     pub(crate) first_token: Duration,
     pub(crate) pace: Pace,
     pub(crate) reply: ChatReply,
+    /// The stop text that ended the answer.
+    pub(crate) stop_text: Option<String>,
     pub(crate) usage: Usage,
 }
 
@@ -78,13 +80,13 @@ pub(crate) fn decide(options: &SimOptions, faults: &Faults, asked: &Asked<'_>) -
     let fault = faults.hit(&wishes, asked, &mut fate);
     let mut drawn = sample(&options.latency.first_token, &mut fate);
     let pace = Pace { distribution: options.latency.per_token.clone(), factor: 1.0, rng: fate };
-    let (reply, usage) = answer(asked, &wishes, content, &mut words);
+    let (reply, stop_text, usage) = answer(asked, &wishes, content, &mut words);
     if options.latency.per_input_token_ms > 0.0 {
         #[allow(clippy::cast_precision_loss)]
         let prefill = options.latency.per_input_token_ms * usage.input_tokens as f64;
         drawn += from_millis(prefill);
     }
-    Decision { content, fault, first_token: wishes.latency.unwrap_or(drawn), pace, reply, usage }
+    Decision { content, fault, first_token: wishes.latency.unwrap_or(drawn), pace, reply, stop_text, usage }
 }
 
 impl Decision {
@@ -108,14 +110,19 @@ fn wishes(options: &SimOptions, request: &ChatRequest) -> Wishes {
     wishes
 }
 
-fn answer(asked: &Asked<'_>, wishes: &Wishes, content: u64, rng: &mut Rng) -> (ChatReply, Usage) {
+fn answer(
+    asked: &Asked<'_>,
+    wishes: &Wishes,
+    content: u64,
+    rng: &mut Rng,
+) -> (ChatReply, Option<String>, Usage) {
     let brief = Brief::of(asked.request);
     let tool_calls = tool_calls(asked.request, wishes, &brief, content, rng);
-    let (text, stop) = if tool_calls.is_empty() {
+    let Cut { text, stop, stop_text } = if tool_calls.is_empty() {
         let text = wishes.answer.clone().unwrap_or_else(|| full_text(asked.request, &brief, rng));
         cut(text, asked)
     } else {
-        (String::new(), StopReason::ToolCalls)
+        Cut { text: String::new(), stop: StopReason::ToolCalls, stop_text: None }
     };
     let said = text.len() + tool_calls.iter().map(|c| c.name.len() + c.arguments.len()).sum::<usize>();
     let usage = Usage {
@@ -132,7 +139,7 @@ fn answer(asked: &Asked<'_>, wishes: &Wishes, content: u64, rng: &mut Rng) -> (C
         response_id: Some(format!("sim-{content:016x}")),
         blocks: None,
     };
-    (reply, usage)
+    (reply, stop_text, usage)
 }
 
 fn full_text(request: &ChatRequest, brief: &Brief, rng: &mut Rng) -> String {
@@ -154,13 +161,21 @@ fn full_text(request: &ChatRequest, brief: &Brief, rng: &mut Rng) -> String {
     format!("{}\n\n{answer}", prose::lead_over_results(&brief.subject, &results))
 }
 
+/// A text up to where it had to end.
+struct Cut {
+    text: String,
+    stop: StopReason,
+    stop_text: Option<String>,
+}
+
 /// Obeys stop texts and the token bound, as a provider would.
-fn cut(mut text: String, asked: &Asked<'_>) -> (String, StopReason) {
-    let mut stop = StopReason::End;
-    let met = asked.request.stop.iter().filter(|s| !s.is_empty()).filter_map(|s| text.find(s.as_str())).min();
-    if let Some(at) = met {
+fn cut(mut text: String, asked: &Asked<'_>) -> Cut {
+    let (mut stop, mut stop_text) = (StopReason::End, None);
+    let stops = asked.request.stop.iter().filter(|stop| !stop.is_empty());
+    let met = stops.filter_map(|stop| Some((text.find(stop.as_str())?, stop))).min_by_key(|(at, _)| *at);
+    if let Some((at, met)) = met {
         text.truncate(at);
-        stop = StopReason::StopText;
+        (stop, stop_text) = (StopReason::StopText, Some(met.clone()));
     }
     if let Some(most) = asked.max_tokens
         && tokens_of(text.len()) > u64::from(most)
@@ -168,9 +183,9 @@ fn cut(mut text: String, asked: &Asked<'_>) -> (String, StopReason) {
         let bytes = usize::try_from(u64::from(most) * 7 / 2).unwrap_or(usize::MAX).max(1);
         let end = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= bytes).last();
         text.truncate(end.unwrap_or_else(|| text.chars().next().map_or(0, char::len_utf8)));
-        stop = StopReason::Length;
+        (stop, stop_text) = (StopReason::Length, None);
     }
-    (text, stop)
+    Cut { text, stop, stop_text }
 }
 
 fn tool_calls(

@@ -30,6 +30,8 @@ pub(crate) trait ServeWire: Send + Sync {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Said<'a> {
     pub(crate) reply: &'a ChatReply,
+    /// The stop text that ended it.
+    pub(crate) stop_text: Option<&'a str>,
     /// Left out of the answer without.
     pub(crate) usage: Option<&'a Usage>,
     /// Whether it refuses to answer; nothing of the reply is said then.

@@ -25,7 +25,7 @@ const EVENTS: &str = "text/event-stream; charset=utf-8";
 /// Bytes of a piece of an answer that drips and has no pieces of its own.
 const DROP_BYTES: usize = 64;
 pub(super) fn score(wire: &dyn ServeWire, served: &Served, decision: Decision) -> Score {
-    let Decision { fault, mut reply, mut usage, mut pace, .. } = decision;
+    let Decision { fault, mut reply, stop_text, mut usage, mut pace, .. } = decision;
     let kind = fault.map(|fault| fault.kind);
     if kind == Some(FaultKind::Empty) {
         reply = ChatReply { text: String::new(), tool_calls: Vec::new(), stop: StopReason::End, ..reply };
@@ -39,6 +39,7 @@ pub(super) fn score(wire: &dyn ServeWire, served: &Served, decision: Decision) -
     }
     let said = Said {
         reply: &reply,
+        stop_text: stop_text.as_deref(),
         usage: (kind != Some(FaultKind::NoUsage)).then_some(&usage),
         is_refused: kind == Some(FaultKind::Refusal),
     };

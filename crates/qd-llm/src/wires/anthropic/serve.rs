@@ -47,6 +47,7 @@ impl ServeWire for Anthropic {
         } else {
             message["content"] = content(said.reply);
             message["stop_reason"] = json!(stop_reason(said.reply.stop));
+            message["stop_sequence"] = json!(said.stop_text);
         }
         message.to_string()
     }
@@ -79,7 +80,7 @@ impl ServeWire for Anthropic {
             tools_cut = tools.len() + cut;
             tools += &events;
         }
-        let mut delta = json!({ "stop_reason": stop_reason(reply.stop), "stop_sequence": null });
+        let mut delta = json!({ "stop_reason": stop_reason(reply.stop), "stop_sequence": said.stop_text });
         if said.is_refused {
             delta = json!({ "stop_reason": "refusal", "stop_sequence": null, "stop_details": refused() });
         }
