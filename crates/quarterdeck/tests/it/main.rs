@@ -21,6 +21,7 @@ mod observe;
 mod process;
 mod real_model;
 mod sdk;
+mod simulator;
 mod snapshot;
 mod stop;
 mod tail;
