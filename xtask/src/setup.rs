@@ -1,7 +1,11 @@
-//! What the tests need beyond the Rust toolchain: a C compiler and its headers, for the bundled SQLite.
+//! What the tests need beyond the Rust toolchain: a C compiler and its headers, for the bundled SQLite. The Python of the
+//! official clients stands in `setup/clients.rs`.
+
+mod clients;
 
 use std::path::Path;
 
+pub(crate) use self::clients::ensure_clients;
 use crate::process::Program;
 
 /// Makes sure that C can be compiled; installs a compiler with apt where that is possible.

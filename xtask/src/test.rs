@@ -9,11 +9,25 @@ use crate::setup;
 pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<bool> {
     let (passed, took) = timed(|| {
         setup::ensure_c_compiler(root)?;
+        if includes_product(arguments) {
+            setup::ensure_clients(root)?;
+        }
         command(arguments).run(root)
     });
     let passed = passed?;
     println!("\n{} in {}", if passed { "all tests passed" } else { "tests failed" }, shown(took));
     Ok(passed)
+}
+
+/// Whether the end-to-end tests run: they do unless other packages are named.
+fn includes_product(arguments: &[String]) -> bool {
+    let own: Vec<&str> = arguments.iter().map(String::as_str).take_while(|word| *word != "--").collect();
+    let named = own.iter().enumerate().filter_map(|(place, argument)| match *argument {
+        "-p" | "--package" => own.get(place + 1).copied(),
+        other => other.strip_prefix("--package="),
+    });
+    let mut packages = named.peekable();
+    packages.peek().is_none() || packages.any(|package| package == "quarterdeck")
 }
 
 /// What runs, with further arguments for `cargo test`.
@@ -54,7 +68,7 @@ fn word(argument: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::command;
+    use super::{command, includes_product};
 
     #[test]
     fn arguments_narrow_what_runs() {
@@ -72,6 +86,20 @@ mod tests {
         ] {
             let arguments: Vec<String> = given.split_whitespace().map(str::to_owned).collect();
             assert_eq!(command(&arguments).to_string(), runs, "{given}");
+        }
+    }
+
+    #[test]
+    fn clients_are_set_up_for_the_product_alone() {
+        for (given, includes) in [
+            ("", true),
+            ("-- -p qd-llm", true),
+            ("-p qd-llm", false),
+            ("--package=qd-llm --lib", false),
+            ("-p qd-llm --package quarterdeck", true),
+        ] {
+            let arguments: Vec<String> = given.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(includes_product(&arguments), includes, "{given}");
         }
     }
 }

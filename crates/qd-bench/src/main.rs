@@ -15,6 +15,7 @@ mod idle;
 mod latency;
 mod load;
 mod process;
+mod sim;
 mod slow;
 
 #[global_allocator]
@@ -26,6 +27,9 @@ async fn main() -> anyhow::Result<()> {
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
     if wants("baseline") {
         baseline::run().await?;
+    }
+    if wants("sim") {
+        sim::run().await?;
     }
     if wants("accept") {
         accept::run().await?;

@@ -48,6 +48,11 @@ impl Bounds {
         if self.stream { self.first_token } else { self.unary }
     }
 
+    pub(crate) fn stood_still(&self) -> CallError {
+        let wait = self.idle.as_secs_f64();
+        CallError::new(Kind::Timeout, format!("the answer stood still for {wait} s"))
+    }
+
     pub(crate) fn no_first_token(&self) -> CallError {
         let wait = self.first().as_secs_f64();
         CallError::new(Kind::Timeout, format!("sent nothing of an answer within {wait} s"))

@@ -32,7 +32,7 @@ pub struct Answer {
     pub cost: NanoDollars,
     /// What the provider said of its limits.
     pub limits: SeenLimits,
-    /// Which deployment answered: `provider/model`, and `#2` for the second key where there are several.
+    /// Which deployment answered: `provider/model`.
     pub deployment: Option<Arc<str>>,
 }
 

@@ -14,12 +14,12 @@ use crate::options::Cause;
 use crate::presets::known_provider;
 use crate::prices::{Address, Pricing};
 use crate::sim::{Ledger, Sim};
-use crate::stack::{DeploymentState, Place, ProviderGuards};
+use crate::stack::{DeploymentState, ProviderGuards};
 use crate::transport::Transport;
 use crate::wires::{Anthropic, Endpoint, OpenAi, Wire};
 use crate::{
     Blame, CallError, ChatModel, DeploymentOptions, ModelOptions, Options, Problem, ProviderKind,
-    ProviderOptions, Secret, SimModel,
+    ProviderOptions, SimModel,
 };
 
 /// The models of one configuration.
@@ -114,7 +114,7 @@ impl Models {
         let (mut providers, mut guards) = (BTreeMap::new(), BTreeMap::new());
         for (name, provider) in &options.providers {
             guards.insert(name.clone(), ProviderGuards::new(provider));
-            let built = Provider::build(name, provider)
+            let built = Provider::build(name, provider, &env)
                 .map_err(|source| BuildError::Client { provider: name.clone(), source })?;
             providers.insert(name.clone(), built);
         }
@@ -132,11 +132,14 @@ impl Models {
     /// The models to ask one after the other when the one before cannot answer: the name itself, then its fallbacks.
     #[must_use]
     pub fn chain<'a>(&'a self, name: &'a str) -> Vec<Link<'a>> {
-        let fallback =
-            self.options.models.get(name).map(|model| model.fallback.as_slice()).unwrap_or_default();
         let window = |name: &str| self.options.models.get(name).and_then(|model| model.context_window);
         let link = |name: &'a str, on: &'a [Cause]| Link { name, window: window(name), on };
-        std::iter::once(link(name, &[])).chain(fallback.iter().map(|one| link(&one.model, &one.on))).collect()
+        let mut chain = vec![link(name, &[])];
+        if let Some(model) = self.options.models.get(name) {
+            chain.extend(model.fallbacks.iter().map(|one| link(&one.model, &one.on)));
+            chain.extend(model.fallback.iter().map(|other| link(other, &[])));
+        }
+        chain
     }
 
     /// Whether a model has a deployment that is not among these and would take a call now.
@@ -151,6 +154,13 @@ impl Models {
         self.balancer(name).ok().map(|model| model.bytes_per_token())
     }
 
+    /// A model of a provider with nothing around it.
+    #[cfg(test)]
+    pub(crate) fn bare(&self, provider: &str, model: &str) -> Option<Arc<dyn ChatModel>> {
+        let model = ModelOptions::at(provider, model);
+        self.connect(model.places().first()?, &model)
+    }
+
     fn balancer(&self, name: &str) -> Result<Arc<Balancer>, UnknownModel> {
         let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = built.get(name) {
@@ -159,26 +169,13 @@ impl Models {
         let unknown = || UnknownModel { name: name.to_owned(), known: self.names() };
         let model = self.options.resolve(name).ok_or_else(unknown)?;
         let deployments: Option<Vec<_>> =
-            model.places().iter().map(|place| self.deployments_at(place, &model)).collect();
-        let deployments = deployments.ok_or_else(unknown)?.into_iter().flatten().collect();
+            model.places().iter().map(|place| self.deployment(place, &model)).collect();
+        let deployments = deployments.ok_or_else(unknown)?;
         let balancer = Arc::new(Balancer::new(deployments, model.strategy, self.env.clone()));
         if built.len() < BUILT_MAX {
             built.insert(name.to_owned(), Arc::clone(&balancer));
         }
         Ok(balancer)
-    }
-
-    /// One for each key.
-    fn deployments_at(&self, place: &DeploymentOptions, model: &ModelOptions) -> Option<Vec<Deployment>> {
-        let provider = self.options.providers.get(&place.provider)?;
-        let guards = self.guards.get(&place.provider)?;
-        let keys = provider.keys();
-        let one = |key: usize| {
-            let inner = self.connect(place, model, keys.get(key).map(|secret| (*secret).clone()))?;
-            let place = Place { options: place, key, max_tokens: model.max_tokens };
-            Some(guards.around(inner, &place, &self.env))
-        };
-        (0..keys.len().max(1)).map(one).collect()
     }
 
     /// Where every deployment stands that was asked for so far.
@@ -188,12 +185,13 @@ impl Models {
         self.guards.iter().flat_map(|(provider, guards)| guards.states(provider, now)).collect()
     }
 
-    fn connect(
-        &self,
-        place: &DeploymentOptions,
-        model: &ModelOptions,
-        api_key: Option<Secret>,
-    ) -> Option<Arc<dyn ChatModel>> {
+    fn deployment(&self, place: &DeploymentOptions, model: &ModelOptions) -> Option<Deployment> {
+        let inner = self.connect(place, model)?;
+        let guards = self.guards.get(&place.provider)?;
+        Some(guards.around(inner, place, model.max_tokens, &self.env))
+    }
+
+    fn connect(&self, place: &DeploymentOptions, model: &ModelOptions) -> Option<Arc<dyn ChatModel>> {
         let options = self.options.providers.get(&place.provider)?;
         // As if the model ran nowhere else.
         let model =
@@ -211,7 +209,7 @@ impl Models {
             transport: transport.clone(),
             endpoint: Endpoint {
                 base_url: base_url.clone(),
-                api_key,
+                api_key: options.api_key.clone(),
                 model: model.model.clone(),
                 stream: options.stream,
                 max_tokens: model.max_tokens,
@@ -262,9 +260,9 @@ impl Models {
 }
 
 impl Provider {
-    fn build(name: &str, options: &ProviderOptions) -> Result<Self, reqwest::Error> {
+    fn build(name: &str, options: &ProviderOptions, env: &Env) -> Result<Self, reqwest::Error> {
         let (wire, own_url): (&'static dyn Wire, &str) = match (options.kind, &options.base_url) {
-            (ProviderKind::Sim, None) => return Ok(Self::Sim(Sim::new(options.sim.clone()))),
+            (ProviderKind::Sim, None) => return Ok(Self::Sim(Sim::new(options.sim.clone(), env.clone()))),
             (ProviderKind::Anthropic, _) => (&Anthropic, "https://api.anthropic.com"),
             (ProviderKind::Openai | ProviderKind::Sim, _) => (&OpenAi, "https://api.openai.com/v1"),
         };

@@ -55,13 +55,10 @@ pub struct ProviderOptions {
     /// Its key; local servers need none.
     #[serde(default)]
     pub api_key: Option<Secret>,
-    /// Further keys: each is a deployment of its own, with limits of its own.
-    #[serde(default)]
-    pub api_keys: Vec<Secret>,
-    /// Requests a minute with each key, for each model; learned from answers where they tell.
+    /// Requests a minute to each of its models; learned from answers where they tell.
     #[serde(default)]
     pub rpm: Option<u64>,
-    /// Tokens a minute with each key, for each model; learned from answers where they tell.
+    /// Tokens a minute to each of its models; learned from answers where they tell.
     #[serde(default)]
     pub tpm: Option<u64>,
     /// Whether answers are streamed (default true). Streaming notices a dead provider early.
@@ -107,7 +104,6 @@ impl ProviderOptions {
             kind,
             base_url: None,
             api_key: None,
-            api_keys: Vec::new(),
             rpm: None,
             tpm: None,
             stream: true,
@@ -130,7 +126,14 @@ impl ProviderOptions {
         {
             problems.push(Problem::new(format!("{path}.base_url"), format!("`{url}` {reason}")));
         }
-        self.check_keys(path, problems);
+        if let Some(key) = &self.api_key
+            && (key.expose().is_empty() || !key.expose().bytes().all(|b| b.is_ascii_graphic()))
+        {
+            problems.push(Problem::new(
+                format!("{path}.api_key"),
+                "is empty or has characters that no header can carry; was a line break copied along?",
+            ));
+        }
         model::check_pace(path, self.rpm, self.tpm, problems);
         for (name, span) in [
             ("connect_timeout_seconds", self.connect_timeout),
@@ -162,30 +165,7 @@ impl ProviderOptions {
         }
         self.sim.check(&format!("{path}.sim"), problems);
     }
-
-    fn check_keys(&self, path: &str, problems: &mut Vec<Problem>) {
-        let is_bad =
-            |key: &Secret| key.expose().is_empty() || !key.expose().bytes().all(|b| b.is_ascii_graphic());
-        let bad = "is empty or has characters that no header can carry; was a line break copied along?";
-        if self.api_key.as_ref().is_some_and(is_bad) {
-            problems.push(Problem::new(format!("{path}.api_key"), bad));
-        }
-        for (index, _) in self.api_keys.iter().enumerate().filter(|(_, key)| is_bad(key)) {
-            problems.push(Problem::new(format!("{path}.api_keys[{index}]"), bad));
-        }
-        if self.keys().len() > KEYS_MAX {
-            problems.push(Problem::new(format!("{path}.api_keys"), format!("has more than {KEYS_MAX} keys")));
-        }
-    }
-
-    /// Every key, in order.
-    pub(crate) fn keys(&self) -> Vec<&Secret> {
-        self.api_key.iter().chain(&self.api_keys).collect()
-    }
 }
-
-/// Keys of one provider.
-const KEYS_MAX: usize = 100;
 
 /// Dollars for a million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]

@@ -29,14 +29,14 @@ const DEPLOYMENTS_MAX: usize = 10_000;
 pub(crate) struct ProviderGuards {
     breaker: Arc<Breaker>,
     places: Arc<Semaphore>,
-    // Each use is one lookup. By the model's name there and the key's number.
-    deployments: Mutex<HashMap<(String, usize), Arc<Guards>>>,
+    // Each use is one lookup. By the model's name there.
+    deployments: Mutex<HashMap<String, Arc<Guards>>>,
     options: ProviderOptions,
 }
 
 /// What the calls to one deployment share.
 pub(crate) struct Guards {
-    /// `provider/model`, with `#2` for the second key where there are several.
+    /// `provider/model`.
     pub(crate) name: Arc<str>,
     breaker: Arc<Breaker>,
     places: Arc<Semaphore>,
@@ -54,8 +54,6 @@ pub struct DeploymentState {
     pub provider: String,
     /// Its name there.
     pub model: String,
-    /// Which of the provider's keys it is called with, from 1.
-    pub key: usize,
     /// Its breaker.
     pub breaker: Standing,
     /// Its key or its name was refused of late: others are asked first.
@@ -68,15 +66,6 @@ pub struct DeploymentState {
     pub limits: Vec<KnownLimit>,
 }
 
-/// A deployment as it is made.
-pub(crate) struct Place<'a> {
-    pub(crate) options: &'a DeploymentOptions,
-    /// Which key, from 0.
-    pub(crate) key: usize,
-    /// Bound of an answer where the request sets none.
-    pub(crate) max_tokens: Option<u32>,
-}
-
 impl ProviderGuards {
     pub(crate) fn new(options: &ProviderOptions) -> Self {
         let places = Arc::new(Semaphore::new(options.max_concurrent.min(Semaphore::MAX_PERMITS)));
@@ -85,7 +74,13 @@ impl ProviderGuards {
     }
 
     /// A model with everything around it.
-    pub(crate) fn around(&self, inner: Arc<dyn ChatModel>, place: &Place<'_>, env: &Env) -> Deployment {
+    pub(crate) fn around(
+        &self,
+        inner: Arc<dyn ChatModel>,
+        place: &DeploymentOptions,
+        max_tokens: Option<u32>,
+        env: &Env,
+    ) -> Deployment {
         let guards = self.guards(place);
         let (name, env) = (Arc::clone(&guards.name), env.clone());
         let retrying = Retrying {
@@ -108,43 +103,37 @@ impl ProviderGuards {
             env,
             reservoir: Arc::clone(&guards.reservoir),
             estimator: Arc::clone(&guards.estimator),
-            max_tokens: place.max_tokens,
+            max_tokens,
             name,
         };
         Deployment {
             model: Arc::new(pacing),
-            weight: place.options.weight,
+            weight: place.weight,
             breakers: [Arc::clone(&self.breaker), Arc::clone(&guards.breaker)],
             guards,
         }
     }
 
-    fn guards(&self, place: &Place<'_>) -> Arc<Guards> {
+    fn guards(&self, place: &DeploymentOptions) -> Arc<Guards> {
         let mut deployments = self.lock();
-        let key = (place.options.model.clone(), place.key);
-        if let Some(known) = deployments.get(&key) {
+        if let Some(known) = deployments.get(&place.model) {
             return Arc::clone(known);
         }
         let fresh = Arc::new(self.fresh(place));
         if deployments.len() < DEPLOYMENTS_MAX {
-            deployments.insert(key, Arc::clone(&fresh));
+            deployments.insert(place.model.clone(), Arc::clone(&fresh));
         }
         fresh
     }
 
-    fn fresh(&self, place: &Place<'_>) -> Guards {
-        let Place { options, key, .. } = place;
-        let limit = options.max_concurrent.unwrap_or(self.options.max_concurrent);
-        let mut name = format!("{}/{}", options.provider, options.model);
-        if self.options.keys().len() > 1 {
-            name.push_str(&format!("#{}", key + 1));
-        }
+    fn fresh(&self, place: &DeploymentOptions) -> Guards {
+        let limit = place.max_concurrent.unwrap_or(self.options.max_concurrent);
         Guards {
-            name: name.into(),
+            name: format!("{}/{}", place.provider, place.model).into(),
             breaker: Breaker::new(self.options.breaker),
             places: Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))),
             limit,
-            reservoir: Reservoir::new(options.rpm.or(self.options.rpm), options.tpm.or(self.options.tpm)),
+            reservoir: Reservoir::new(place.rpm.or(self.options.rpm), place.tpm.or(self.options.tpm)),
             estimator: Arc::default(),
             retries: RetryBudget::new(),
             load: Load::default(),
@@ -156,10 +145,9 @@ impl ProviderGuards {
         let deployments = self.lock();
         let mut states: Vec<_> = deployments
             .iter()
-            .map(|((model, key), guards)| DeploymentState {
+            .map(|(model, guards)| DeploymentState {
                 provider: provider.to_owned(),
                 model: model.clone(),
-                key: key + 1,
                 breaker: worse(self.breaker.standing(now), guards.breaker.standing(now)),
                 is_out: guards.load.is_out(now),
                 in_use: guards.limit.saturating_sub(guards.places.available_permits()),
@@ -167,11 +155,11 @@ impl ProviderGuards {
                 limits: guards.reservoir.known(now),
             })
             .collect();
-        states.sort_by(|a, b| (&a.model, a.key).cmp(&(&b.model, b.key)));
+        states.sort_by(|a, b| a.model.cmp(&b.model));
         states
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(String, usize), Arc<Guards>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Guards>>> {
         self.deployments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -155,7 +155,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 
 async fn read_whole(mut response: Response, bounds: &Bounds) -> Result<Vec<u8>, CallError> {
     let mut body = Vec::new();
-    while let Some(chunk) = next_chunk(&mut response, bounds.idle).await? {
+    while let Some(chunk) = next_chunk(&mut response, bounds).await? {
         if body.len() + chunk.len() > bounds.body_bytes {
             return Err(too_large(bounds.body_bytes));
         }
@@ -168,7 +168,7 @@ async fn read_whole(mut response: Response, bounds: &Bounds) -> Result<Vec<u8>, 
 async fn read_error(mut response: Response, bounds: &Bounds) -> Vec<u8> {
     let mut body = Vec::new();
     // The status is known: a body that breaks off takes nothing back.
-    while let Ok(Some(chunk)) = next_chunk(&mut response, bounds.idle).await {
+    while let Ok(Some(chunk)) = next_chunk(&mut response, bounds).await {
         body.extend_from_slice(&chunk);
         if body.len() >= ERROR_BYTES_MAX {
             body.truncate(ERROR_BYTES_MAX);
@@ -178,17 +178,14 @@ async fn read_error(mut response: Response, bounds: &Bounds) -> Vec<u8> {
     body
 }
 
-async fn next_chunk(response: &mut Response, idle: Duration) -> Result<Option<bytes::Bytes>, CallError> {
-    match tokio::time::timeout(idle, response.chunk()).await {
+async fn next_chunk(response: &mut Response, bounds: &Bounds) -> Result<Option<bytes::Bytes>, CallError> {
+    match tokio::time::timeout(bounds.idle, response.chunk()).await {
         Ok(Ok(chunk)) => Ok(chunk),
         Ok(Err(error)) => {
             let message = format!("the answer broke off: {}", root_cause(&error));
             Err(CallError::new(Kind::StreamInterrupted, message))
         }
-        Err(_) => {
-            let message = format!("the answer stood still for {} s", idle.as_secs_f64());
-            Err(CallError::new(Kind::Timeout, message))
-        }
+        Err(_) => Err(bounds.stood_still()),
     }
 }
 
@@ -208,7 +205,7 @@ impl Stream<'_> {
         loop {
             let chunk = tokio::select! {
                 biased;
-                chunk = next_chunk(&mut self.response, self.bounds.idle) => chunk,
+                chunk = next_chunk(&mut self.response, self.bounds) => chunk,
                 // Pings and comments are no tokens: they do not extend the wait for the first one.
                 () = &mut first, if !has_begun => Err(self.bounds.no_first_token()),
             };

@@ -102,7 +102,7 @@ pub struct Call {
     pub agent: Option<AgentId>,
     /// The model or tool as the crew names it.
     pub target: String,
-    /// The deployment of the model that was asked: `provider/model`, and `#2` for the second key where there are several.
+    /// The deployment of the model that was asked: `provider/model`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployment: Option<String>,
     /// Which try of the step this was, from 1.

@@ -13,6 +13,7 @@ mod layers;
 mod position;
 mod providers;
 mod read;
+mod scenario;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,7 @@ use serde::Deserialize;
 
 pub(crate) use decode::{Problem, Problems};
 pub(crate) use layers::{Flag, Origin, Sources, Tree};
-pub(crate) use read::{other_profiles, read, variable};
+pub(crate) use read::{other_profiles, read, read_scenario, variable};
 pub(crate) use schema::schema;
 
 /// Everything that can be set.
@@ -124,6 +125,7 @@ pub(crate) struct Retry {
     pub(crate) max_attempts: u32,
     pub(crate) base_ms: u64,
     pub(crate) cap_ms: u64,
+    pub(crate) wait_in_slot_ms: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

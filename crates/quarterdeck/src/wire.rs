@@ -226,6 +226,7 @@ fn engine_options(config: &Config) -> qd_engine::Options {
         retry: qd_engine::RetryPolicy {
             base: Duration::from_millis(s.retry.base_ms),
             cap: Duration::from_millis(s.retry.cap_ms),
+            wait_in_slot: Duration::from_millis(s.retry.wait_in_slot_ms),
         },
         limits: qd_engine::Limits {
             model_calls: s.limits.model_calls,

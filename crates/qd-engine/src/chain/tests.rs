@@ -11,11 +11,12 @@ use super::{FailedTry, most_hopeful, next};
 
 /// `main`, which falls back to `spare` on outages only, then to `large`, then to `small`.
 fn models() -> Models {
-    let fallback = json!([{ "model": "spare", "on": ["outage"] }, "large", "small"]);
+    let sometimes = json!([{ "model": "spare", "on": ["outage"] }]);
     let options: Options = serde_json::from_value(json!({
         "providers": { "p": { "kind": "sim" } },
         "models": {
-            "main": { "provider": "p", "model": "a", "context_window": 8_000, "fallback": fallback },
+            "main": { "provider": "p", "model": "a", "context_window": 8_000,
+                "fallbacks": sometimes, "fallback": ["large", "small"] },
             "spare": { "provider": "p", "model": "b" },
             "large": { "provider": "p", "model": "c", "context_window": 100_000 },
             "small": { "provider": "p", "model": "d", "context_window": 4_000 },

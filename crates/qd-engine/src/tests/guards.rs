@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qd_llm::sim::FaultRule;
-use qd_llm::{FallbackOptions, ModelOptions, ProviderKind, ProviderOptions, Standing};
+use qd_llm::{ModelOptions, ProviderKind, ProviderOptions, Standing};
 use qd_types::{Code, Entry, JobStatus, LogItem, TenantId, WorkerId};
 
 use super::{Bench, PLAIN, accept, catalog, entries, finished, job, publish, quick};
@@ -19,7 +19,7 @@ fn sick(fault: &'static str, fallback: &'static [&'static str]) -> impl FnOnce(&
         let main = ModelOptions {
             provider: "sick".into(),
             model: "standard".into(),
-            fallback: fallback.iter().map(|name| FallbackOptions::always(*name)).collect(),
+            fallback: fallback.iter().map(|name| (*name).to_owned()).collect(),
             ..ModelOptions::default()
         };
         options.models.insert("main".into(), main);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::{Problem, ProviderOptions};
 use crate::Blame;
@@ -42,8 +42,10 @@ pub struct ModelOptions {
     pub rpm: Option<u64>,
     /// Tokens a minute; those of its provider without.
     pub tpm: Option<u64>,
-    /// Models to ask in this order when it cannot answer.
-    pub fallback: Vec<FallbackOptions>,
+    /// Models to ask in this order when it cannot answer: aliases or `provider/model`.
+    pub fallback: Vec<String>,
+    /// Models to ask before those after some failures only.
+    pub fallbacks: Vec<FallbackOptions>,
 }
 
 /// One place where a model runs.
@@ -87,12 +89,13 @@ pub enum Strategy {
     Weighted,
 }
 
-/// A model that stands in for another: its name, or a table that says when.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A model that stands in for another after some failures only.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FallbackOptions {
     /// An alias or `provider/model`.
     pub model: String,
-    /// The failures that it stands in for; empty for all that another model may help with.
+    /// After which.
     pub on: Vec<Cause>,
 }
 
@@ -126,36 +129,6 @@ impl Cause {
             Blame::Answer => Some(Self::BadOutput),
             Blame::Request | Blame::Guard | Blame::NoCall => None,
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for FallbackOptions {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "a model's name, or a table with `model` and `on`")]
-        enum Form {
-            Name(String),
-            Table(Table),
-        }
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Table {
-            model: String,
-            #[serde(default)]
-            on: Vec<Cause>,
-        }
-        Ok(match Form::deserialize(deserializer)? {
-            Form::Name(model) => Self { model, on: Vec::new() },
-            Form::Table(Table { model, on }) => Self { model, on },
-        })
-    }
-}
-
-impl FallbackOptions {
-    /// Stands in whenever another model may help.
-    #[must_use]
-    pub fn always(model: impl Into<String>) -> Self {
-        Self { model: model.into(), on: Vec::new() }
     }
 }
 
@@ -227,34 +200,44 @@ impl ModelOptions {
         is_known: impl Fn(&str) -> bool,
         problems: &mut Vec<Problem>,
     ) {
-        let path = format!("{path}.fallback");
-        if self.fallback.len() > FALLBACKS_MAX {
-            problems.push(Problem::new(&path, format!("has more than {FALLBACKS_MAX} models")));
+        let conditional = self.fallbacks.iter().map(|one| &one.model).collect::<Vec<_>>();
+        for (field, models) in [("fallback", self.fallback.iter().collect()), ("fallbacks", conditional)] {
+            let path = format!("{path}.{field}");
+            if models.len() > FALLBACKS_MAX {
+                problems.push(Problem::new(&path, format!("has more than {FALLBACKS_MAX} models")));
+            }
+            for (index, other) in models.iter().enumerate() {
+                let message = if *other == name {
+                    "names the model itself".to_owned()
+                } else if models[..index].contains(other) {
+                    format!("names `{other}` twice")
+                } else if !is_known(other) {
+                    format!("there is no model `{other}`")
+                } else {
+                    continue;
+                };
+                problems.push(Problem::new(&path, message));
+            }
         }
-        for (index, FallbackOptions { model: other, .. }) in self.fallback.iter().enumerate() {
-            let message = if other == name {
-                "names the model itself".to_owned()
-            } else if self.fallback[..index].iter().any(|earlier| earlier.model == *other) {
-                format!("names `{other}` twice")
-            } else if !is_known(other) {
-                format!("there is no model `{other}`")
-            } else {
-                continue;
-            };
-            problems.push(Problem::new(&path, message));
+        for (index, one) in self.fallbacks.iter().enumerate().filter(|(_, one)| one.on.is_empty()) {
+            let message =
+                format!("is empty, so `{}` would never be asked; `fallback` is for all failures", one.model);
+            problems.push(Problem::new(format!("{path}.fallbacks[{index}].on"), message));
         }
     }
 }
 
 impl DeploymentOptions {
     fn check(&self, path: &str, providers: &BTreeMap<String, ProviderOptions>, problems: &mut Vec<Problem>) {
-        if !providers.contains_key(&self.provider) {
+        if self.provider.is_empty() {
+            problems.push(Problem::new(format!("{path}.provider"), "is missing"));
+        } else if !providers.contains_key(&self.provider) {
             let known = providers.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             let message = format!("there is no provider `{}`; known: {known}", self.provider);
             problems.push(Problem::new(format!("{path}.provider"), message));
         }
         if self.model.is_empty() {
-            problems.push(Problem::new(format!("{path}.model"), "is empty"));
+            problems.push(Problem::new(format!("{path}.model"), "is missing or empty"));
         }
         if self.weight == 0 || self.weight > 1_000 {
             problems.push(Problem::new(format!("{path}.weight"), "must be from 1 to 1000"));

@@ -12,6 +12,7 @@ use super::options::FaultKind;
 pub(crate) struct Wishes {
     pub(crate) fault: Option<FaultKind>,
     pub(crate) retry_after: Option<Duration>,
+    pub(crate) silence: Option<Duration>,
     pub(crate) latency: Option<Duration>,
     pub(crate) tool: Option<String>,
     /// For a fault: how many tries of the step meet it (all, if not said). For a tool: how many turns call it.
@@ -50,6 +51,7 @@ impl Wishes {
                     is_fault = self.fault.is_some();
                 }
                 "retry_after" => self.retry_after = span(value),
+                "silence" => self.silence = span(value),
                 "latency" => self.latency = span(value),
                 "tool" => self.tool = Some(value.to_owned()),
                 "times" => times = value.parse().ok(),
@@ -113,6 +115,7 @@ mod tests {
             read("[[sim: fault=429 retry_after=1.5s]]").retry_after,
             Some(Duration::from_millis(1500))
         );
+        assert_eq!(read("[[sim: fault=stall silence=2s]]").silence, Some(Duration::from_secs(2)));
     }
 
     #[test]

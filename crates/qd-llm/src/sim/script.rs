@@ -1,4 +1,5 @@
-//! Decides what the simulator answers to one request: pure, from the seed, the request's content, the step and the try.
+//! Decides what the simulator answers to one request, from the seed, the request's content, the step and the try. Which
+//! fault hits it is asked of `faults.rs`, which knows the time.
 
 use std::time::Duration;
 
@@ -6,9 +7,10 @@ use qd_env::Rng;
 use qd_types::{ChatReply, ChatRequest, Message, StopReason, ToolCall, ToolChoice, Usage};
 
 use super::brief::Brief;
-use super::latency::sample;
+use super::faults::{Fault, Faults};
+use super::latency::{from_millis, sample, times};
 use super::marker::Wishes;
-use super::options::{Distribution, FaultKind, SimOptions};
+use super::options::{Distribution, SimOptions};
 use super::prose;
 use super::schema::Maker;
 
@@ -17,31 +19,38 @@ const MAX_PARALLEL_CALLS: usize = 3;
 /// Characters of a tool result that an answer quotes.
 const MAX_QUOTE_CHARS: usize = 200;
 
+/// Between the pieces of an answer that drips.
+pub(crate) const DROP_PAUSE: Duration = Duration::from_secs(1);
+
 /// What is going to happen.
 pub(crate) struct Decision {
+    /// The hash of what was asked.
+    pub(crate) content: u64,
     pub(crate) fault: Option<Fault>,
     pub(crate) first_token: Duration,
     pub(crate) pace: Pace,
     pub(crate) reply: ChatReply,
+    /// The stop text that ended the answer.
+    pub(crate) stop_text: Option<String>,
     pub(crate) usage: Usage,
-}
-
-/// A fault that hits this call.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Fault {
-    pub(crate) kind: FaultKind,
-    pub(crate) retry_after: Option<Duration>,
 }
 
 /// Time between tokens.
 pub(crate) struct Pace {
     distribution: Distribution,
+    factor: f64,
     rng: Rng,
 }
 
 impl Pace {
     pub(crate) fn next(&mut self) -> Duration {
-        sample(self.distribution, &mut self.rng)
+        times(sample(&self.distribution, &mut self.rng), self.factor)
+    }
+
+    /// Always the same time.
+    pub(crate) fn every(span: Duration) -> Self {
+        let distribution = Distribution::Fixed { ms: span.as_secs_f64() * 1000.0 };
+        Self { distribution, factor: 1.0, rng: Rng::labelled(0, "pace") }
     }
 
     pub(crate) fn is_instant(&self) -> bool {
@@ -60,7 +69,7 @@ pub(crate) struct Asked<'a> {
 }
 
 /// Decides.
-pub(crate) fn decide(options: &SimOptions, asked: &Asked<'_>) -> Decision {
+pub(crate) fn decide(options: &SimOptions, faults: &Faults, asked: &Asked<'_>) -> Decision {
     let content = fingerprint(asked.request);
     // The words of an answer do not depend on the try: a repeated call says the same.
     let mut words = Rng::labelled(options.seed ^ content, asked.step);
@@ -68,11 +77,24 @@ pub(crate) fn decide(options: &SimOptions, asked: &Asked<'_>) -> Decision {
     let mut fate = Rng::labelled(options.seed ^ content.rotate_left(17), &fate);
 
     let wishes = wishes(options, asked.request);
-    let fault = fault(options, &wishes, asked, &mut fate);
-    let drawn = sample(options.latency.first_token, &mut fate);
-    let pace = Pace { distribution: options.latency.per_token, rng: fate };
-    let (reply, usage) = answer(asked, &wishes, content, &mut words);
-    Decision { fault, first_token: wishes.latency.unwrap_or(drawn), pace, reply, usage }
+    let fault = faults.hit(&wishes, asked, &mut fate);
+    let mut drawn = sample(&options.latency.first_token, &mut fate);
+    let pace = Pace { distribution: options.latency.per_token.clone(), factor: 1.0, rng: fate };
+    let (reply, stop_text, usage) = answer(asked, &wishes, content, &mut words);
+    if options.latency.per_input_token_ms > 0.0 {
+        #[allow(clippy::cast_precision_loss)]
+        let prefill = options.latency.per_input_token_ms * usage.input_tokens as f64;
+        drawn += from_millis(prefill);
+    }
+    Decision { content, fault, first_token: wishes.latency.unwrap_or(drawn), pace, reply, stop_text, usage }
+}
+
+impl Decision {
+    /// Everything takes so many times as long.
+    pub(crate) fn slow_down(&mut self, factor: f64) {
+        self.first_token = times(self.first_token, factor);
+        self.pace.factor = factor;
+    }
 }
 
 fn wishes(options: &SimOptions, request: &ChatRequest) -> Wishes {
@@ -88,34 +110,19 @@ fn wishes(options: &SimOptions, request: &ChatRequest) -> Wishes {
     wishes
 }
 
-fn fault(options: &SimOptions, wishes: &Wishes, asked: &Asked<'_>, rng: &mut Rng) -> Option<Fault> {
-    if let Some(kind) = wishes.fault
-        && wishes.fault_times.is_none_or(|times| asked.number <= times)
-    {
-        return Some(Fault { kind, retry_after: wishes.retry_after });
-    }
-    let hit = options.faults.iter().find(|rule| {
-        rule.first_tries.is_none_or(|tries| asked.number <= tries)
-            && rule.model.as_ref().is_none_or(|part| asked.model.contains(part.as_str()))
-            && rule.prompt.as_ref().is_none_or(|part| prompt_contains(asked.request, part))
-            && (rule.rate >= 1.0 || rng.chance(rule.rate))
-    })?;
-    Some(Fault { kind: hit.kind, retry_after: hit.retry_after() })
-}
-
-fn prompt_contains(request: &ChatRequest, part: &str) -> bool {
-    request.system.as_ref().is_some_and(|system| system.contains(part))
-        || request.messages.iter().any(|m| matches!(m, Message::User { text } if text.contains(part)))
-}
-
-fn answer(asked: &Asked<'_>, wishes: &Wishes, content: u64, rng: &mut Rng) -> (ChatReply, Usage) {
+fn answer(
+    asked: &Asked<'_>,
+    wishes: &Wishes,
+    content: u64,
+    rng: &mut Rng,
+) -> (ChatReply, Option<String>, Usage) {
     let brief = Brief::of(asked.request);
     let tool_calls = tool_calls(asked.request, wishes, &brief, content, rng);
-    let (text, stop) = if tool_calls.is_empty() {
+    let Cut { text, stop, stop_text } = if tool_calls.is_empty() {
         let text = wishes.answer.clone().unwrap_or_else(|| full_text(asked.request, &brief, rng));
         cut(text, asked)
     } else {
-        (String::new(), StopReason::ToolCalls)
+        Cut { text: String::new(), stop: StopReason::ToolCalls, stop_text: None }
     };
     let said = text.len() + tool_calls.iter().map(|c| c.name.len() + c.arguments.len()).sum::<usize>();
     let usage = Usage {
@@ -132,7 +139,7 @@ fn answer(asked: &Asked<'_>, wishes: &Wishes, content: u64, rng: &mut Rng) -> (C
         response_id: Some(format!("sim-{content:016x}")),
         blocks: None,
     };
-    (reply, usage)
+    (reply, stop_text, usage)
 }
 
 fn full_text(request: &ChatRequest, brief: &Brief, rng: &mut Rng) -> String {
@@ -154,13 +161,21 @@ fn full_text(request: &ChatRequest, brief: &Brief, rng: &mut Rng) -> String {
     format!("{}\n\n{answer}", prose::lead_over_results(&brief.subject, &results))
 }
 
+/// A text up to where it had to end.
+struct Cut {
+    text: String,
+    stop: StopReason,
+    stop_text: Option<String>,
+}
+
 /// Obeys stop texts and the token bound, as a provider would.
-fn cut(mut text: String, asked: &Asked<'_>) -> (String, StopReason) {
-    let mut stop = StopReason::End;
-    let met = asked.request.stop.iter().filter(|s| !s.is_empty()).filter_map(|s| text.find(s.as_str())).min();
-    if let Some(at) = met {
+fn cut(mut text: String, asked: &Asked<'_>) -> Cut {
+    let (mut stop, mut stop_text) = (StopReason::End, None);
+    let stops = asked.request.stop.iter().filter(|stop| !stop.is_empty());
+    let met = stops.filter_map(|stop| Some((text.find(stop.as_str())?, stop))).min_by_key(|(at, _)| *at);
+    if let Some((at, met)) = met {
         text.truncate(at);
-        stop = StopReason::StopText;
+        (stop, stop_text) = (StopReason::StopText, Some(met.clone()));
     }
     if let Some(most) = asked.max_tokens
         && tokens_of(text.len()) > u64::from(most)
@@ -168,9 +183,9 @@ fn cut(mut text: String, asked: &Asked<'_>) -> (String, StopReason) {
         let bytes = usize::try_from(u64::from(most) * 7 / 2).unwrap_or(usize::MAX).max(1);
         let end = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= bytes).last();
         text.truncate(end.unwrap_or_else(|| text.chars().next().map_or(0, char::len_utf8)));
-        stop = StopReason::Length;
+        (stop, stop_text) = (StopReason::Length, None);
     }
-    (text, stop)
+    Cut { text, stop, stop_text }
 }
 
 fn tool_calls(
@@ -217,6 +232,15 @@ fn chosen_tools(request: &ChatRequest, wishes: &Wishes, brief: &Brief) -> Vec<St
         request.tools.iter().take(1).map(|tool| tool.name.clone()).collect()
     } else {
         named
+    }
+}
+
+/// Ten times the truth.
+pub(crate) fn exaggerated(usage: &Usage) -> Usage {
+    Usage {
+        input_tokens: usage.input_tokens.saturating_mul(10),
+        output_tokens: usage.output_tokens.saturating_mul(10),
+        ..*usage
     }
 }
 

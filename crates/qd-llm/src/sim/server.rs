@@ -6,14 +6,24 @@
 //! | `POST /v1/chat/completions` | as OpenAI |
 //! | `GET /v1/models` | a list of models |
 //! | `GET /ledger`, `DELETE /ledger` | what was asked and answered, by `X-Quarterdeck-Call` |
+//! | `GET /ledger/summary` | its figures alone |
+//! | `GET /control`, `POST /control` | an outage on and off; ledger, limits and schedule anew |
 
+mod answer;
 mod body;
+mod chat;
+mod control;
 mod route;
+mod score;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -31,16 +41,46 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves a simulator until `shutdown`; then open calls are finished and the function returns.
 ///
+/// While an outage of kind `refused` is on, nothing listens at the address, and the connections that were there are cut.
+///
 /// # Errors
 /// If the listener fails for good.
 pub async fn serve(listener: TcpListener, sim: Sim, env: Env, shutdown: CancellationToken) -> io::Result<()> {
     let slots = Arc::new(Semaphore::new(sim.options.max_connections));
-    let all = slots.clone();
     let capacity = u32::try_from(sim.options.max_connections).unwrap_or(u32::MAX);
+    let address = listener.local_addr()?;
+    let mut listener = listener;
+    loop {
+        let cut = CancellationToken::new();
+        tokio::select! {
+            result = accept(&listener, &slots, &sim, &env, &shutdown, &cut) => result?,
+            () = sim.faults.closed() => {}
+        }
+        drop(listener);
+        if shutdown.is_cancelled() {
+            break;
+        }
+        cut.cancel();
+        let Some(opened) = reopened(address, &sim, &shutdown).await else { break };
+        listener = opened;
+    }
+    // Every connection holds a slot: when all are free, all connections are over.
+    slots.acquire_many(capacity).await.map(drop).map_err(io::Error::other)
+}
+
+/// Accepts connections until `shutdown`.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+    sim: &Sim,
+    env: &Env,
+    shutdown: &CancellationToken,
+    cut: &CancellationToken,
+) -> io::Result<()> {
     loop {
         let slot = tokio::select! {
-            slot = slots.clone().acquire_owned() => slot.map_err(io::Error::other)?,
-            () = shutdown.cancelled() => break,
+            slot = Arc::clone(slots).acquire_owned() => slot.map_err(io::Error::other)?,
+            () = shutdown.cancelled() => return Ok(()),
         };
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -52,13 +92,33 @@ pub async fn serve(listener: TcpListener, sim: Sim, env: Env, shutdown: Cancella
                 }
                 Err(error) => return Err(error),
             },
-            () = shutdown.cancelled() => break,
+            () = shutdown.cancelled() => return Ok(()),
         };
-        env.spawn(connection(stream, sim.clone(), shutdown.clone(), slot));
+        env.spawn(connection(stream, sim.clone(), shutdown.clone(), cut.clone(), slot));
     }
-    // Every connection holds a slot: when all are free, all connections are over.
-    drop(listener);
-    all.acquire_many(capacity).await.map(drop).map_err(io::Error::other)
+}
+
+/// A listener at the same address once the outage is over; nothing if the server stops before.
+async fn reopened(address: SocketAddr, sim: &Sim, shutdown: &CancellationToken) -> Option<TcpListener> {
+    tokio::select! {
+        () = sim.faults.open() => {}
+        () = shutdown.cancelled() => return None,
+    }
+    let mut is_told = false;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Some(listener),
+            Err(error) if !is_told => {
+                tracing::warn!(%error, %address, "the simulator cannot listen again yet");
+                is_told = true;
+            }
+            Err(_) => {}
+        }
+        tokio::select! {
+            () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+            () = shutdown.cancelled() => return None,
+        }
+    }
 }
 
 /// A peer that left too early, or a shortage that ends when other connections do.
@@ -70,13 +130,21 @@ fn is_passing(error: &io::Error) -> bool {
     ) || error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
 }
 
-async fn connection(stream: TcpStream, sim: Sim, shutdown: CancellationToken, slot: OwnedSemaphorePermit) {
+async fn connection(
+    stream: TcpStream,
+    sim: Sim,
+    shutdown: CancellationToken,
+    cut: CancellationToken,
+    slot: OwnedSemaphorePermit,
+) {
     let _ = stream.set_nodelay(true);
-    let stop = shutdown.clone();
-    let service = service_fn(move |request| {
+    let (stop, gave_order) = (shutdown.clone(), Arc::new(AtomicBool::new(false)));
+    let orders = Arc::clone(&gave_order);
+    let service = service_fn(move |request: Request<Incoming>| {
         let (sim, stop) = (sim.clone(), stop.clone());
+        orders.store(request.uri().path() == route::CONTROL, Ordering::Relaxed);
         // A simulated reset is an error of the service: hyper closes the connection without an answer.
-        async move { route::route(request, sim, stop).await.map_err(|_: route::Reset| "simulated reset") }
+        async move { route::route(request, sim, stop).await.map_err(|_: answer::Reset| "simulated reset") }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -89,6 +157,15 @@ async fn connection(stream: TcpStream, sim: Sim, shutdown: CancellationToken, sl
         () = shutdown.cancelled() => {
             served.as_mut().graceful_shutdown();
             served.await
+        }
+        // Whoever ordered the outage still hears that it has begun.
+        () = cut.cancelled() => {
+            if gave_order.load(Ordering::Relaxed) {
+                served.as_mut().graceful_shutdown();
+                served.await
+            } else {
+                Ok(())
+            }
         }
     };
     drop(slot);

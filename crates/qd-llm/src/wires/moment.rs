@@ -1,4 +1,8 @@
-//! Moments as headers write them: HTTP dates and RFC 3339, to seconds since 1970.
+//! Moments as headers write them: HTTP dates and RFC 3339, to seconds since 1970 and, for the simulator, back.
+
+use std::time::Duration;
+
+use qd_types::Timestamp;
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, the only form that HTTP still allows to be sent.
 pub(crate) fn http_date(text: &str) -> Option<f64> {
@@ -53,9 +57,48 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
+/// The moment `span` after `now` in whole seconds, rounded up: whoever comes back then is not early.
+pub(crate) fn to_rfc3339(now: Timestamp, span: Duration) -> String {
+    let nanos = i128::from(now.0) * 1_000_000 + i128::try_from(span.as_nanos()).unwrap_or(i128::MAX / 2);
+    let seconds = i64::try_from(-((-nanos).div_euclid(1_000_000_000))).unwrap_or(i64::MAX);
+    let (year, month, day) = date(seconds.div_euclid(86_400));
+    let second = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// The date so many days after the first of 1970: [`days`] backwards.
+fn date(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{http_date, rfc3339};
+    use std::time::Duration;
+
+    use qd_types::Timestamp;
+
+    use super::{http_date, rfc3339, to_rfc3339};
+
+    #[test]
+    fn moments_are_written_as_they_are_read() {
+        for text in
+            ["1970-01-01T00:00:00Z", "1994-11-06T08:49:37Z", "2024-02-29T23:59:59Z", "2100-03-01T00:00:00Z"]
+        {
+            #[allow(clippy::cast_possible_truncation)]
+            let at = Timestamp(rfc3339(text).unwrap() as i64 * 1000);
+            assert_eq!(to_rfc3339(at, Duration::ZERO), text);
+            let before = Timestamp(at.0 - 1500);
+            assert_eq!(to_rfc3339(before, Duration::from_millis(501)), text, "rounded up");
+        }
+    }
 
     #[test]
     fn moments_are_read() {

@@ -12,6 +12,9 @@ mod tests;
 use http::HeaderMap;
 use qd_types::ChatRequest;
 
+pub use serve::Dialect;
+pub(crate) use serve::OpenAiServer;
+
 use super::wire::{Decoded, Endpoint, HttpParts, StreamDecoder, Wire};
 use crate::CallError;
 

@@ -79,22 +79,25 @@ pub(crate) enum SimCommand {
 
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Examples:\n  quarterdeck sim serve --latency-ms 200\n  quarterdeck sim serve --fault 503:0.1 --fault hang:0.01\n  OPENAI_BASE_URL=http://127.0.0.1:9900/v1 OPENAI_MODEL=standard quarterdeck serve"
+    after_help = "Examples:\n  quarterdeck sim serve --latency-ms 200\n  quarterdeck sim serve --fault 503:0.1 --fault hang:0.01\n  quarterdeck sim serve --scenario storm.toml\n  OPENAI_BASE_URL=http://127.0.0.1:9900/v1 OPENAI_MODEL=standard quarterdeck serve"
 )]
 pub(crate) struct SimServe {
     /// Address to listen on; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9900")]
     pub(crate) listen: String,
-    /// Decides every answer, latency and fault
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
-    /// Time to the first token
-    #[arg(long, value_name = "MS", default_value_t = 0.0)]
-    pub(crate) latency_ms: f64,
-    /// Time for each token after it
-    #[arg(long, value_name = "MS", default_value_t = 0.0)]
-    pub(crate) token_ms: f64,
-    /// A fault and how often: a status or hang, reset, cut, truncated, html, garbage, empty; repeat for more
+    /// A TOML file that says how it behaves; further flags win over it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// Decides every answer, latency and fault [default: 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Time to the first token [default: 0]
+    #[arg(long, value_name = "MS")]
+    pub(crate) latency_ms: Option<f64>,
+    /// Time for each token after it [default: 0]
+    #[arg(long, value_name = "MS")]
+    pub(crate) token_ms: Option<f64>,
+    /// A fault and how often: a status, or a word such as hang, reset, cut or stall; repeat for more
     #[arg(long, value_name = "KIND:RATE")]
     pub(crate) fault: Vec<String>,
 }

@@ -63,13 +63,14 @@ async fn start_provider(env: &Env) -> anyhow::Result<(Sim, String)> {
     let latency = LatencyOptions {
         first_token: Distribution::Lognormal { p50_ms: 250.0, p99_ms: 900.0 },
         per_token: Distribution::Fixed { ms: 4.0 },
+        ..LatencyOptions::default()
     };
     // A provider that is never in trouble would not be believable.
     let faults = vec![
         FaultRule::at_rate(FaultKind::Status(429), 0.03),
         FaultRule::at_rate(FaultKind::Status(503), 0.02),
     ];
-    let sim = Sim::new(SimOptions { latency, faults, ..SimOptions::default() });
+    let sim = Sim::new(SimOptions { latency, faults, ..SimOptions::default() }, env.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/v1", listener.local_addr()?);
     env.spawn(sim::serve(listener, sim.clone(), env.clone(), CancellationToken::new()));

@@ -1,12 +1,13 @@
 //! `sim serve`: the simulated provider over HTTP, for trying other clients and for tests.
 
 use qd_env::Env;
-use qd_llm::sim::{self, Distribution, FaultKind, FaultRule, LatencyOptions, Sim, SimOptions};
+use qd_llm::sim::{self, Distribution, FaultKind, FaultRule, Sim, SimOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::serve::stop_signals;
 use crate::cli::SimServe;
+use crate::config;
 use crate::exit::{Exit, ended};
 use crate::output::say;
 
@@ -32,9 +33,10 @@ pub(super) async fn run(args: SimServe) -> anyhow::Result<Exit> {
     ));
     say(&format!("  try   OPENAI_BASE_URL=http://{address}/v1 OPENAI_MODEL=standard quarterdeck serve"));
     say(&format!("  paid  http://{address}/ledger"));
+    say(&format!("  order http://{address}/control"));
     let shutdown = CancellationToken::new();
     let env = Env::system();
-    let serving = sim::serve(listener, Sim::new(options), env.clone(), shutdown.clone());
+    let serving = sim::serve(listener, Sim::new(options, env.clone()), env.clone(), shutdown.clone());
     tokio::select! {
         served = serving => served?,
         () = stop.wait() => shutdown.cancel(),
@@ -43,21 +45,27 @@ pub(super) async fn run(args: SimServe) -> anyhow::Result<Exit> {
 }
 
 fn options(args: &SimServe) -> anyhow::Result<SimOptions> {
-    for (flag, ms) in [("--latency-ms", args.latency_ms), ("--token-ms", args.token_ms)] {
+    let mut options = match &args.scenario {
+        Some(path) => config::read_scenario(path)?,
+        None => SimOptions::default(),
+    };
+    options.seed = args.seed.unwrap_or(options.seed);
+    for (flag, ms, latency) in [
+        ("--latency-ms", args.latency_ms, &mut options.latency.first_token),
+        ("--token-ms", args.token_ms, &mut options.latency.per_token),
+    ] {
+        let Some(ms) = ms else { continue };
         if !(0.0..=MS_MAX).contains(&ms) {
             let message =
                 format!("{flag} {ms}: is no time; it is a number of milliseconds from 0 to {MS_MAX}");
             return Err(ended(Exit::Usage, message));
         }
+        *latency = if ms > 0.0 { Distribution::Fixed { ms } } else { Distribution::None };
     }
-    let fixed = |ms: f64| if ms > 0.0 { Distribution::Fixed { ms } } else { Distribution::None };
+    // The first rule that applies wins.
     let faults = args.fault.iter().map(|text| fault(text)).collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(SimOptions {
-        seed: args.seed,
-        latency: LatencyOptions { first_token: fixed(args.latency_ms), per_token: fixed(args.token_ms) },
-        faults,
-        ..SimOptions::default()
-    })
+    options.faults.splice(0..0, faults);
+    Ok(options)
 }
 
 fn fault(text: &str) -> anyhow::Result<FaultRule> {

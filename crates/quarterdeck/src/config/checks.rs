@@ -81,6 +81,10 @@ fn is_outside(kind: &Kind, value: &Value) -> bool {
         }
         (Kind::Number(least, most), Some(number)) => !(*least..=*most).contains(&number),
         (Kind::Positive(most), Some(number)) => !(number > 0.0 && number <= *most),
+        (Kind::Numbers(least, most), None) => {
+            let numbers = value.as_array().into_iter().flatten().filter_map(Value::as_f64);
+            numbers.into_iter().any(|number| !(*least..=*most).contains(&number))
+        }
         _ => false,
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::keys::{self, Kind};
 use super::layers::{Merged, Origin, Sources, Tree, merge};
 use super::variables::{self, Variables};
-use super::{Config, Settings, checks, defaults, providers};
+use super::{Config, Settings, checks, defaults, providers, scenario};
 
 /// Mistakes shown at most.
 const PROBLEMS_MAX: usize = 50;
@@ -48,7 +48,7 @@ impl Problems {
     }
 
     /// In the order in which a person goes through a file.
-    fn sort(&mut self) {
+    pub(super) fn sort(&mut self) {
         self.0.sort_by_key(|problem| match &problem.at {
             Origin::File { place, .. } => (0, Some(*place)),
             Origin::Dotenv { place, .. } => (1, Some(*place)),
@@ -78,11 +78,16 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Resolves `{ env = … }`, given the variables, and `{ file = … }`.
-pub(super) type ReadSecret<'a> = &'a dyn Fn(&Value, &Variables) -> Result<String, String>;
+/// What is read while a configuration is built.
+pub(super) struct Reading<'a> {
+    /// Resolves `{ env = … }`, given the variables, and `{ file = … }`.
+    pub(super) secret: &'a dyn Fn(&Value, &Variables) -> Result<String, String>,
+    /// The text of a file that a setting names.
+    pub(super) file: scenario::ReadFile<'a>,
+}
 
 /// Builds a configuration.
-pub(super) fn build(sources: &Sources, base: &Path, read_secret: ReadSecret<'_>) -> Result<Config, Problems> {
+pub(super) fn build(sources: &Sources, base: &Path, reading: &Reading<'_>) -> Result<Config, Problems> {
     let mut problems = Problems::default();
     let Merged { mut tree, profile, variables } = merge(sources, &mut problems);
     let mut warnings = Problems::default();
@@ -90,7 +95,8 @@ pub(super) fn build(sources: &Sources, base: &Path, read_secret: ReadSecret<'_>)
     checks::literal_secrets(&tree, &profile, &mut problems, &mut warnings);
     tables(&mut tree, &mut problems);
     let shown = tree.clone();
-    providers::complete(&mut tree, &|reference| read_secret(reference, &variables), &mut problems);
+    providers::complete(&mut tree, &|reference| (reading.secret)(reference, &variables), &mut problems);
+    scenario::lay_under(&mut tree, reading.file, &mut problems);
     let mut rest = tree.clone();
     let mut models = Map::new();
     for key in ["default_model", "providers", "models", "prices"] {
@@ -122,7 +128,7 @@ pub(super) fn build(sources: &Sources, base: &Path, read_secret: ReadSecret<'_>)
 }
 
 /// Reports what should be a table and is none: serde would take the items of a list for the keys of a table.
-fn tables(tree: &mut Tree, problems: &mut Problems) {
+pub(super) fn tables(tree: &mut Tree, problems: &mut Problems) {
     let mut wrong = Vec::new();
     checks::not_tables("", &Value::Object(tree.values.clone()), keys::ROOT, &mut wrong);
     let fallback = defaults::all();
@@ -134,7 +140,7 @@ fn tables(tree: &mut Tree, problems: &mut Problems) {
     }
 }
 
-fn decode<T: DeserializeOwned>(tree: &mut Tree, problems: &mut Problems) -> Option<T> {
+pub(super) fn decode<T: DeserializeOwned>(tree: &mut Tree, problems: &mut Problems) -> Option<T> {
     let fallback = defaults::all();
     for _ in 0..PROBLEMS_MAX * 2 {
         let error = match serde_path_to_error::deserialize(Value::Object(tree.values.clone())) {
@@ -232,6 +238,8 @@ fn explained(message: &str, path: &str, found: Option<&Value>) -> String {
             format!("must be {}, found {}", Kind::Text.wanted(), shown(item))
         }
         (Some(Kind::Secret), _) => format!("must be {}", Kind::Secret.wanted()),
+        // It is text, so its owner says what is wrong with it.
+        (Some(Kind::Text), Some(Value::String(_))) => message.replace("\\\"", "\""),
         (Some(kind), Some(found)) => {
             format!("must be {}, found {}{}", kind.wanted(), shown(found), near(kind, found))
         }

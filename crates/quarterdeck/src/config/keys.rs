@@ -3,6 +3,8 @@
 //! One table for the messages and bounds of `decode.rs`, the schema for editors and the reference. What a key with a
 //! default is for stands above it in `defaults.toml`. That serde knows the same keys is tested.
 
+mod sim;
+
 /// One key of a table.
 #[derive(Debug)]
 pub(crate) struct Key {
@@ -26,6 +28,8 @@ pub(crate) enum Kind {
     Choice(&'static [&'static str]),
     /// A list of texts.
     Texts,
+    /// A list of numbers within bounds.
+    Numbers(f64, f64),
     /// A text, `{ env = … }` or `{ file = … }`. Never shown.
     Secret,
     /// A table of these keys.
@@ -36,7 +40,7 @@ pub(crate) enum Kind {
     List(&'static [Key]),
 }
 
-use Kind::{Choice, Flag, List, Named, Number, Positive, Secret, Table, Text, Texts, Whole};
+use Kind::{Choice, Flag, List, Named, Number, Numbers, Positive, Secret, Table, Text, Texts, Whole};
 
 const DAY: f64 = 86_400.0;
 /// Connections and calls beyond this are a slip of the finger, and would not fit the counters behind them.
@@ -111,6 +115,7 @@ const RETRY: &[Key] = &[
     set("max_attempts", Whole(1, 20)),
     set("base_ms", Whole(1, 3_600_000)),
     set("cap_ms", Whole(1, 86_400_000)),
+    set("wait_in_slot_ms", Whole(0, 60_000)),
 ];
 
 const LIMITS: &[Key] = &[
@@ -161,8 +166,18 @@ const PROVIDER: &[Key] = &[
     key("unary_timeout_seconds", Positive(DAY), "Bound of an answer in one piece [30]."),
     key("max_body_bytes", Whole(1_024, u64::MAX), "Bound of an answer's body [16777216]."),
     key("max_concurrent", Whole(1, COUNT_MAX), "Calls at once, over all its models [1024]."),
+    key(
+        "rpm",
+        Whole(1, PACE_MAX),
+        "Requests a minute to each of its models; learned from answers where they tell.",
+    ),
+    key(
+        "tpm",
+        Whole(1, PACE_MAX),
+        "Tokens a minute to each of its models; learned from answers where they tell.",
+    ),
     key("breaker", Table(BREAKER), "When calls to a model that keeps failing are no longer made."),
-    key("sim", Table(SIM), "How the simulator behaves; for kind sim without base_url."),
+    key("sim", Table(sim::SIM), "How the simulator behaves; for kind sim without base_url."),
 ];
 
 const BREAKER: &[Key] = &[
@@ -186,53 +201,6 @@ const BREAKER: &[Key] = &[
     key("probes", Whole(1, COUNT_MAX), "Calls at once that try whether the provider is back [1]."),
 ];
 
-const SIM: &[Key] = &[
-    key("seed", Whole(0, u64::MAX), "Decides every answer, latency and fault [0]."),
-    key("latency", Table(LATENCY), "How long answers take [no time]."),
-    key("faults", List(FAULT), "What goes wrong; the first rule that applies wins."),
-    key("markers", Flag, "Whether [[sim: ...]] in a prompt steers the answer [true]."),
-    key(
-        "ledger_calls",
-        Whole(1, 100_000_000),
-        "Calls that the ledger remembers; the oldest go first [100000].",
-    ),
-    key("max_body_bytes", Whole(1, 100_000_000), "Bound of a request's body over HTTP [4194304]."),
-    key("max_connections", Whole(1, 100_000_000), "Bound of connections over HTTP; more wait [4096]."),
-];
-
-const LATENCY: &[Key] = &[
-    key("first_token", Table(DISTRIBUTION), "Until the first token."),
-    key("per_token", Table(DISTRIBUTION), "For each token after it."),
-];
-
-const HOUR_MS: f64 = 3_600_000.0;
-
-const DISTRIBUTION: &[Key] = &[
-    key(
-        "kind",
-        Choice(&["none", "fixed", "normal", "lognormal"]),
-        "none; fixed with ms; normal with mean_ms and std_ms; lognormal with p50_ms and p99_ms.",
-    ),
-    key("ms", Number(0.0, HOUR_MS), "Of fixed: always so long."),
-    key("mean_ms", Number(0.0, HOUR_MS), "Of normal: its middle."),
-    key("std_ms", Number(0.0, HOUR_MS), "Of normal: its width."),
-    key("p50_ms", Positive(HOUR_MS), "Of lognormal: half of the calls take less."),
-    key("p99_ms", Positive(HOUR_MS), "Of lognormal: one call in a hundred takes longer."),
-];
-
-const FAULT: &[Key] = &[
-    key(
-        "kind",
-        Text,
-        "What happens: a status from \"400\" to \"599\", hang, reset, cut, truncated, html, garbage or empty.",
-    ),
-    key("rate", Number(0.0, 1.0), "How often it does where the conditions hold [1.0]."),
-    key("first_tries", Whole(0, u32::MAX as u64), "Only the first so many tries of each step."),
-    key("model", Text, "Only models whose name contains this."),
-    key("prompt", Text, "Only prompts that contain this."),
-    key("retry_after_seconds", Number(0.0, DAY), "What Retry-After says, for statuses."),
-];
-
 const MODEL: &[Key] = &[
     key("provider", Text, "Name of its provider: a table of [providers]."),
     key("model", Text, "Its name there."),
@@ -241,8 +209,39 @@ const MODEL: &[Key] = &[
     key("temperature", Number(0.0, 2.0), "Sampling where the request sets none."),
     key("top_p", Number(0.0, 1.0), "Nucleus sampling where the request sets none."),
     key("max_concurrent", Whole(1, COUNT_MAX), "Calls at once; those of its provider without."),
+    key("rpm", Whole(1, PACE_MAX), "Requests a minute; those of its provider without."),
+    key("tpm", Whole(1, PACE_MAX), "Tokens a minute; those of its provider without."),
+    key("context_window", Whole(1, PACE_MAX), "Tokens of prompt and answer that it can hold."),
+    key(
+        "deployments",
+        List(DEPLOYMENT),
+        "The places where it runs, if there are several; instead of provider and model.",
+    ),
+    key(
+        "strategy",
+        Choice(&["latency", "round_robin", "least_busy", "weighted"]),
+        "How calls are spread over them; those that are left alone or at their limits come last [latency].",
+    ),
     key("fallback", Texts, "Models to ask in this order when it cannot answer: aliases or provider/model."),
+    key("fallbacks", List(FALLBACK), "Models to ask before those, after some failures only."),
 ];
+
+const DEPLOYMENT: &[Key] = &[
+    key("provider", Text, "Name of the provider: a table of [providers]; another key is another provider."),
+    key("model", Text, "The model's name there."),
+    key("weight", Whole(1, 1_000), "Its part of the calls, with the strategy weighted [1]."),
+    key("max_concurrent", Whole(1, COUNT_MAX), "Calls at once; those of the provider without."),
+    key("rpm", Whole(1, PACE_MAX), "Requests a minute; those of the provider without."),
+    key("tpm", Whole(1, PACE_MAX), "Tokens a minute; those of the provider without."),
+];
+
+const FALLBACK: &[Key] = &[
+    key("model", Text, "An alias or provider/model."),
+    key("on", Texts, "After which: outage, rate_limit, quota, access, context_length, bad_output."),
+];
+
+/// Nobody allows more, a minute.
+const PACE_MAX: u64 = 1_000_000_000_000;
 
 const PRICE: &[Key] = &[
     key("input", Number(0.0, 1e6), "Dollars for a million tokens of prompts."),
@@ -265,7 +264,8 @@ pub(super) fn required(table: &str) -> &'static [&'static str] {
         "systems" => &["crews"],
         // Names that are known imply it.
         "providers" => &["kind"],
-        "models" => &["provider", "model"],
+        "fallbacks" => &["model", "on"],
+        "deployments" => &["provider", "model"],
         "prices" => &["input", "output"],
         _ => &[],
     }
@@ -285,7 +285,9 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
             Named(keys) => {
                 (keys, keys.iter().filter_map(|key| at_key(below, key.name)).max_by_key(|rest| rest.len())?)
             }
-            Text | Flag | Whole(..) | Number(..) | Positive(_) | Choice(_) | Texts | Secret => return None,
+            Text | Flag | Whole(..) | Number(..) | Positive(_) | Choice(_) | Texts | Numbers(..) | Secret => {
+                return None;
+            }
         };
     }
 }
@@ -327,6 +329,7 @@ impl Kind {
             Positive(most) => format!("a number above 0 and at most {most}"),
             Choice(words) => format!("one of {}", words.join(", ")),
             Texts => "a list of texts, such as [\"a\", \"b\"]".to_owned(),
+            Numbers(least, most) => format!("a list of numbers from {least} to {most}"),
             Secret => "text, { env = \"NAME\" } or { file = \"PATH\" }".to_owned(),
             Table(_) => "a table".to_owned(),
             Named(_) => "tables by name".to_owned(),

@@ -150,13 +150,37 @@ impl Tree {
         }
     }
 
-    /// Where each item of a list stands; those of a list that is replaced stand nowhere any more.
+    /// Lays a table under the one at `keys`: what stands there already wins.
+    pub(super) fn lay_under(
+        &mut self,
+        keys: &[&str],
+        under: &Map<String, Value>,
+        origin_of: &dyn Fn(&str) -> Origin,
+    ) {
+        let (before, path) = (self.clone(), keys.join("."));
+        self.set_at(keys, Value::Object(Map::new()), &before.origin(&path));
+        self.lay(keys, under, origin_of);
+        if let Some(Value::Object(over)) = before.get(&path) {
+            self.lay(keys, over, &|at| before.origin(at));
+        }
+    }
+
+    /// Where each item of a list stands, with what is in it; those of a list that is replaced stand nowhere any more.
     fn items(&mut self, path: &str, value: &Value, origin_of: &dyn Fn(&str) -> Origin) {
         let inside = format!("{path}.");
         self.origins.retain(|known, _| !known.starts_with(&inside));
-        for (n, _) in value.as_array().into_iter().flatten().enumerate() {
-            let item = format!("{inside}{n}");
-            self.origins.insert(item.clone(), origin_of(&item));
+        self.places_in(path, value, origin_of);
+    }
+
+    fn places_in(&mut self, path: &str, value: &Value, origin_of: &dyn Fn(&str) -> Origin) {
+        let items = value.as_array().into_iter().flatten().enumerate();
+        let keys = value.as_object().into_iter().flatten();
+        let inside =
+            items.map(|(n, item)| (n.to_string(), item)).chain(keys.map(|(key, v)| (key.clone(), v)));
+        for (key, value) in inside {
+            let path = below(path, &key);
+            self.origins.insert(path.clone(), origin_of(&path));
+            self.places_in(&path, value, origin_of);
         }
     }
 

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::decode::{Problem, Problems, build};
+use super::decode::{Problem, Problems, Reading, build};
 use super::position::{Place, parse};
 use super::variables::Variables;
-use super::{Config, Flag, Origin, Sources, defaults};
+use super::{Config, Flag, Origin, Sources, defaults, scenario};
 
 /// The file that is taken when it is there and none was named.
 const DEFAULT_FILE: &str = "quarterdeck.toml";
@@ -24,7 +24,11 @@ pub(crate) fn read(
     flags: Vec<Flag>,
 ) -> Result<Config, Problems> {
     let (sources, base) = sources(file, profile, flags)?;
-    let mut config = build(&sources, &base, &|reference, variables| secret(reference, &base, variables))?;
+    let reading = Reading {
+        secret: &|reference, variables| secret(reference, &base, variables),
+        file: &|name| read_named(&base, name),
+    };
+    let mut config = build(&sources, &base, &reading)?;
     let open: Vec<Problem> =
         config.models.providers.keys().filter_map(|name| open_secret(&config, name)).collect();
     config.warnings.extend(open);
@@ -57,10 +61,28 @@ pub(crate) fn other_profiles(file: Option<&Path>, than: &str) -> Vec<(String, Pr
     let wrong = names.filter_map(|name| {
         let (mut sources, _) = sources(file, Some(name.clone()), Vec::new()).ok()?;
         sources.dotenv = None;
-        let problems = build(&sources, &base, &|_, _| Ok("unknown".to_owned())).err()?;
+        let secret = &|_: &Value, _: &Variables| Ok("unknown".to_owned());
+        let reading = Reading { secret, file: &|name| read_named(&base, name) };
+        let problems = build(&sources, &base, &reading).err()?;
         Some((name.clone(), problems))
     });
     wrong.collect()
+}
+
+/// A scenario of the simulator by itself.
+pub(crate) fn read_scenario(path: &Path) -> Result<qd_llm::sim::SimOptions, Problems> {
+    let text = read_text(path).map_err(|error| {
+        let message = format!("cannot read the scenario {}: {error}", path.display());
+        refused(Origin::Flag("--scenario"), message)
+    })?;
+    scenario::of_file(&path.display().to_string(), &text)
+}
+
+/// The path of a file, as it is to be shown, and its text.
+fn read_named(base: &Path, name: &str) -> Result<(String, String), String> {
+    let path = if base == Path::new(".") { PathBuf::from(name) } else { base.join(name) };
+    let text = read_text(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    Ok((path.display().to_string(), text))
 }
 
 fn sources(

@@ -53,6 +53,9 @@ fn property(path: &str, key: &Key, default: &Value, is_whole: bool) -> Value {
         Kind::Positive(most) => json!({ "type": "number", "exclusiveMinimum": 0, "maximum": most }),
         Kind::Choice(words) => json!({ "enum": words }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Numbers(least, most) => {
+            json!({ "type": "array", "items": { "type": "number", "minimum": least, "maximum": most } })
+        }
         Kind::Secret => json!({ "anyOf": [{ "type": "string" }, reference("env"), reference("file")] }),
         Kind::Table(keys) => object(path, keys, default, is_whole),
         Kind::Named(keys) => {

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::decode::build;
+use super::decode::{Reading, build};
+use super::variables::Variables;
 use super::{Config, Flag, Origin, Problems, Sources};
 
 fn sources(file: &str, variables: &[(&str, &str)]) -> Sources {
@@ -22,14 +23,22 @@ fn sources(file: &str, variables: &[(&str, &str)]) -> Sources {
 
 fn from(sources: &Sources) -> Result<Config, Problems> {
     let secrets: BTreeMap<&str, &str> = [("SET", "s3cret")].into();
-    build(sources, Path::new("."), &|reference, _| match reference.get("env").and_then(Value::as_str) {
+    let secret = |reference: &Value, _: &Variables| match reference.get("env").and_then(Value::as_str) {
         Some(name) => secrets
             .get(name)
             .map(|s| (*s).to_owned())
             .ok_or_else(|| format!("the variable {name} is not set")),
         None => Err("no file in this test".to_owned()),
-    })
+    };
+    let file = |name: &str| match name {
+        "storm.toml" => Ok((name.to_owned(), STORM.to_owned())),
+        other => Err(format!("cannot read {other}: it is not in this test")),
+    };
+    build(sources, Path::new("."), &Reading { secret: &secret, file: &file })
 }
+
+/// A scenario.
+const STORM: &str = "seed = 7\n[latency]\nper_input_token_ms = 2\n[[faults]]\nkind = \"503\"\nrate = 0.5\n";
 
 #[test]
 fn defaults_are_complete_and_valid() {
@@ -313,5 +322,54 @@ fn what_is_allowed_and_doubtful_is_warned_of() {
             (usize::from(!warning.is_empty()), true),
             "{profile}: {file}\n{text}"
         );
+    }
+}
+
+#[test]
+fn a_scenario_lies_under_what_stands_beside_it() {
+    let file = "[providers.x]\nkind = \"sim\"\n[providers.x.sim]\nscenario = \"storm.toml\"\nseed = 9\n\
+                latency.warm_up.seconds = 5\n";
+    let config = from(&sources(file, &[])).unwrap();
+    let sim = &config.models.providers["x"].sim;
+    assert_eq!((sim.seed, sim.faults.len()), (9, 1));
+    assert!((sim.latency.per_input_token_ms - 2.0).abs() < 1e-9);
+    assert!((sim.latency.warm_up.seconds - 5.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_scenario_by_itself_has_the_same_keys() {
+    let sim = super::scenario::of_file("storm.toml", STORM).unwrap();
+    assert_eq!((sim.seed, sim.faults[0].kind.to_string().as_str()), (7, "503"));
+    assert_eq!(super::scenario::of_file("empty.toml", "").unwrap(), qd_llm::sim::SimOptions::default());
+    for (text, message) in [
+        ("sede = 1", "s.toml:1:1: sede: there is no setting `sede` in a scenario; did you mean `seed`?"),
+        (
+            "[load]\nqueue = -1",
+            "s.toml:2:1: load.queue: must be a whole number of at most 1000000, found `-1`",
+        ),
+        ("load = 3", "s.toml:1:1: load: must be a table, found `3`"),
+        (
+            "[[faults]]\nkind = \"storm\"",
+            "s.toml:2:1: faults[0].kind: `storm` is no fault: a status from 400 to 599, or one of refused, ",
+        ),
+        (
+            "[[faults]]\nkind = \"503\"\nprompt_matches = \"(\"",
+            "s.toml:3:1: faults[0].prompt_matches: `(` is no regular expression",
+        ),
+        ("[[faults]]\nkind = \"503\"\nrate = 2", "s.toml:3:1: faults[0].rate: must be a number from 0 to 1"),
+        ("[[faults]]\nrate = 0.5", "s.toml:1:1: faults[0]: lacks `kind`"),
+        ("[[faults]]\nkind = \"hang\"\nbody = \"html\"", "s.toml:3:1: faults[0].body: is for statuses"),
+        ("[load]\nfactor = 2", "s.toml:2:1: load.factor: means nothing without max_concurrency"),
+        ("scenario = \"a\"", "s.toml:1:1: scenario: a scenario names no other one"),
+        (
+            "[latency]\nfirst_token = { kind = \"empirical\", values_ms = [5, 1] }",
+            "s.toml:2:1: latency.first_token: needs milliseconds",
+        ),
+        ("seed = ", "s.toml:1:"),
+    ] {
+        let problems = super::scenario::of_file("s.toml", text).unwrap_err().to_string();
+        assert!(problems.starts_with(message), "{text}: {problems}");
+        let mistakes = problems.lines().filter(|line| line.starts_with("s.toml:")).count();
+        assert_eq!(mistakes, 1, "{text}: {problems}");
     }
 }

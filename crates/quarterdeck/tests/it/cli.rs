@@ -52,6 +52,7 @@ async fn mistakes_in_files_end_with_code_three_and_name_the_place() {
 #[tokio::test]
 async fn mistakes_in_arguments_end_with_their_code_and_name_the_thing() {
     let project = Project::new("", &[("bad.yaml", "name: bad\nagents: {}\ntasks: []\n")]);
+    std::fs::write(project.path().join("storm.toml"), "[[faults]]\nkind = \"rain\"\n").unwrap();
     let away = "http://127.0.0.1:9";
     for (args, code, message) in [
         (vec!["frobnicate"], 2, "unrecognized subcommand"),
@@ -63,6 +64,12 @@ async fn mistakes_in_arguments_end_with_their_code_and_name_the_thing() {
         (vec!["sim", "serve", "--latency-ms", "inf"], 2, "--latency-ms inf: is no time"),
         (vec!["sim", "serve", "--token-ms=-1"], 2, "--token-ms -1: is no time"),
         (vec!["sim", "serve", "--fault", "lightning:0.1"], 2, "--fault lightning:0.1"),
+        (vec!["sim", "serve", "--scenario", "none.toml"], 3, "cannot read the scenario none.toml"),
+        (
+            vec!["sim", "serve", "--scenario", "storm.toml"],
+            3,
+            "storm.toml:2:1: faults[0].kind: `rain` is no fault",
+        ),
         (vec!["jobs", "list", "--url", "localhost"], 2, "`localhost` is no URL"),
         (vec!["jobs", "list", "--url", away], 4, "cannot reach the server at http://127.0.0.1:9"),
         (

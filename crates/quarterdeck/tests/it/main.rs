@@ -20,6 +20,8 @@ mod limits;
 mod observe;
 mod process;
 mod real_model;
+mod sdk;
+mod simulator;
 mod snapshot;
 mod stop;
 mod tail;

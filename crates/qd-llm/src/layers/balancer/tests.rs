@@ -186,20 +186,3 @@ async fn when_each_refuses_the_first_to_be_free_says_when_to_come_back() {
     assert_eq!((refused.code, refused.was_made()), (Code::ModelBusy, false));
     assert_eq!(refused.retry_after, Some(Duration::from_secs(40)));
 }
-
-#[tokio::test]
-async fn each_key_of_a_provider_is_a_deployment_of_its_own() {
-    let mut options = Options::default();
-    let keys = json!({ "kind": "sim", "api_keys": ["one", "two"], "rpm": 5 });
-    options.providers.insert("p".to_owned(), serde_json::from_value(keys).unwrap());
-    let models = Models::build(options, Env::with(Arc::new(ManualClock::at(0)), 7)).unwrap();
-    let model = models.get("p/standard").unwrap();
-    let scope = CallScope { patience: Duration::ZERO, ..CallScope::of_step(StepId::new("t/turn-1/model")) };
-    let mut answered = Vec::new();
-    for _ in 0..12 {
-        answered.extend(model.call(&request(), &scope).await.ok().and_then(|answer| answer.deployment));
-    }
-    for key in ["p/standard#1", "p/standard#2"] {
-        assert_eq!(answered.iter().filter(|name| name.as_ref() == key).count(), 5, "{key}: {answered:?}");
-    }
-}

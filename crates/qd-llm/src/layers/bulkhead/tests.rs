@@ -12,7 +12,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::{Bulkhead, COME_BACK};
 use crate::error::Kind;
-use crate::stack::{Place, ProviderGuards};
+use crate::stack::ProviderGuards;
 use crate::{Answer, CallError, CallScope, ChatModel, DeploymentOptions, ProviderKind, ProviderOptions};
 
 /// Answers, with a failure, once it is told to.
@@ -89,8 +89,7 @@ async fn those_who_wait_for_a_slow_model_leave_its_provider_to_others() {
             rpm: None,
             tpm: None,
         };
-        let place = Place { options: &options, key: 0, max_tokens: None };
-        guards.around(Arc::clone(model) as Arc<dyn ChatModel>, &place, &env).model
+        guards.around(Arc::clone(model) as Arc<dyn ChatModel>, &options, None, &env).model
     };
     let (crowded, free) = (around(&slow, "slow", Some(1)), around(&quick, "quick", None));
     let scopes: Vec<_> = (0..6).map(|_| scope()).collect();

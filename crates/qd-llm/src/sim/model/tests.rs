@@ -3,9 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use qd_env::{Env, ManualClock};
 use qd_types::{Billed, ChatRequest, Class, Code, Message, StepId, StopReason, ToolChoice};
 
-use crate::sim::{Distribution, FaultKind, FaultRule, LatencyOptions, Sim, SimOptions};
+use crate::sim::{
+    Distribution, FaultKind, FaultRule, LatencyOptions, LoadOptions, Sim, SimOptions, WarmUpOptions,
+};
 use crate::{CallError, CallScope, ChatModel, DeltaSink, SimModel};
 
 fn request(prompt: &str) -> ChatRequest {
@@ -28,7 +31,7 @@ fn scope() -> CallScope {
 }
 
 fn model(options: SimOptions) -> SimModel {
-    SimModel::new(Sim::new(options), "demo")
+    SimModel::new(Sim::new(options, Env::system()), "demo")
 }
 
 async fn fail(prompt: &str, scope: &CallScope) -> CallError {
@@ -73,12 +76,41 @@ async fn latency_is_spent_before_the_first_token_and_between_tokens() {
     let latency = LatencyOptions {
         first_token: Distribution::Fixed { ms: 400.0 },
         per_token: Distribution::Fixed { ms: 10.0 },
+        ..LatencyOptions::default()
     };
     let model = model(SimOptions { latency, ..SimOptions::default() });
     let start = tokio::time::Instant::now();
     let answer = model.call(&request("Say [[sim: answer=one two three]]"), &scope()).await.unwrap();
     assert_eq!(answer.reply.text, "one two three");
     assert_eq!(start.elapsed(), Duration::from_millis(420));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cold_and_a_full_house_are_slow() {
+    let latency = LatencyOptions {
+        first_token: Distribution::Fixed { ms: 100.0 },
+        per_token: Distribution::Fixed { ms: 10.0 },
+        warm_up: WarmUpOptions { seconds: 60.0, factor: 4.0 },
+        ..LatencyOptions::default()
+    };
+    let load = LoadOptions { max_concurrency: Some(2), queue: 5, factor: 3.0 };
+    let clock = Arc::new(ManualClock::at(0));
+    let sim = Sim::new(SimOptions { latency, load, ..SimOptions::default() }, Env::with(clock.clone(), 0));
+    let model = SimModel::new(sim, "demo");
+    let request = request("Say [[sim: answer=one two three]]");
+    let timed = async || {
+        let start = tokio::time::Instant::now();
+        model.call(&request, &scope()).await.unwrap();
+        start.elapsed().as_millis()
+    };
+    assert_eq!(timed().await, 480, "four times as long at first");
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(timed().await, 300, "half of the way back");
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(timed().await, 120);
+    // Two places: the second of them is three times as slow, the third call waits for the first place to be free.
+    let (first, second, third) = tokio::join!(timed(), timed(), timed());
+    assert_eq!((first, second, third), (120, 360, 480));
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,7 +178,7 @@ async fn faults_match_models_and_prompts() {
         FaultRule { model: Some("big".to_owned()), ..FaultRule::always(FaultKind::Status(500)) },
         FaultRule { prompt: Some("poison".to_owned()), ..FaultRule::always(FaultKind::Status(400)) },
     ];
-    let sim = Sim::new(SimOptions { faults, ..SimOptions::default() });
+    let sim = Sim::new(SimOptions { faults, ..SimOptions::default() }, Env::system());
     let ask = async |name: &str, prompt: &str| {
         SimModel::new(sim.clone(), name).call(&request(prompt), &scope()).await.err().and_then(|e| e.status)
     };

@@ -1,10 +1,13 @@
 //! Decisions of the simulator: determinism, tools, bounds of answers.
 
+use qd_env::Env;
 use qd_types::{ChatRequest, Message, StopReason, ToolChoice, ToolResult, ToolSpec};
 use serde_json::json;
 
 use super::{Asked, Decision, decide, pieces};
 use crate::sim::SimOptions;
+use crate::sim::faults::Faults;
+use crate::sim::schedule::Schedule;
 
 fn request(prompt: &str) -> ChatRequest {
     ChatRequest {
@@ -38,9 +41,11 @@ fn search() -> ToolSpec {
 }
 
 fn ask(request: &ChatRequest, number: u32) -> Decision {
+    let (options, env) = (SimOptions::default(), Env::system());
+    let faults = Faults::new(&options, Schedule::new(env.clone()), env);
     let asked =
         Asked { request, model: "demo", step: "t/turn-1/model", number, max_tokens: request.max_tokens };
-    decide(&SimOptions::default(), &asked)
+    decide(&options, &faults, &asked)
 }
 
 #[test]

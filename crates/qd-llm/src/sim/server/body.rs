@@ -1,64 +1,107 @@
-//! Bodies of answers: whole, or in pieces with pauses between them, and how each of them ends.
+//! Bodies of answers: pieces with pauses between them, silences, and how each of them ends.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::sim::ledger::OpenCall;
 use crate::sim::script::Pace;
+use crate::sim::visit::Visit;
 
 /// The end of a body that breaks off.
 #[derive(Debug, thiserror::Error)]
 #[error("simulated break of the connection")]
 pub(super) struct Broken;
 
-/// Text on the wire, piece by piece.
+/// What happens next in a body.
+#[derive(Debug)]
+pub(super) enum Beat {
+    Piece(Bytes),
+    /// Nothing comes for so long; for ever without.
+    Silence(Option<Duration>),
+    /// The connection breaks.
+    Break,
+}
+
+/// Text on the wire, beat by beat.
 pub(super) struct SimBody {
-    pieces: std::vec::IntoIter<Bytes>,
+    beats: std::vec::IntoIter<Beat>,
     /// Exact length, for bodies in one piece.
     length: Option<u64>,
     pace: Option<Pace>,
     pause: Option<Pin<Box<Sleep>>>,
-    breaks: bool,
-    /// Told when the last piece is taken.
-    call: Option<OpenCall>,
+    /// Ends a silence that would last for ever.
+    shutdown: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    visit: Option<Visit>,
+    /// Whether its end makes the visit an answered one.
+    is_answer: bool,
+    /// Whether everything before a break was given the time to leave.
+    is_flushed: bool,
 }
 
 impl SimBody {
-    /// A body in one piece; `call` counts as answered once it is taken.
-    pub(super) fn whole(text: impl Into<Bytes>, call: Option<OpenCall>) -> Self {
-        let text = text.into();
+    /// A body in one piece that answers nothing that was asked of a model.
+    pub(super) fn plain(text: impl Into<Bytes>) -> Self {
+        Self::whole(text.into(), None, false)
+    }
+
+    fn whole(text: Bytes, visit: Option<Visit>, is_answer: bool) -> Self {
         let length = Some(text.len() as u64);
-        Self { pieces: vec![text].into_iter(), length, pace: None, pause: None, breaks: false, call }
+        let beats = vec![Beat::Piece(text)].into_iter();
+        Self { beats, length, pace: None, pause: None, shutdown: None, visit, is_answer, is_flushed: false }
     }
 
-    /// A body in pieces with pauses after each but the last.
-    pub(super) fn paced(pieces: Vec<Bytes>, pace: Pace, call: Option<OpenCall>) -> Self {
-        // Without pauses one write is cheaper than many, and looks the same to the reader.
-        let (pieces, pace) =
-            if pace.is_instant() { (vec![Bytes::from(pieces.concat())], None) } else { (pieces, Some(pace)) };
-        Self { pieces: pieces.into_iter(), length: None, pace, pause: None, breaks: false, call }
+    /// A body of beats with pauses after each piece but the last. A single piece goes with its length.
+    pub(super) fn of(mut beats: Vec<Beat>, pace: Option<Pace>, visit: Visit, is_answer: bool) -> Self {
+        if beats.len() == 1
+            && let Some(Beat::Piece(text)) = beats.pop_if(|beat| matches!(beat, Beat::Piece(_)))
+        {
+            return Self::whole(text, Some(visit), is_answer);
+        }
+        let beats = beats.into_iter();
+        Self {
+            beats,
+            length: None,
+            pace,
+            pause: None,
+            shutdown: None,
+            visit: Some(visit),
+            is_answer,
+            is_flushed: false,
+        }
     }
 
-    /// The same, with the connection broken at its end.
-    pub(super) fn breaking(mut self) -> Self {
-        self.breaks = true;
-        self.length = None;
+    /// The same, told when the server is to stop.
+    pub(super) fn until(mut self, shutdown: &CancellationToken) -> Self {
+        self.shutdown = Some(Box::pin(shutdown.clone().cancelled_owned()));
         self
     }
 
-    fn end(&mut self) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        if std::mem::take(&mut self.breaks) {
-            return Poll::Ready(Some(Err(Broken)));
+    fn end(&mut self) {
+        if let Some(mut visit) = self.visit.take()
+            && self.is_answer
+        {
+            visit.answered();
         }
-        if let Some(call) = self.call.take() {
-            call.answered();
+    }
+
+    fn piece(&mut self, text: Bytes) -> Frame<Bytes> {
+        if let Some(pace) = &mut self.pace
+            && self.beats.len() > 0
+        {
+            let wait = pace.next();
+            self.pause = (!wait.is_zero()).then(|| Box::pin(tokio::time::sleep(wait)));
         }
-        Poll::Ready(None)
+        // hyper never polls again after the last byte of a body of known length.
+        if self.length.is_some() {
+            self.end();
+        }
+        Frame::data(text)
     }
 }
 
@@ -71,24 +114,35 @@ impl Body for SimBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
-        if let Some(pause) = &mut this.pause {
-            std::task::ready!(pause.as_mut().poll(context));
-            this.pause = None;
+        loop {
+            if let Some(pause) = &mut this.pause {
+                ready!(pause.as_mut().poll(context));
+                this.pause = None;
+            }
+            match this.beats.next() {
+                Some(Beat::Piece(text)) => return Poll::Ready(Some(Ok(this.piece(text)))),
+                Some(Beat::Silence(Some(span))) => this.pause = Some(Box::pin(tokio::time::sleep(span))),
+                Some(Beat::Silence(None)) => {
+                    // The silence stays the next beat until the server stops.
+                    this.beats = vec![Beat::Silence(None)].into_iter();
+                    if let Some(shutdown) = &mut this.shutdown {
+                        ready!(shutdown.as_mut().poll(context));
+                    }
+                    return Poll::Ready(Some(Err(Broken)));
+                }
+                // hyper drops what it has not sent when a body fails, and sends when a body makes it wait.
+                Some(Beat::Break) if !std::mem::replace(&mut this.is_flushed, true) => {
+                    this.beats = vec![Beat::Break].into_iter();
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Some(Beat::Break) => return Poll::Ready(Some(Err(Broken))),
+                None => {
+                    this.end();
+                    return Poll::Ready(None);
+                }
+            }
         }
-        let Some(piece) = this.pieces.next() else { return this.end() };
-        if let Some(pace) = &mut this.pace
-            && this.pieces.len() > 0
-        {
-            let wait = pace.next();
-            this.pause = (!wait.is_zero()).then(|| Box::pin(tokio::time::sleep(wait)));
-        }
-        // hyper never polls again after the last byte of a body of known length.
-        if this.length.is_some()
-            && let Some(call) = this.call.take()
-        {
-            call.answered();
-        }
-        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {

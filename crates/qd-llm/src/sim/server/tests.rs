@@ -1,7 +1,9 @@
 //! The whole way: a model behind HTTP against the simulator's server on loopback, over both wires.
 
 mod calls;
+mod control;
 mod faults;
+mod odd;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,9 +33,11 @@ impl Bench {
     }
 
     async fn with(options: SimOptions) -> Self {
+        crate::install_crypto_provider();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (sim, shutdown, env) = (Sim::new(options), CancellationToken::new(), Env::system());
+        let (sim, shutdown, env) =
+            (Sim::new(options, Env::system()), CancellationToken::new(), Env::system());
         let server = env.spawn(serve(listener, sim.clone(), env.clone(), shutdown.clone()));
         Self { sim, url, shutdown, server, steps: AtomicU64::new(0) }
     }
@@ -60,9 +64,10 @@ impl Bench {
     }
 }
 
+/// Without the layers that would keep its limits.
 fn model_of(provider: ProviderOptions) -> Arc<dyn ChatModel> {
     let options = Options { providers: [("p".to_owned(), provider)].into(), ..Options::default() };
-    Models::build(options, Env::system()).unwrap().get("p/demo").unwrap()
+    Models::build(options, Env::system()).unwrap().bare("p", "demo").unwrap()
 }
 
 /// Both wires, streamed and not.
@@ -103,8 +108,13 @@ async fn ask(model: &Arc<dyn ChatModel>, prompt: &str, scope: &CallScope) -> Res
 
 /// Waits until a condition holds, which another task makes true.
 async fn until(what: &str, condition: impl Fn() -> bool) {
+    eventually(what, async || condition()).await;
+}
+
+/// The same for conditions that take time to look at.
+async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
     for _ in 0..2000 {
-        if condition() {
+        if condition().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

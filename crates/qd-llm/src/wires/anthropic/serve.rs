@@ -1,6 +1,6 @@
-//! Anthropic's side of the wire, as the simulator plays it.
+//! Anthropic's side of the wire, as the simulator plays it: requests and answers.
 
-use std::time::Duration;
+mod refusals;
 
 use qd_types::{
     ChatReply, ChatRequest, Message, StopReason, ToolCall, ToolChoice, ToolResult, ToolSpec, Usage,
@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::Anthropic;
 use super::decode::kind;
-use crate::wires::serve::{PLACE, ServeWire, Served, ServedError, Speech, fill_pieces, missing};
+use crate::wires::refusal::{Refusal, Standing};
+use crate::wires::serve::{PLACE, Said, ServeWire, Served, ServedError, Speech, fill_pieces, missing};
 
 impl ServeWire for Anthropic {
     fn decode(&self, body: &[u8]) -> Result<Served, ServedError> {
@@ -38,111 +39,123 @@ impl ServeWire for Anthropic {
         Ok(Served { request, stream, include_usage: true })
     }
 
-    fn reply(&self, reply: &ChatReply, usage: &Usage) -> String {
-        let mut message = envelope(reply, usage);
-        message["content"] = content(reply);
-        message["stop_reason"] = json!(stop_reason(reply.stop));
+    fn reply(&self, said: &Said<'_>) -> String {
+        let mut message = envelope(said.reply, said.usage);
+        if said.is_refused {
+            message["stop_reason"] = json!("refusal");
+            message["stop_details"] = refused();
+        } else {
+            message["content"] = content(said.reply);
+            message["stop_reason"] = json!(stop_reason(said.reply.stop));
+            message["stop_sequence"] = json!(said.stop_text);
+        }
         message.to_string()
     }
 
-    fn speech(&self, reply: &ChatReply, usage: &Usage, pieces: &[&str], _: &Served) -> Speech {
-        let mut opening = event(
-            &json!({ "type": "message_start", "message": envelope(reply, &Usage { output_tokens: 1, ..*usage }) }),
-        );
-        let has_text = !reply.text.is_empty();
+    fn speech(&self, said: &Said<'_>, pieces: &[&str], _: &Served) -> Speech {
+        let reply = said.reply;
+        let at_start = said.usage.map(|usage| Usage { output_tokens: 1, ..*usage });
+        let mut opening =
+            event(&json!({ "type": "message_start", "message": envelope(reply, at_start.as_ref()) }));
+        let ping = event(&json!({ "type": "ping" }));
+        let has_text = !reply.text.is_empty() && !said.is_refused;
+        let (mut texts, mut tools, mut tools_cut) = (Vec::new(), String::new(), 0);
         if has_text {
-            opening += &event(
-                &json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "" } }),
-            );
+            // All pieces look alike but for their text, and there are many of them.
+            let delta = json!({ "type": "text_delta", "text": PLACE });
+            let pattern = event(&json!({ "type": "content_block_delta", "index": 0, "delta": delta }));
+            texts = fill_pieces(&pattern, pieces);
+            let block = json!({ "type": "text", "text": "" });
+            let start = event(&json!({ "type": "content_block_start", "index": 0, "content_block": block }));
+            if let Some(first) = texts.first_mut() {
+                first.insert_str(0, &(start + &ping));
+            }
+            tools += &event(&json!({ "type": "content_block_stop", "index": 0 }));
+        } else {
+            opening += &ping;
         }
-        opening += &event(&json!({ "type": "ping" }));
-        // All pieces look alike but for their text, and there are many of them.
-        let delta = json!({ "type": "text_delta", "text": PLACE });
-        let pattern = event(&json!({ "type": "content_block_delta", "index": 0, "delta": delta }));
-        let pieces = fill_pieces(&pattern, pieces);
-        let mut closing = String::new();
-        if has_text {
-            closing += &event(&json!({ "type": "content_block_stop", "index": 0 }));
+        let calls = if said.is_refused { &[] } else { reply.tool_calls.as_slice() };
+        for (index, call) in calls.iter().enumerate() {
+            let (events, cut) = tool_events(index + usize::from(has_text), call);
+            tools_cut = tools.len() + cut;
+            tools += &events;
         }
-        for (index, call) in reply.tool_calls.iter().enumerate() {
-            closing += &tool_events(index + usize::from(has_text), call);
+        let mut delta = json!({ "stop_reason": stop_reason(reply.stop), "stop_sequence": said.stop_text });
+        if said.is_refused {
+            delta = json!({ "stop_reason": "refusal", "stop_sequence": null, "stop_details": refused() });
         }
-        closing += &event(&json!({
-            "type": "message_delta",
-            "delta": { "stop_reason": stop_reason(reply.stop), "stop_sequence": null },
-            "usage": { "output_tokens": usage.output_tokens }
-        }));
-        closing += &event(&json!({ "type": "message_stop" }));
-        Speech { opening, pieces, closing }
+        let mut end = json!({ "type": "message_delta", "delta": delta });
+        if let Some(usage) = said.usage {
+            end["usage"] = json!({ "output_tokens": usage.output_tokens });
+        }
+        let closing = event(&end) + &event(&json!({ "type": "message_stop" }));
+        Speech { opening, pieces: texts, tools, tools_cut, closing }
     }
 
-    fn error(&self, status: u16, message: &str) -> String {
-        let kind = match status {
-            401 => "authentication_error",
-            402 => "billing_error",
-            403 => "permission_error",
-            404 => "not_found_error",
-            409 => "conflict_error",
-            413 => "request_too_large",
-            429 => "rate_limit_error",
-            503 | 529 => "overloaded_error",
-            504 => "timeout_error",
-            500.. => "api_error",
-            _ => "invalid_request_error",
-        };
-        json!({ "type": "error", "error": { "type": kind, "message": message }, "request_id": "req_sim" })
-            .to_string()
+    fn status(&self, refusal: &Refusal) -> u16 {
+        refusal.status
     }
 
-    fn headers(&self, status: u16, retry_after: Option<Duration>) -> Vec<(&'static str, String)> {
-        let mut headers = vec![("request-id", "req_sim".to_owned())];
-        if let Some(wait) = retry_after {
-            headers.push(("retry-after", wait.as_secs_f64().to_string()));
-        }
-        if status == 429 || status == 200 {
-            headers.push(("anthropic-ratelimit-requests-limit", "4000".to_owned()));
-            headers.push((
-                "anthropic-ratelimit-requests-remaining",
-                if status == 429 { "0" } else { "3999" }.to_owned(),
-            ));
-        }
-        headers
+    fn error(&self, refusal: &Refusal) -> String {
+        refusals::body(refusal)
     }
+
+    fn error_event(&self, refusal: &Refusal) -> String {
+        format!("event: error\ndata: {}\n\n", refusals::body(refusal))
+    }
+
+    fn unknown_event(&self) -> String {
+        event(&json!({ "type": "weather_report", "weather": "fine" }))
+    }
+
+    fn headers(&self, refusal: Option<&Refusal>, standing: Option<&Standing>) -> Vec<(&'static str, String)> {
+        refusals::headers(refusal, standing)
+    }
+}
+
+fn refused() -> Value {
+    json!({ "type": "refusal", "category": "cyber", "explanation": "simulated" })
 }
 
 fn event(data: &Value) -> String {
     format!("event: {}\ndata: {data}\n\n", kind(data))
 }
 
-fn tool_events(index: usize, call: &ToolCall) -> String {
+/// The events of a call, and where they break off inside its arguments.
+fn tool_events(index: usize, call: &ToolCall) -> (String, usize) {
     let start = json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": {} });
     let mut events = event(&json!({ "type": "content_block_start", "index": index, "content_block": start }));
     let middle = call.arguments.floor_char_boundary(call.arguments.len() / 2);
     let (first, second) = call.arguments.split_at(middle);
+    let mut cut = 0;
     for part in ["", first, second] {
         let delta = json!({ "type": "input_json_delta", "partial_json": part });
+        cut = events.len();
         events += &event(&json!({ "type": "content_block_delta", "index": index, "delta": delta }));
     }
-    events + &event(&json!({ "type": "content_block_stop", "index": index }))
+    (events + &event(&json!({ "type": "content_block_stop", "index": index })), cut)
 }
 
-fn envelope(reply: &ChatReply, usage: &Usage) -> Value {
-    json!({
+fn envelope(reply: &ChatReply, usage: Option<&Usage>) -> Value {
+    let mut message = json!({
         "id": format!("msg_{}", reply.response_id.as_deref().unwrap_or("sim")),
         "type": "message",
         "role": "assistant",
         "model": reply.model,
         "content": [],
         "stop_reason": null,
-        "stop_sequence": null,
-        "usage": {
+        "stop_sequence": null
+    });
+    if let Some(usage) = usage {
+        message["usage"] = json!({
             "input_tokens": usage.input_tokens,
             "cache_creation_input_tokens": usage.cache_write_tokens,
             "cache_read_input_tokens": usage.cache_read_tokens,
             "output_tokens": usage.output_tokens,
             "service_tier": "standard"
-        }
-    })
+        });
+    }
+    message
 }
 
 fn content(reply: &ChatReply) -> Value {
@@ -235,3 +248,6 @@ fn read_result(block: &Value, names: &[(String, String)]) -> ToolResult {
         is_error: block.get("is_error").and_then(Value::as_bool).unwrap_or(false),
     }
 }
+
+#[cfg(test)]
+mod tests;

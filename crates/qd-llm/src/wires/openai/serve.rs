@@ -1,20 +1,33 @@
-//! OpenAI's side of the wire, as the simulator plays it.
+//! OpenAI's side of the wire, as the simulator plays it: requests and answers.
 
-use std::time::Duration;
+mod dialect;
+mod headers;
+mod refusals;
 
 use qd_types::{
     ChatReply, ChatRequest, Message, StopReason, ToolCall, ToolChoice, ToolResult, ToolSpec, Usage,
 };
 use serde_json::{Value, json};
 
-use super::OpenAi;
 use super::decode::{arguments, text};
-use crate::wires::serve::{PLACE, ServeWire, Served, ServedError, Speech, fill_pieces, missing};
+use crate::wires::refusal::{Refusal, Standing};
+use crate::wires::serve::{PLACE, Said, ServeWire, Served, ServedError, Speech, fill_pieces, missing};
+
+pub use dialect::Dialect;
 
 /// A fixed date of creation: answers are reproducible.
 const CREATED: u64 = 1_767_225_600;
 
-impl ServeWire for OpenAi {
+/// What a refusal says.
+const REFUSAL: &str = "I'm sorry, but I can't help with that.";
+
+/// The wire as a provider's server speaks it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OpenAiServer {
+    pub(crate) dialect: Dialect,
+}
+
+impl ServeWire for OpenAiServer {
     fn decode(&self, body: &[u8]) -> Result<Served, ServedError> {
         let body: Value = serde_json::from_slice(body)
             .map_err(|error| ServedError(format!("could not parse the json body: {error}")))?;
@@ -40,75 +53,75 @@ impl ServeWire for OpenAi {
         Ok(Served { request, stream: flag("/stream"), include_usage: flag("/stream_options/include_usage") })
     }
 
-    fn reply(&self, reply: &ChatReply, tokens: &Usage) -> String {
+    fn reply(&self, said: &Said<'_>) -> String {
+        let reply = said.reply;
         let mut message = json!({ "role": "assistant", "content": content(reply), "refusal": null });
-        if !reply.tool_calls.is_empty() {
+        if said.is_refused {
+            message = json!({ "role": "assistant", "content": null, "refusal": REFUSAL });
+        } else if !reply.tool_calls.is_empty() {
             message["tool_calls"] = reply.tool_calls.iter().map(call).collect();
         }
         let mut answer = envelope(reply, "chat.completion");
-        answer["choices"] = json!([
-            { "index": 0, "message": message, "logprobs": null, "finish_reason": finish_reason(reply.stop) }
-        ]);
-        answer["usage"] = usage(tokens);
+        let reason = if said.is_refused { "stop" } else { finish_reason(reply.stop) };
+        answer["choices"] =
+            json!([{ "index": 0, "message": message, "logprobs": null, "finish_reason": reason }]);
+        if let Some(tokens) = said.usage {
+            answer["usage"] = usage(tokens);
+        }
         answer.to_string()
     }
 
-    fn speech(&self, reply: &ChatReply, tokens: &Usage, pieces: &[&str], served: &Served) -> Speech {
+    fn speech(&self, said: &Said<'_>, pieces: &[&str], served: &Served) -> Speech {
+        let reply = said.reply;
         let chunk = |delta: Value, reason: Option<&str>| {
             let mut chunk = envelope(reply, "chat.completion.chunk");
             chunk["choices"] =
                 json!([{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": reason }]);
             event(&chunk)
         };
-        let opening =
-            chunk(json!({ "role": "assistant", "content": content(reply).as_str().map(|_| "") }), None);
+        let is_text = !said.is_refused && content(reply).is_string();
+        let opening = chunk(json!({ "role": "assistant", "content": is_text.then_some("") }), None);
         // All pieces look alike but for their text, and there are many of them.
-        let pattern = chunk(json!({ "content": PLACE }), None);
-        let pieces = fill_pieces(&pattern, pieces);
-        let mut closing = String::new();
-        for (index, call) in reply.tool_calls.iter().enumerate() {
+        let (key, pieces) = if said.is_refused { ("refusal", &[REFUSAL][..]) } else { ("content", pieces) };
+        let pieces = fill_pieces(&chunk(json!({ key: PLACE }), None), pieces);
+        let (mut tools, mut tools_cut) = (String::new(), 0);
+        let calls = if said.is_refused { &[] } else { reply.tool_calls.as_slice() };
+        for (index, call) in calls.iter().enumerate() {
             for delta in call_deltas(index, call) {
-                closing += &chunk(json!({ "tool_calls": [delta] }), None);
+                tools_cut = tools.len();
+                tools += &chunk(json!({ "tool_calls": [delta] }), None);
             }
         }
-        closing += &chunk(json!({}), Some(finish_reason(reply.stop)));
-        if served.include_usage {
+        let reason = if said.is_refused { "stop" } else { finish_reason(reply.stop) };
+        let mut closing = chunk(json!({}), Some(reason));
+        if let Some(tokens) = said.usage.filter(|_| served.include_usage) {
             let mut last = envelope(reply, "chat.completion.chunk");
             last["choices"] = json!([]);
             last["usage"] = usage(tokens);
             closing += &event(&last);
         }
         closing += "data: [DONE]\n\n";
-        Speech { opening, pieces, closing }
+        Speech { opening, pieces, tools, tools_cut, closing }
     }
 
-    fn error(&self, status: u16, message: &str) -> String {
-        let (kind, code) = match status {
-            401 => ("invalid_request_error", Some("invalid_api_key")),
-            402 => ("insufficient_quota", Some("credit_balance_exhausted")),
-            404 => ("invalid_request_error", Some("model_not_found")),
-            429 => ("requests", Some("rate_limit_exceeded")),
-            503 | 529 => ("server_error", Some("server_is_overloaded")),
-            500.. => ("server_error", None),
-            _ => ("invalid_request_error", None),
-        };
-        json!({ "error": { "message": message, "type": kind, "param": null, "code": code } }).to_string()
+    fn status(&self, refusal: &Refusal) -> u16 {
+        refusals::status(self.dialect, refusal)
     }
 
-    fn headers(&self, status: u16, retry_after: Option<Duration>) -> Vec<(&'static str, String)> {
-        let mut headers = vec![("x-request-id", "req_sim".to_owned())];
-        if let Some(wait) = retry_after {
-            headers.push(("retry-after-ms", wait.as_millis().to_string()));
-            headers.push(("retry-after", wait.as_secs_f64().ceil().to_string()));
-        }
-        if status == 429 || status == 200 {
-            headers.push(("x-ratelimit-limit-requests", "10000".to_owned()));
-            headers.push((
-                "x-ratelimit-remaining-requests",
-                if status == 429 { "0" } else { "9999" }.to_owned(),
-            ));
-        }
-        headers
+    fn error(&self, refusal: &Refusal) -> String {
+        refusals::body(self.dialect, refusal).to_string()
+    }
+
+    fn error_event(&self, refusal: &Refusal) -> String {
+        event(&refusals::body(self.dialect, refusal))
+    }
+
+    fn unknown_event(&self) -> String {
+        event(&json!({ "object": "weather.report", "weather": "fine" }))
+    }
+
+    fn headers(&self, refusal: Option<&Refusal>, standing: Option<&Standing>) -> Vec<(&'static str, String)> {
+        headers::headers(self.dialect, refusal, standing)
     }
 }
 
@@ -223,3 +236,6 @@ fn read_result(message: &Value, content: String, names: &[(String, String)]) -> 
     let name = names.iter().find(|(call, _)| *call == id).map_or_else(String::new, |(_, name)| name.clone());
     ToolResult { id, name, content, is_error: false }
 }
+
+#[cfg(test)]
+mod tests;

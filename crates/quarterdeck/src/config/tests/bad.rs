@@ -216,11 +216,11 @@ const ROWS: &[(&str, &str)] = &[
         "[models.main]\nprovider = \"groq\"\nmodel = \"m\"",
         "2:1: models.main.provider: there is no provider `groq`",
     ),
-    ("[models.main]\nmodel = \"m\"", "1:9: models.main: lacks `provider`"),
-    ("[providers.groq]\n[models.main]\nprovider = \"groq\"", "2:9: models.main: lacks `model`"),
+    ("[models.main]\nmodel = \"m\"", "1:9: models.main.provider: is missing"),
+    ("[providers.groq]\n[models.main]\nprovider = \"groq\"", "2:9: models.main.model: is missing or empty"),
     (
         "[providers.groq]\n[models.main]\nprovider = \"groq\"\nmodel = \"\"",
-        "4:1: models.main.model: is empty",
+        "4:1: models.main.model: is missing or empty",
     ),
     (
         "[providers.groq]\n[models.main]\nprovider = \"groq\"\nmodel = 5",
@@ -296,9 +296,23 @@ const ROWS: &[(&str, &str)] = &[
         "2:1: providers.groq.unary_timeout_seconds: must be a number above 0",
     ),
     // The simulator.
-    ("[providers.sim.sim]\nfaults = [{ kind = \"lightning\" }]", "2:11: providers.sim.sim.faults[0].kind: "),
-    ("[providers.sim.sim]\nfaults = [{ kind = \"200\" }]", "2:11: providers.sim.sim.faults[0].kind: "),
+    (
+        "[providers.sim.sim]\nfaults = [{ kind = \"lightning\" }]",
+        "2:13: providers.sim.sim.faults[0].kind: `lightning` is no fault",
+    ),
+    (
+        "[providers.sim.sim]\nfaults = [{ kind = \"200\" }]",
+        "2:13: providers.sim.sim.faults[0].kind: `200` is no fault",
+    ),
     ("[providers.sim.sim]\nfaults = [{ rate = 0.5 }]", "2:11: providers.sim.sim.faults[0]: lacks `kind`"),
+    (
+        "[providers.sim.sim]\nscenario = \"calm.toml\"",
+        "2:1: providers.sim.sim.scenario: cannot read calm.toml: it is not in this test",
+    ),
+    (
+        "[providers.sim.sim]\nscenario = 3",
+        "2:1: providers.sim.sim.scenario: must be text in quotes, found `3`",
+    ),
     (
         "[providers.sim.sim]\nfaults = [{ kind = \"hang\", rate = 2.0 }]",
         "providers.sim.sim.faults[0].rate: must be a number from 0 to 1",
@@ -317,7 +331,7 @@ const ROWS: &[(&str, &str)] = &[
     ),
     (
         "[providers.sim.sim.latency]\nfirst_token = { kind = \"uniform\" }",
-        "2:17: providers.sim.sim.latency.first_token.kind: must be one of none, fixed, normal, lognormal, found `\"uniform\"`",
+        "2:17: providers.sim.sim.latency.first_token.kind: must be one of none, fixed, normal, lognormal, empirical, found `\"uniform\"`",
     ),
     (
         "[providers.sim.sim.latency]\nfirst_token = { kind = \"fixed\", ms = -1.0 }",
@@ -365,7 +379,7 @@ fn fits(kind: &Kind, value: &str) -> bool {
         Kind::Text | Kind::Secret => value.starts_with('"'),
         Kind::Flag => value == "true",
         Kind::Number(..) | Kind::Positive(_) => value == "1.5" || value == "-1",
-        Kind::Texts | Kind::List(_) => value.starts_with('['),
+        Kind::Texts | Kind::Numbers(..) | Kind::List(_) => value.starts_with('['),
         Kind::Whole(..) | Kind::Choice(_) => false,
         Kind::Table(_) | Kind::Named(_) => true,
     }

@@ -51,8 +51,11 @@ async fn a_simulator_over_http_has_the_price_of_one_in_the_process() {
 
 #[tokio::test]
 async fn streamed_pieces_arrive_while_the_answer_is_written() {
-    let latency =
-        LatencyOptions { first_token: Distribution::None, per_token: Distribution::Fixed { ms: 5.0 } };
+    let latency = LatencyOptions {
+        first_token: Distribution::None,
+        per_token: Distribution::Fixed { ms: 5.0 },
+        ..LatencyOptions::default()
+    };
     let bench = Bench::with(SimOptions { latency, ..SimOptions::default() }).await;
     for kind in [ProviderKind::Anthropic, ProviderKind::Openai] {
         let heard = Arc::new(Heard::default());
@@ -171,10 +174,8 @@ async fn hundreds_of_slow_calls_run_side_by_side() {
         let (model, scope) = (model.clone(), bench.scope());
         async move { ask(&model, "Go", &scope).await.map(|answer| answer.reply.text) }
     });
-    let start = tokio::time::Instant::now();
     let answers = futures::future::join_all(calls).await;
     assert!(answers.iter().all(Result::is_ok), "{:?}", answers.iter().find(|a| a.is_err()));
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     let page = bench.sim.ledger().page();
     assert_eq!(page.totals.answered, 512);
     assert!(page.max_in_flight > 256, "{}", page.max_in_flight);

@@ -19,7 +19,12 @@ async fn each_fault_is_told_apart_on_every_way() {
         ("402", Code::ModelQuota, Class::Quota, Billed::No),
         ("403", Code::ModelPermission, Class::Permanent, Billed::No),
         ("404", Code::ModelNotFound, Class::Permanent, Billed::No),
+        ("408", Code::ModelServerError, Class::Transient, Billed::Possibly),
+        ("409", Code::ModelServerError, Class::Transient, Billed::No),
+        ("413", Code::ModelInvalidRequest, Class::Permanent, Billed::No),
         ("429", Code::ModelRateLimited, Class::RateLimited, Billed::No),
+        ("498", Code::ModelOverloaded, Class::Overloaded, Billed::No),
+        ("504", Code::ModelServerError, Class::Transient, Billed::Possibly),
         ("500", Code::ModelServerError, Class::Transient, Billed::No),
         ("503", Code::ModelOverloaded, Class::Overloaded, Billed::No),
         ("529", Code::ModelOverloaded, Class::Overloaded, Billed::No),
@@ -97,8 +102,11 @@ async fn cancelling_a_call_closes_its_connection() {
 
 #[tokio::test]
 async fn an_abandoned_answer_does_not_count_as_answered() {
-    let latency =
-        LatencyOptions { first_token: Distribution::None, per_token: Distribution::Fixed { ms: 200.0 } };
+    let latency = LatencyOptions {
+        first_token: Distribution::None,
+        per_token: Distribution::Fixed { ms: 200.0 },
+        ..LatencyOptions::default()
+    };
     let bench = Bench::with(SimOptions { latency, ..SimOptions::default() }).await;
     let model = bench.model(ProviderKind::Openai, |p| p.total_timeout = Duration::from_millis(300));
     let error = ask(&model, "Write about tides", &bench.scope()).await.unwrap_err();
