@@ -22,7 +22,7 @@ mod submit;
 mod tests;
 mod view;
 
-pub use context::Health;
+pub use context::{Deployment, Health, RateLimit};
 pub use crews::{CrewBook, CrewBookError, Published, Unusable};
 pub use error::{Error, InvalidOptions};
 pub use gateway::{Gateway, Listeners, Running};

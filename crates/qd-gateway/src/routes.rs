@@ -1,5 +1,6 @@
 //! The native API, one file a noun, and what they share: ids in paths and JSON answers.
 
+pub(crate) mod breakers;
 pub(crate) mod cancel;
 pub(crate) mod conversations;
 pub(crate) mod crews;

@@ -2,6 +2,7 @@
 
 mod bad_fields;
 mod bad_requests;
+mod breakers;
 mod broken_store;
 mod client;
 mod connections;
@@ -19,9 +20,10 @@ mod jobs;
 mod life;
 mod openapi;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use qd_env::Env;
@@ -29,12 +31,14 @@ use qd_store::Store;
 use qd_types::{Catalog, CrewName, TenantId};
 use serde_json::{Value, json};
 
-use crate::{CrewBook, Gateway, Health, Options, Running};
+use crate::{CrewBook, Deployment, Gateway, Health, Options, RateLimit, Running};
 
 /// What the process would say of itself.
 #[derive(Default)]
 struct Process {
     draining: AtomicBool,
+    /// Of the only provider, `sim`; by name, what an operator decided.
+    breakers: Mutex<BTreeMap<String, Option<bool>>>,
 }
 
 impl Health for Process {
@@ -48,6 +52,28 @@ impl Health for Process {
 
     fn draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
+    }
+
+    fn deployments(&self) -> Vec<Deployment> {
+        let limit = RateLimit { of: "requests", per_seconds: 60, limit: 100, left: 99 };
+        let of = |(name, open): (&String, &Option<bool>)| Deployment {
+            name: name.clone(),
+            breaker: if *open == Some(true) { "open" } else { "closed" },
+            is_forced: open.is_some(),
+            is_out: false,
+            in_flight: 1,
+            max_in_flight: 8,
+            limits: vec![limit.clone()],
+        };
+        self.breakers.lock().unwrap().iter().map(of).collect()
+    }
+
+    fn force_breaker(&self, deployment: &str, open: Option<bool>) -> bool {
+        let is_known = deployment.starts_with("sim/");
+        if is_known {
+            self.breakers.lock().unwrap().insert(deployment.to_owned(), open);
+        }
+        is_known
     }
 }
 

@@ -13,7 +13,7 @@ use crate::options::Strategy;
 
 pub(crate) use balancer::{Balancer, Deployment};
 pub(crate) use breaker::Breaker;
-pub use breaker::{BreakerOptions, Standing};
+pub use breaker::{BreakerOptions, Forced, Standing};
 pub(crate) use breaking::Breaking;
 pub(crate) use bulkhead::Bulkhead;
 pub(crate) use load::Load;

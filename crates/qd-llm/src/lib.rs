@@ -24,7 +24,7 @@ mod transport;
 mod wires;
 
 pub use error::{Blame, CallError, Oversize};
-pub use layers::{BreakerOptions, Counted, KnownLimit, Standing};
+pub use layers::{BreakerOptions, Counted, Forced, KnownLimit, Standing};
 pub use limits::{Seen, SeenLimits, Window};
 pub use model::{Answer, CallScope, ChatModel, DeltaSink};
 pub use models::{BuildError, Link, Models, UnknownModel};

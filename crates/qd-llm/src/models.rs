@@ -18,7 +18,7 @@ use crate::stack::{DeploymentState, ProviderGuards};
 use crate::transport::Transport;
 use crate::wires::{Anthropic, Endpoint, OpenAi, Wire};
 use crate::{
-    Blame, CallError, ChatModel, DeploymentOptions, ModelOptions, Options, Problem, ProviderKind,
+    Blame, CallError, ChatModel, DeploymentOptions, Forced, ModelOptions, Options, Problem, ProviderKind,
     ProviderOptions, SimModel,
 };
 
@@ -183,6 +183,20 @@ impl Models {
     pub fn deployments(&self) -> Vec<DeploymentState> {
         let now = self.env.monotonic();
         self.guards.iter().flat_map(|(provider, guards)| guards.states(provider, now)).collect()
+    }
+
+    /// Opens or closes the breaker of a deployment, `provider/model`, whatever its calls show, or leaves it to them again.
+    /// Answers whether there is such a provider; a model that was never asked is remembered.
+    pub fn force_breaker(&self, name: &str, forced: Option<Forced>) -> bool {
+        let Some((provider, model)) = name.split_once('/').filter(|(_, model)| !model.is_empty()) else {
+            return false;
+        };
+        let Some(guards) = self.guards.get(provider) else { return false };
+        for place in ModelOptions::at(provider, model).places() {
+            guards.force(&place, forced);
+        }
+        tracing::warn!(model = name, state = ?forced, "an operator decided about a breaker");
+        true
     }
 
     fn deployment(&self, place: &DeploymentOptions, model: &ModelOptions) -> Option<Deployment> {

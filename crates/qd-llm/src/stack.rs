@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::estimate::Estimator;
 use crate::layers::{
-    Breaker, Breaking, Bulkhead, Deployment, Load, Pacing, Reservoir, RetryBudget, Retrying, Standing,
+    Breaker, Breaking, Bulkhead, Deployment, Forced, Load, Pacing, Reservoir, RetryBudget, Retrying, Standing,
 };
 use crate::{ChatModel, DeploymentOptions, KnownLimit, ProviderOptions};
 
@@ -56,6 +56,8 @@ pub struct DeploymentState {
     pub model: String,
     /// Its breaker.
     pub breaker: Standing,
+    /// What an operator has decided about it.
+    pub forced: Option<Forced>,
     /// Its key or its name was refused of late: others are asked first.
     pub is_out: bool,
     /// Calls under way.
@@ -114,6 +116,11 @@ impl ProviderGuards {
         }
     }
 
+    /// Follows an operator about the breaker of a deployment.
+    pub(crate) fn force(&self, place: &DeploymentOptions, forced: Option<Forced>) {
+        self.guards(place).breaker.force(forced);
+    }
+
     fn guards(&self, place: &DeploymentOptions) -> Arc<Guards> {
         let mut deployments = self.lock();
         if let Some(known) = deployments.get(&place.model) {
@@ -146,6 +153,7 @@ impl ProviderGuards {
         let mut states: Vec<_> = deployments
             .iter()
             .map(|(model, guards)| DeploymentState {
+                forced: guards.breaker.forced(),
                 provider: provider.to_owned(),
                 model: model.clone(),
                 breaker: worse(self.breaker.standing(now), guards.breaker.standing(now)),

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use jobs::{Filter, Jobs, JobsChange, JobsExport, JobsGet, JobsList, Submit, Tail, Target};
+pub(crate) use jobs::{
+    Breakers, Filter, Jobs, JobsChange, JobsExport, JobsGet, JobsList, Submit, Tail, Target,
+};
 pub(crate) use project::{
     Check, Completions, ConfigCommand, Doctor, Explain, Init, Man, SchemaFile, Template,
 };
@@ -79,6 +81,12 @@ pub(crate) enum Command {
     Jobs(Jobs),
     /// Follow a job's events until it is over, or all jobs of a server
     Tail(Tail),
+    /// Show which models of a server are left alone, and decide about it
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  quarterdeck breakers list\n  quarterdeck breakers open groq/llama-3.3-70b\n  quarterdeck breakers auto groq/llama-3.3-70b"
+    )]
+    Breakers(Breakers),
     /// Check crew files and the configuration
     Check(Check),
     /// Show the configuration

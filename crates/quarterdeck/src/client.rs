@@ -56,6 +56,11 @@ impl Client {
         self.json(Method::POST, &format!("/v1/jobs/{job}/{verb}"), None, None).await
     }
 
+    /// Sends something.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.json(Method::POST, path, Some(body), None).await
+    }
+
     /// Reads something.
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.json(Method::GET, path, None, None).await

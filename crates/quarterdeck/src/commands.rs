@@ -1,5 +1,6 @@
 //! One file per command. Each reads its arguments, does one thing, prints, and says how it ended.
 
+mod breakers;
 mod check;
 mod completions;
 mod config_schema;
@@ -32,6 +33,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Run(args) => run::run(&global, args).await,
         Command::Submit(args) => submit::run(&global, args).await,
         Command::Jobs(args) => jobs::run(&global, args).await,
+        Command::Breakers(args) => breakers::run(&global, args).await,
         Command::Tail(args) => tail::run(&global, args).await,
         Command::Init(args) => init::run(&global, &args),
         Command::Check(args) => check::run(&global, &args),

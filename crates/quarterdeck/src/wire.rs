@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use qd_crew::{CrewSource, CrewSpec, Diagnostic, Severity};
 use qd_engine::{Engine, Plans};
 use qd_env::Env;
-use qd_gateway::{CrewBook, Gateway, Health, Listeners, Running};
-use qd_llm::Models;
+use qd_gateway::{CrewBook, Deployment, Gateway, Health, Listeners, RateLimit, Running};
+use qd_llm::{Forced, Models};
 use qd_store::{Leases, Store, policy};
 use qd_telemetry::Metrics;
 use qd_types::{Catalog, CrewName, TenantId};
@@ -40,6 +40,7 @@ pub(crate) struct Server {
 #[derive(Default)]
 struct Counts {
     in_flight: std::sync::OnceLock<qd_engine::InFlight>,
+    models: std::sync::OnceLock<Arc<Models>>,
     draining: AtomicBool,
 }
 
@@ -54,6 +55,37 @@ impl Health for Counts {
 
     fn draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    fn deployments(&self) -> Vec<Deployment> {
+        let states = self.models.get().map(|models| models.deployments()).unwrap_or_default();
+        states.into_iter().map(deployment).collect()
+    }
+
+    fn force_breaker(&self, deployment: &str, open: Option<bool>) -> bool {
+        let forced = open.map(|open| if open { Forced::Open } else { Forced::Closed });
+        self.models.get().is_some_and(|models| models.force_breaker(deployment, forced))
+    }
+}
+
+/// A deployment as the gateway shows it.
+fn deployment(state: qd_llm::DeploymentState) -> Deployment {
+    // Limits are far below where fractions are lost, and shares of a call are nobody's business.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let limits = state.limits.iter().map(|known| RateLimit {
+        of: known.of.as_str(),
+        per_seconds: known.per.as_secs(),
+        limit: known.limit as u64,
+        left: known.left as u64,
+    });
+    Deployment {
+        name: format!("{}/{}", state.provider, state.model),
+        breaker: state.breaker.as_str(),
+        is_forced: state.forced.is_some(),
+        is_out: state.is_out,
+        in_flight: state.in_use,
+        max_in_flight: state.limit,
+        limits: limits.collect(),
     }
 }
 
@@ -107,6 +139,7 @@ pub(crate) async fn start(
     .map_err(|e| ended(Exit::Conflict, e.to_string()))?;
     let (address, admin) = (gateway.local_addr(), gateway.admin_addr());
     let plans = Plans::new(store.clone(), catalog);
+    let _ = health.models.set(Arc::clone(&models));
     let engine = Engine::start(engine_options(config), store.clone(), models, plans, env, &metrics);
     let _ = health.in_flight.set(engine.in_flight());
     let crews: Vec<CrewName> = specs.into_iter().map(|spec| spec.name).collect();

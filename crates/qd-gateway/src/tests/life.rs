@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::client::request;
 use super::{Process, Server, catalog, options, soon};
-use crate::{CrewBook, Error, Gateway, Health, InvalidOptions, Options};
+use crate::{CrewBook, Deployment, Error, Gateway, Health, InvalidOptions, Options};
 
 async fn bind(options: Options, health: Arc<dyn Health>) -> Result<Gateway, Error> {
     let env = Env::system();
@@ -141,6 +141,14 @@ impl Health for Broken {
     }
 
     fn draining(&self) -> bool {
+        false
+    }
+
+    fn deployments(&self) -> Vec<Deployment> {
+        Vec::new()
+    }
+
+    fn force_breaker(&self, _: &str, _: Option<bool>) -> bool {
         false
     }
 }

@@ -86,6 +86,15 @@ impl Standing {
     }
 }
 
+/// What an operator has decided, whatever calls show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forced {
+    /// No call passes.
+    Open,
+    /// Every call passes.
+    Closed,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Breaker {
@@ -101,6 +110,7 @@ struct State {
     generation: u64,
     /// How often in a row it has opened without closing in between.
     openings: u32,
+    forced: Option<Forced>,
 }
 
 #[derive(Debug)]
@@ -151,13 +161,21 @@ impl Window {
 
 impl Breaker {
     pub(crate) fn new(options: BreakerOptions) -> Arc<Self> {
-        let state = State { at: Stage::Closed(Window::default()), generation: 0, openings: 0 };
+        let state = State { at: Stage::Closed(Window::default()), generation: 0, openings: 0, forced: None };
         Arc::new(Self { options, state: Mutex::new(state) })
     }
 
     /// Leave to make one call, or how long there will be none.
     pub(crate) fn acquire(self: &Arc<Self>, now: Duration) -> Result<Permit, Duration> {
         let mut state = self.lock();
+        match state.forced {
+            Some(Forced::Open) => return Err(FORCED_WAIT),
+            // Its verdict is of no stage.
+            Some(Forced::Closed) => {
+                return Ok(Permit { breaker: Arc::clone(self), generation: u64::MAX, has_verdict: false });
+            }
+            None => {}
+        }
         if let Stage::Open { until } = state.at {
             if now < until {
                 return Err(until - now);
@@ -176,11 +194,30 @@ impl Breaker {
 
     /// Where it stands.
     pub(crate) fn standing(&self, now: Duration) -> Standing {
-        match self.lock().at {
+        let state = self.lock();
+        match state.forced {
+            Some(Forced::Open) => return Standing::Open,
+            Some(Forced::Closed) => return Standing::Closed,
+            None => {}
+        }
+        match state.at {
             Stage::Closed(_) => Standing::Closed,
             Stage::Open { until } if now < until => Standing::Open,
             Stage::Open { .. } | Stage::HalfOpen { .. } => Standing::HalfOpen,
         }
+    }
+
+    /// Follows an operator, or calls again, which then begin anew.
+    pub(crate) fn force(&self, forced: Option<Forced>) {
+        let mut state = self.lock();
+        state.forced = forced;
+        state.openings = 0;
+        state.enter(Stage::Closed(Window::default()));
+    }
+
+    /// What an operator has decided.
+    pub(crate) fn forced(&self) -> Option<Forced> {
+        self.lock().forced
     }
 
     fn settle(&self, generation: u64, verdict: Verdict, now: Duration) {
@@ -226,6 +263,8 @@ impl Breaker {
     }
 }
 
+/// How long to stay away from what an operator has opened, before looking again.
+const FORCED_WAIT: Duration = Duration::from_secs(30);
 /// How long to wait while somebody else probes.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
 /// No provider closes itself for longer than this.

@@ -37,6 +37,36 @@ pub(crate) struct Submit {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Breakers {
+    /// List the models that the server has called, and whether they are left alone
+    #[command(after_help = "Examples:\n  quarterdeck breakers list\n  quarterdeck breakers list -o json")]
+    List(BreakersList),
+    /// Make no more calls to a model: its jobs wait, or its fallbacks are asked
+    #[command(after_help = "Examples:\n  quarterdeck breakers open groq/llama-3.3-70b")]
+    Open(BreakersForce),
+    /// Make every call to a model, whatever comes of it
+    #[command(after_help = "Examples:\n  quarterdeck breakers close groq/llama-3.3-70b")]
+    Close(BreakersForce),
+    /// Leave a model's breaker to its calls again
+    #[command(after_help = "Examples:\n  quarterdeck breakers auto groq/llama-3.3-70b")]
+    Auto(BreakersForce),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BreakersList {
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BreakersForce {
+    /// The model at its provider: provider/model
+    pub(crate) deployment: String,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Jobs {
     /// List jobs, newest first
     List(JobsList),

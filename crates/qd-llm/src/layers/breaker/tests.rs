@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Breaker, BreakerOptions, Permit, Standing, Verdict};
+use super::{Breaker, BreakerOptions, Forced, Permit, Standing, Verdict};
 
 fn at(seconds: u64) -> Duration {
     Duration::from_secs(1_000 + seconds)
@@ -178,4 +178,23 @@ proptest! {
         now += Duration::from_secs(86_400);
         prop_assert!(breaker.acquire(now).is_ok());
     }
+}
+
+#[test]
+fn an_operator_decides_whatever_calls_show_until_it_is_left_to_them_again() {
+    let breaker = Breaker::new(BreakerOptions { failures: 1, share: 0.0, ..BreakerOptions::default() });
+    let at = Duration::from_secs;
+    breaker.force(Some(Forced::Open));
+    assert_eq!((breaker.acquire(at(0)).is_err(), breaker.standing(at(0))), (true, Standing::Open));
+    breaker.force(Some(Forced::Closed));
+    for _ in 0..9 {
+        breaker.acquire(at(1)).unwrap().settle(Verdict::Failure(None), at(1));
+    }
+    assert_eq!((breaker.standing(at(1)), breaker.forced()), (Standing::Closed, Some(Forced::Closed)));
+    let late = breaker.acquire(at(1)).unwrap();
+    breaker.force(None);
+    late.settle(Verdict::Failure(None), at(2));
+    assert_eq!(breaker.standing(at(2)), Standing::Closed, "what began before counts no more");
+    breaker.acquire(at(2)).unwrap().settle(Verdict::Failure(None), at(2));
+    assert_eq!(breaker.standing(at(2)), Standing::Open);
 }

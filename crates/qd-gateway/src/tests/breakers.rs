@@ -1,0 +1,39 @@
+//! An operator looks at breakers and decides about them.
+
+use serde_json::json;
+
+use super::Server;
+
+#[tokio::test]
+async fn breakers_are_listed_forced_and_left_to_their_calls_again() {
+    let server = Server::start().await;
+    assert_eq!(server.get("/v1/breakers").await.json(), json!({ "breakers": [] }));
+    for (state, standing, forced) in
+        [("open", "open", true), ("closed", "closed", true), ("auto", "closed", false)]
+    {
+        let body = json!({ "deployment": "sim/meta/large", "state": state });
+        let reply = server.post("/v1/breakers", &body).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let listed = server.get("/v1/breakers").await.json()["breakers"][0].clone();
+        assert_eq!(reply.json(), listed);
+        assert_eq!((&listed["state"], &listed["forced"]), (&json!(standing), &json!(forced)));
+    }
+}
+
+#[tokio::test]
+async fn words_and_models_that_there_are_not_are_refused() {
+    let server = Server::start().await;
+    let unknown = json!({ "deployment": "nobody/model", "state": "open" });
+    server.post("/v1/breakers", &unknown).await.problem(404, "not_found");
+    for (body, path) in [
+        (json!({ "deployment": "sim/a", "state": "ajar" }), "/state"),
+        (json!({ "deployment": "sim/a" }), "/state"),
+        (json!({ "state": "open" }), "/deployment"),
+        (json!({ "deployment": "x".repeat(513), "state": "open" }), "/deployment"),
+        (json!({ "deployment": "sim/a", "state": "open", "for": 3 }), "/for"),
+    ] {
+        let reply = server.post("/v1/breakers", &body).await;
+        reply.problem(422, "validation_failed");
+        assert_eq!(reply.paths(), [path], "{body}");
+    }
+}
