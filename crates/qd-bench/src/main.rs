@@ -13,8 +13,10 @@ mod clients;
 mod cycles;
 mod idle;
 mod latency;
+mod layer;
 mod load;
 mod process;
+mod resilience;
 mod sim;
 mod slow;
 
@@ -57,6 +59,24 @@ async fn main() -> anyhow::Result<()> {
     }
     if wants("slow") {
         slow::run().await?;
+    }
+    if wants("layer") {
+        layer::run().await?;
+    }
+    if wants("faults") {
+        resilience::faults().await?;
+    }
+    if wants("offered") {
+        resilience::offered().await?;
+    }
+    if wants("hangs") {
+        resilience::hangs().await?;
+    }
+    if wants("outage") {
+        resilience::outage().await?;
+    }
+    if wants("overload") {
+        resilience::overload().await?;
     }
     // Half an hour: only by name.
     if wanted.iter().any(|name| name == "soak") {

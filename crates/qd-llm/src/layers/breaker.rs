@@ -24,7 +24,7 @@ pub struct BreakerOptions {
     /// How long a failure counts.
     #[serde(rename = "window_seconds", with = "seconds")]
     pub window: Duration,
-    /// How long it stays open at first; doubled each time a probe fails, up to `open_max`.
+    /// How long it stays open at first; half as long again each time a probe fails, up to `open_max`.
     #[serde(rename = "open_seconds", with = "seconds")]
     pub open: Duration,
     /// The longest that it stays open, unless the provider asks for more.
@@ -252,7 +252,7 @@ impl Breaker {
     }
 
     fn open(&self, state: &mut State, asked: Option<Duration>, now: Duration) {
-        let grown = self.options.open.saturating_mul(1 << state.openings.min(16));
+        let grown = self.options.open.mul_f64(GROWTH.powi(state.openings.min(16).cast_signed()));
         let span = grown.min(self.options.open_max).max(asked.unwrap_or_default().min(ASKED_MAX));
         state.openings = state.openings.saturating_add(1);
         state.enter(Stage::Open { until: now + span });
@@ -267,6 +267,9 @@ impl Breaker {
 const FORCED_WAIT: Duration = Duration::from_secs(30);
 /// How long to wait while somebody else probes.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
+/// How much longer it stays open after each probe that failed: a provider that is back after a minute shall not be left
+/// alone for another one.
+const GROWTH: f64 = 1.5;
 /// No provider closes itself for longer than this.
 const ASKED_MAX: Duration = Duration::from_secs(24 * 3600);
 

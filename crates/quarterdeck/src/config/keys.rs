@@ -191,7 +191,7 @@ const BREAKER: &[Key] = &[
     key(
         "open_seconds",
         Positive(DAY),
-        "How long it stays open at first; doubled each time a probe fails [30].",
+        "How long it stays open at first; half as long again each time a probe fails [30].",
     ),
     key(
         "open_max_seconds",

@@ -66,12 +66,12 @@ fn an_open_breaker_says_how_long_and_then_lets_one_probe_through() {
 }
 
 #[test]
-fn each_failed_probe_doubles_the_time_up_to_its_bound_and_a_success_resets_it() {
+fn each_failed_probe_adds_half_of_the_time_up_to_its_bound_and_a_success_resets_it() {
     let breaker = tripped();
     let mut now = at(4);
-    for expected in [30, 60, 120, 240, 300, 300] {
+    for expected in [30.0, 45.0, 67.5, 101.25, 151.875, 227.8125, 300.0, 300.0] {
         let wait = breaker.acquire(now).expect_err("open");
-        assert_eq!(wait, Duration::from_secs(expected));
+        assert_eq!(wait, Duration::from_secs_f64(expected));
         now += wait;
         fail(&breaker, now);
     }
