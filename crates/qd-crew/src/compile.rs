@@ -150,6 +150,7 @@ impl Resolver<'_> {
             description: task.description.clone(),
             expected_output: task.expected_output.clone(),
             tools,
+            model_cache: self.model_cache(task, &spec.agents[agent_index]),
             agent_index,
             texts: TaskTexts {
                 description: Template::parse(&task.description),
@@ -159,6 +160,12 @@ impl Resolver<'_> {
             markdown: task.markdown,
             sees_conversation: task.conversation.unwrap_or(index == 0),
         })
+    }
+
+    /// The task's own word, else its agent's, else the crew's.
+    fn model_cache(&self, task: &TaskSpec, agent: &AgentSpec) -> Option<Duration> {
+        let said = task.model_cache.or(agent.model_cache).or(self.spec.model_cache)?;
+        (said.ttl_seconds > 0).then(|| Duration::from_secs(u64::from(said.ttl_seconds)))
     }
 
     /// Indexes of the named earlier tasks; others were reported.

@@ -28,5 +28,5 @@ pub use load::{Loaded, SchemaOf, load, schema};
 pub use machine::{Effect, EffectKind, MACHINE_VERSION, Machine, Ready, TaskEvent};
 pub use plan::{CONVERSATION_FACT, FactNeed, InputProblem, Pace, Plan, PlannedAgent, PlannedTask};
 pub use source::{CrewSource, SourceFile};
-pub use spec::{AgentSpec, CrewSpec, LlmSpec, Process, SPEC_VERSION, TaskSpec};
+pub use spec::{AgentSpec, CrewSpec, LlmSpec, ModelCacheSpec, Process, SPEC_VERSION, TaskSpec};
 pub use suggest::nearest;

@@ -8,6 +8,7 @@ mod fields;
 mod items;
 mod keys;
 mod llm;
+mod model_cache;
 mod schema;
 mod task;
 #[cfg(test)]
@@ -168,6 +169,7 @@ fn assemble(mut parts: Parts<'_>, default_name: &str, report: &mut Report) -> Dr
     let name = crew_name(&parts.crew, default_name, &mut places, report);
     let process = process(&parts.crew, report);
     let max_rpm = agent::whole(&parts.crew, "max_rpm", 1..=agent::MAX_RPM_MAX, report);
+    let model_cache = model_cache::read(&parts.crew, report);
     let inputs = inputs(&parts.crew, &mut places, report);
     bound("agents", AGENTS_MAX, &mut parts.agents, report);
     bound("tasks", TASKS_MAX, &mut parts.tasks, report);
@@ -183,7 +185,8 @@ fn assemble(mut parts: Parts<'_>, default_name: &str, report: &mut Report) -> Dr
         let read = |report: &mut Report| task::read(index, item, implied.as_ref(), &mut places, report);
         tasks.push(unless_broken(item, report, read));
     }
-    Draft { spec: CrewSpec { v: SPEC_VERSION, name, process, agents, tasks, max_rpm, inputs }, places }
+    let spec = CrewSpec { v: SPEC_VERSION, name, process, agents, tasks, max_rpm, model_cache, inputs };
+    Draft { spec, places }
 }
 
 fn crew_name(crew: &Fields<'_>, default: &str, places: &mut Places, report: &mut Report) -> CrewName {

@@ -36,6 +36,8 @@ pub struct Effect {
     pub agent: AgentId,
     /// What to do.
     pub kind: EffectKind,
+    /// Whether its task was begun anew after output of no use: an answer that was given before may lead there again.
+    pub begun_anew: bool,
 }
 
 /// What an effect does.
@@ -212,7 +214,9 @@ impl Machine {
     }
 
     fn effects(&self, task: &PlannedTask) -> Vec<Effect> {
-        let effect = |step, kind| Effect { step, task: task.name.clone(), agent: task.agent.clone(), kind };
+        let begun_anew = self.current.is_begun_anew();
+        let (name, agent) = (&task.name, &task.agent);
+        let effect = |step, kind| Effect { step, task: name.clone(), agent: agent.clone(), kind, begun_anew };
         match self.current.wants() {
             Want::Model { turn, messages, tool_choice } => {
                 let agent = &self.plan.agents[task.agent_index];

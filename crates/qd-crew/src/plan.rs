@@ -85,6 +85,8 @@ pub struct PlannedTask {
     pub expected_output: String,
     /// What the model may call.
     pub tools: Vec<ToolSpec>,
+    /// How long answers of its model are kept for whoever asks the same; `None` for not at all.
+    pub model_cache: Option<Duration>,
     pub(crate) agent_index: usize,
     pub(crate) texts: TaskTexts,
     /// Indexes of earlier tasks; `None` for all of them.
@@ -145,6 +147,12 @@ impl Plan {
     #[must_use]
     pub fn tasks(&self) -> &[PlannedTask] {
         &self.tasks
+    }
+
+    /// A task by its name.
+    #[must_use]
+    pub fn task(&self, name: &TaskId) -> Option<&PlannedTask> {
+        self.tasks.iter().find(|task| task.name == *name)
     }
 
     /// Variables in the crew's texts.

@@ -35,6 +35,9 @@ pub struct CrewSpec {
     /// Model calls a minute of all its agents that have no bound of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rpm: Option<u32>,
+    /// Whether answers of models are kept, where agents and tasks do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_cache: Option<ModelCacheSpec>,
     /// Values of variables that a job does not give.
     #[serde(default, skip_serializing_if = "Input::is_empty")]
     pub inputs: Input,
@@ -84,6 +87,9 @@ pub struct AgentSpec {
     /// How today's date stands in its instructions (`strftime`); absent for no date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date_format: Option<String>,
+    /// Whether answers of its model are kept; absent: as the crew says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_cache: Option<ModelCacheSpec>,
     /// Whether instructions go as a system message; else at the start of the user's.
     #[serde(default = "yes")]
     pub use_system_prompt: bool,
@@ -131,6 +137,13 @@ pub struct LlmSpec {
     pub stop: Vec<String>,
 }
 
+/// Whether answers of models are kept and given to whoever asks the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelCacheSpec {
+    /// For how many seconds; 0 for not at all.
+    pub ttl_seconds: u32,
+}
+
 /// One node of the plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskSpec {
@@ -154,6 +167,9 @@ pub struct TaskSpec {
     /// Whether it sees the conversation; absent: the first task does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation: Option<bool>,
+    /// Whether answers of models are kept; absent: as its agent says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_cache: Option<ModelCacheSpec>,
 }
 
 impl CrewSpec {

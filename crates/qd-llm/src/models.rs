@@ -142,6 +142,26 @@ impl Models {
         chain
     }
 
+    /// Everything that the configuration puts into a call of a model besides the request: where it runs, and what holds
+    /// where the request says nothing. Equal for names that mean the same; none for a name without a model.
+    #[must_use]
+    pub fn identity(&self, name: &str) -> Option<String> {
+        let model = self.options.resolve(name)?;
+        let places = model.places().into_iter().map(|place| {
+            let base_url = self.options.providers.get(&place.provider).and_then(|p| p.base_url.as_deref());
+            serde_json::json!([place.provider, place.model, base_url])
+        });
+        let places: Vec<_> = places.collect();
+        Some(serde_json::json!([places, model.max_tokens, model.temperature, model.top_p]).to_string())
+    }
+
+    /// Whether a deployment, `provider/model`, is one of a model's.
+    #[must_use]
+    pub fn has_deployment(&self, name: &str, deployment: &str) -> bool {
+        let places = self.options.resolve(name).map(|model| model.places()).unwrap_or_default();
+        places.iter().any(|place| deployment.split_once('/') == Some((&place.provider, &place.model)))
+    }
+
     /// Whether a model has a deployment that is not among these and would take a call now.
     #[must_use]
     pub fn has_other_deployment(&self, name: &str, asked: &[Arc<str>]) -> bool {

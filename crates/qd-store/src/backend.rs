@@ -3,20 +3,22 @@
 //!
 //! Backends hold no metrics, tracing or retries: `store.rs` does that once, for all of them.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use qd_types::{
     ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
 };
 
 use crate::{
-    Cancelled, Claimed, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, NewJob, Page, Published,
-    Recent, Record, Refused, Revocation, Stats, StoredConversation, StoredCrew, Tick,
+    CacheKey, Cancelled, Claimed, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, NewJob, Page,
+    Published, Recent, Record, Refused, Revocation, Stats, StoredConversation, StoredCrew, Tick,
 };
 
 /// Everything a backend is.
-pub trait Backend: Jobs + Crews + Conversations {}
+pub trait Backend: Jobs + Crews + Conversations + Cache {}
 
-impl<T: Jobs + Crews + Conversations> Backend for T {}
+impl<T: Jobs + Crews + Conversations + Cache> Backend for T {}
 
 /// Jobs: their queue, leases, journal and history.
 #[async_trait]
@@ -105,4 +107,21 @@ pub trait Conversations: Send + Sync {
 
     /// Deletes what was said; `false` if there was nothing. Jobs of the conversation go on, without a past.
     async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error>;
+}
+
+/// Results that are kept for whoever asks the same again. What is in here may go at any time.
+#[async_trait]
+pub trait Cache: Send + Sync {
+    /// What is kept under a key, unless its time is up.
+    async fn cached(&self, tenant: &TenantId, key: &CacheKey) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Keeps something for so long, in place of what the key stood for before. When there is no room, what would go first
+    /// anyway makes it; what is larger than all the room is not kept.
+    async fn cache(
+        &self,
+        tenant: &TenantId,
+        key: &CacheKey,
+        value: Vec<u8>,
+        ttl: Duration,
+    ) -> Result<(), Error>;
 }

@@ -3,6 +3,7 @@
 //! A backend joins with one `conformance_suite!` line. Cases get a [`Fixture`]: a store on a clock that they move.
 
 mod accept;
+mod cache;
 mod conversations;
 mod lease;
 mod model;
@@ -194,6 +195,8 @@ macro_rules! conformance_suite {
                 queries: pages_are_newest_first_and_complete, large_jobs_make_small_pages, filters_select, tenants_see_their_own_jobs_only,
                     publishing_the_same_spec_makes_no_new_version, log_pages_after_a_place, every_field_round_trips;
                 stats: queue_is_counted_by_priority_with_its_oldest, last_hour_is_summed_up;
+                cache: kept_result_is_there_until_its_time_is_up, results_of_tenants_are_apart, newer_result_replaces_the_older,
+                    full_cache_lets_go_of_what_would_go_first, result_larger_than_the_room_is_not_kept;
                 model: random_histories_agree_with_the_model;
             }
         }

@@ -4,6 +4,7 @@
 //! (what is asked and answered). `policy.rs` decides which job is next, for every backend alike.
 
 mod backend;
+mod cache;
 mod commands;
 #[cfg(test)]
 mod conformance;
@@ -18,7 +19,8 @@ mod query;
 mod sqlite;
 mod store;
 
-pub use backend::{Backend, Conversations, Crews, Jobs};
+pub use backend::{Backend, Cache, Conversations, Crews, Jobs};
+pub use cache::{CacheKey, CacheRoom};
 pub use commands::{
     Cancelled, Claimed, Enqueued, Fence, Finish, Idempotency, Incarnation, Lease, NewJob, OtherBody, Outcome,
     Record, Refused, Revocation, Revoked, StoredConversation, StoredMessage, Tick, Turn, TurnRole,

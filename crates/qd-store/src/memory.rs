@@ -2,6 +2,7 @@
 //! Nothing survives the process.
 
 mod backend;
+mod cache;
 mod rows;
 
 pub(crate) use backend::MemoryBackend;

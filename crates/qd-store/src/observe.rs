@@ -46,6 +46,8 @@ operations! {
     Crews = "crews",
     Conversation = "conversation",
     Forget = "forget",
+    Cached = "cached",
+    Cache = "cache",
 }
 
 /// Observes; without metrics it only tells of errors.

@@ -11,7 +11,7 @@ use crate::live::{Live, LocalBus};
 use crate::memory::MemoryBackend;
 use crate::policy::Sharing;
 use crate::sqlite::SqliteBackend;
-use crate::{Backend, Error, Store};
+use crate::{Backend, CacheRoom, Error, Store};
 
 /// How a store behaves.
 #[derive(Debug, Clone)]
@@ -32,6 +32,8 @@ pub struct Options {
     pub retention: Duration,
     /// How long a conversation may be silent before it is forgotten.
     pub conversation_ttl: Duration,
+    /// How much the cache of results may hold.
+    pub cache: CacheRoom,
 }
 
 impl Default for Options {
@@ -45,6 +47,7 @@ impl Default for Options {
             idempotency_window: Duration::from_secs(24 * 3600),
             retention: Duration::from_secs(30 * 24 * 3600),
             conversation_ttl: Duration::from_secs(3600),
+            cache: CacheRoom::default(),
         }
     }
 }
@@ -81,6 +84,7 @@ impl Options {
             idempotency_window: self.idempotency_window,
             retention: self.retention,
             conversation_ttl: self.conversation_ttl,
+            cache: self.cache,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! holds the tables; `rows.rs` and `codec.rs` are the SQL. A lock file keeps a second process out.
 
 mod backend;
+mod cache;
 mod checkpoint;
 mod codec;
 mod file_lock;

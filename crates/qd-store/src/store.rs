@@ -1,6 +1,7 @@
 //! The handle that everyone holds: it forwards to the backend and observes each call once, for all backends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use qd_env::Env;
 use qd_telemetry::Metrics;
@@ -10,8 +11,9 @@ use qd_types::{
 
 use crate::observe::{Observer, Op};
 use crate::{
-    Backend, Cancelled, Claimed, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, Live, NewJob, Page,
-    Published, Recent, Record, Refused, Revocation, Stats, StoredConversation, StoredCrew, Tick, Turn, Watch,
+    Backend, CacheKey, Cancelled, Claimed, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, Live,
+    NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, StoredConversation, StoredCrew,
+    Tick, Turn, Watch,
 };
 
 /// The store. Cheap to clone.
@@ -242,6 +244,28 @@ impl Store {
     /// If the backend cannot carry it out.
     pub async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
         self.observer.call(Op::Forget, self.backend.forget(tenant, conversation)).await
+    }
+
+    /// See [`crate::Cache::cached`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn cached(&self, tenant: &TenantId, key: &CacheKey) -> Result<Option<Vec<u8>>, Error> {
+        self.observer.call(Op::Cached, self.backend.cached(tenant, key)).await
+    }
+
+    /// See [`crate::Cache::cache`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn cache(
+        &self,
+        tenant: &TenantId,
+        key: &CacheKey,
+        value: Vec<u8>,
+        ttl: Duration,
+    ) -> Result<(), Error> {
+        self.observer.call(Op::Cache, self.backend.cache(tenant, key, value, ttl)).await
     }
 
     /// Listens to a job. Watch first, then read: whatever is committed later is heard.

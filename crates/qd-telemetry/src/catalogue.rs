@@ -82,7 +82,7 @@ catalogue! {
     job_run: Histograms in JOBS "quarterdeck_job_run_seconds" ["crew", "outcome"] "Time in which a job was worked on, over all its attempts";
     job_retries: Counters "quarterdeck_job_retries_total" ["crew", "error_class"] "Attempts that ended as `retrying`";
     jobs_recovered: Counters "quarterdeck_jobs_recovered_total" ["cause"] "Jobs queued again because their worker was gone: `restart`, `lease_expired`, or handed them back: `drain_handoff`";
-    steps: Counters "quarterdeck_steps_total" ["crew", "kind", "source"] "Steps finished: `model` or `tool`, `executed` or, taken from the journal by a later attempt, `replayed`";
+    steps: Counters "quarterdeck_steps_total" ["crew", "kind", "source"] "Steps finished: `model` or `tool`, `executed`, `cached`, or, taken from the journal by a later attempt, `replayed`";
     dead_letters: Counters "quarterdeck_dead_letters_total" ["crew", "error_class"] "Jobs that failed for good";
 
     llm_requests: Counters "quarterdeck_llm_requests_total" ["provider", "model", "outcome", "error_class"] "Model calls that came back: `ok`, or `error` with the class of the error (`none` otherwise)";
@@ -91,7 +91,7 @@ catalogue! {
     llm_tokens: Counters "quarterdeck_llm_tokens_total" ["provider", "model", "type"] "Tokens of answered calls: `input`, `cache_read`, `cache_write`, `output`, and of the output ones `reasoning`";
     llm_cost: Amounts "quarterdeck_llm_cost_usd_total" ["crew", "provider", "model"] "Price of answered calls in US dollars, where it is known";
     llm_unpriced: Counters "quarterdeck_llm_unpriced_requests_total" ["provider", "model"] "Answered calls whose price is not known";
-    llm_cost_saved: Amounts "quarterdeck_llm_cost_saved_usd_total" ["reason"] "Price of calls that were not made again in US dollars: `replay`, from the journal";
+    llm_cost_saved: Amounts "quarterdeck_llm_cost_saved_usd_total" ["reason"] "Price of calls that were not made in US dollars: `replay`, answered from the journal, or `cache`, from kept answers";
     circuit_breaker: Gauges "quarterdeck_circuit_breaker_state" ["provider", "model", "state"] "1 for the state that the model's breaker is in: `closed`, `open` or `half_open`";
     bulkhead_in_use: Gauges "quarterdeck_bulkhead_in_use" ["provider", "model"] "Calls to the model under way";
     bulkhead_limit: Gauges "quarterdeck_bulkhead_limit" ["provider", "model"] "Calls to the model that may be under way at once";

@@ -5,12 +5,13 @@
 use std::future::{Future, pending};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use qd_store::{
-    Backend, Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, Idempotency, JobQuery,
-    Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, StoredConversation,
-    StoredCrew, Tick,
+    Backend, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish,
+    Idempotency, JobQuery, Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats,
+    StoredConversation, StoredCrew, Tick,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
@@ -220,5 +221,22 @@ impl Conversations for Crash {
 
     async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
         self.inner.forget(tenant, conversation).await
+    }
+}
+
+#[async_trait]
+impl Cache for Crash {
+    async fn cached(&self, tenant: &TenantId, key: &CacheKey) -> Result<Option<Vec<u8>>, Error> {
+        self.inner.cached(tenant, key).await
+    }
+
+    async fn cache(
+        &self,
+        tenant: &TenantId,
+        key: &CacheKey,
+        value: Vec<u8>,
+        ttl: Duration,
+    ) -> Result<(), Error> {
+        self.inner.cache(tenant, key, value, ttl).await
     }
 }

@@ -110,6 +110,9 @@ pub struct Call {
     pub number: u32,
     /// How long it took.
     pub duration_ms: u64,
+    /// What the call would have cost that was not made, because its answer was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved: Option<NanoDollars>,
     /// Calls of this step that were under way when a worker died: they may be on the bill as well.
     pub possibly_billed: u32,
 }

@@ -11,7 +11,7 @@ use crate::tree::{Node, Value};
 
 use super::fields::Fields;
 use super::items::Item;
-use super::{keys, llm};
+use super::{keys, llm, model_cache};
 
 /// Turns of one task that an agent may be given.
 pub(super) const MAX_ITER_MAX: i64 = 1_000;
@@ -52,6 +52,7 @@ pub(super) fn read(index: usize, item: &Item<'_>, places: &mut Places, report: &
         max_retry_limit: max_retry_limit.unwrap_or(MAX_RETRY_LIMIT_DEFAULT),
         max_tokens: llm::tokens(&fields, "max_tokens", report),
         date_format: date_format(&fields, report),
+        model_cache: model_cache::read(&fields, report),
         use_system_prompt: fields.bool("use_system_prompt", report).unwrap_or(true),
     }
 }

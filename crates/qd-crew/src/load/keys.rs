@@ -48,6 +48,8 @@ pub(super) enum Form {
     Tasks,
     /// Anything, by variable.
     Inputs,
+    /// A flag, or the mapping of [`MODEL_CACHE`].
+    ModelCache,
 }
 
 /// A value that changes nothing.
@@ -62,6 +64,7 @@ use Rule::{Harmless, Instead, NoEffect, Only, Read};
 
 use super::agent::{MAX_EXECUTION_TIME_MAX, MAX_ITER_MAX, MAX_RETRY_LIMIT_MAX, MAX_RPM_MAX};
 use super::llm::{STOPS_MAX, TOKENS_MAX};
+use super::model_cache::TTL_SECONDS_MAX;
 
 const NEVER: Rule = Only(&[]);
 const OFF: Rule = Only(&[Flag(false)]);
@@ -94,6 +97,13 @@ pub(super) const CREW: Keys = &[
         Read(
             Form::Whole(1, MAX_RPM_MAX),
             "Model calls in any minute of all its agents that have no bound of their own, in one process.",
+        ),
+    ),
+    (
+        "model_cache",
+        Read(
+            Form::ModelCache,
+            "Whether answers of models are kept and given to whoever asks exactly the same, and for how long [false].",
         ),
     ),
     ("function_calling_llm", NEVER),
@@ -155,6 +165,13 @@ pub(super) const AGENT: Keys = &[
     ("planning", OFF),
     ("planning_config", NEVER),
     ("reasoning", OFF),
+    (
+        "model_cache",
+        Read(
+            Form::ModelCache,
+            "Whether answers of its model are kept and given again, and for how long; without, as the crew says.",
+        ),
+    ),
     ("max_rpm", Read(Form::Whole(1, MAX_RPM_MAX), "Its model calls in any minute, in one process.")),
     (
         "max_execution_time",
@@ -209,6 +226,13 @@ pub(super) const TASK: Keys = &[
     ("tools", Read(Form::Names, "Tools for this task, instead of the agent's.")),
     ("markdown", Read(Form::Flag, "Whether the answer is asked for in Markdown [false].")),
     ("conversation", Read(Form::Flag, "Whether it sees the conversation; without, the first task does.")),
+    (
+        "model_cache",
+        Read(
+            Form::ModelCache,
+            "Whether answers of models are kept and given again, and for how long; without, as its agent says.",
+        ),
+    ),
     ("create_directory", Harmless),
     ("guardrail_max_retries", Harmless),
     ("max_retries", Harmless),
@@ -266,6 +290,9 @@ pub(super) const LLM: Keys = &[
     ("response_format", NEVER),
     ("additional_params", NEVER),
 ];
+
+pub(super) const MODEL_CACHE: Keys =
+    &[("ttl_seconds", Read(Form::Whole(1, TTL_SECONDS_MAX), "How long an answer is kept [86400]."))];
 
 /// Reports keys that do not exist, are not supported yet, or have no effect.
 pub(super) fn check(fields: &Fields<'_>, keys: Keys, report: &mut Report) {

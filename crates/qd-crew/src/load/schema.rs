@@ -132,6 +132,10 @@ fn read(form: Form, about: &str) -> Value {
             let list = json!({ "type": "array", "items": reference("task"), "maxItems": TASKS_MAX });
             json!({ "anyOf": [list, by_name("task", TASKS_MAX)] })
         }
+        Form::ModelCache => {
+            let mapping = object("How long answers are kept.", keys::MODEL_CACHE);
+            json!({ "anyOf": [read(Form::Flag, about), mapping] })
+        }
         Form::Inputs => json!({ "type": ["object", "null"] }),
     };
     schema["description"] = about.into();

@@ -8,7 +8,7 @@ use crate::spec::TaskSpec;
 
 use super::fields::Fields;
 use super::items::Item;
-use super::{agent, keys};
+use super::{agent, keys, model_cache};
 
 /// Reads a task; what is missing becomes empty and is reported.
 pub(super) fn read(
@@ -31,6 +31,7 @@ pub(super) fn read(
         tools: agent::tools(&fields, &path, places, report),
         markdown: fields.bool("markdown", report).unwrap_or(false),
         conversation: fields.bool("conversation", report),
+        model_cache: model_cache::read(&fields, report),
     }
 }
 

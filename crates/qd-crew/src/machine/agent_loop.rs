@@ -130,6 +130,11 @@ impl AgentLoop {
         Outcome::GoesOn
     }
 
+    /// Whether an earlier output was of no use: what led there must not be given as an answer again.
+    pub(super) fn is_begun_anew(&self) -> bool {
+        self.restarts > 0
+    }
+
     fn empty_answer(&mut self, agent: &PlannedAgent, stop: StopReason) -> Outcome {
         self.empty_answers += 1;
         if self.empty_answers > EMPTY_ANSWERS_MAX {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_env::Env;
 use qd_store::{
-    Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, JobQuery, Jobs, LocalBus,
-    NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, Store, StoredConversation,
-    StoredCrew, Tick,
+    Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, JobQuery,
+    Jobs, LocalBus, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, Store,
+    StoredConversation, StoredCrew, Tick,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
@@ -107,6 +107,17 @@ impl Conversations for BrokenDisk {
     }
 
     async fn forget(&self, _: &TenantId, _: &ConversationId) -> Result<bool, Error> {
+        broken()
+    }
+}
+
+#[async_trait]
+impl Cache for BrokenDisk {
+    async fn cached(&self, _: &TenantId, _: &CacheKey) -> Result<Option<Vec<u8>>, Error> {
+        broken()
+    }
+
+    async fn cache(&self, _: &TenantId, _: &CacheKey, _: Vec<u8>, _: Duration) -> Result<(), Error> {
         broken()
     }
 }

@@ -17,7 +17,7 @@ use super::recent::RecentHour;
 use super::rows::{DurableRows, OpenJob, RowId, Rows, Settled, Spent};
 use super::schedule::{Hold, Schedule};
 use crate::policy::Sharing;
-use crate::{Error, Fence, Incarnation, Stats};
+use crate::{CacheRoom, Error, Fence, Incarnation, Stats};
 
 /// Bounds that the transitions obey.
 #[derive(Debug, Clone)]
@@ -29,6 +29,7 @@ pub(crate) struct Limits {
     pub(crate) idempotency_window: Duration,
     pub(crate) retention: Duration,
     pub(crate) conversation_ttl: Duration,
+    pub(crate) cache: CacheRoom,
 }
 
 /// What others should hear of once the transaction is durable.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use qd_env::Env;
@@ -13,9 +14,9 @@ use super::rows::MemoryRows;
 use crate::embedded::{Core, Limits, RecentHour, Rows};
 use crate::live::{Live, tell};
 use crate::{
-    Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, Idempotency, Incarnation,
-    JobQuery, Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, StoredConversation,
-    StoredCrew, Tick,
+    Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, Idempotency,
+    Incarnation, JobQuery, Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats,
+    StoredConversation, StoredCrew, Tick,
 };
 
 /// The backend behind `memory:`.
@@ -177,5 +178,24 @@ impl Conversations for MemoryBackend {
 
     async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
         self.change(|core| core.forget(tenant, conversation))
+    }
+}
+
+#[async_trait]
+impl Cache for MemoryBackend {
+    async fn cached(&self, tenant: &TenantId, key: &CacheKey) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.lock().rows.results.get(tenant, key, self.env.now()))
+    }
+
+    async fn cache(
+        &self,
+        tenant: &TenantId,
+        key: &CacheKey,
+        value: Vec<u8>,
+        ttl: Duration,
+    ) -> Result<(), Error> {
+        let until = self.env.now().plus(ttl);
+        self.lock().rows.results.put(tenant, key, value, until, self.limits.cache);
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use qd_types::{ConversationId, Job, JobId, JobStatus, Logged, Seq, TenantId, Timestamp};
 
+use super::cache::KeptResults;
 use crate::embedded::{KEPT_TURNS, PAGE_BYTES, RowId, Rows, Settled, Spent, Started, StoredKey};
 use crate::{Error, Idempotency, JobQuery, Page, StoredConversation, StoredMessage, Turn};
 
@@ -22,6 +23,7 @@ pub(super) struct MemoryRows {
     logs: HashMap<RowId, Vec<Logged>>,
     keys: HashMap<(TenantId, String, String), StoredKey>,
     conversations: HashMap<(TenantId, ConversationId), Conversation>,
+    pub(super) results: KeptResults,
 }
 
 impl MemoryRows {
@@ -212,6 +214,7 @@ impl Rows for MemoryRows {
         });
         let before = self.conversations.len();
         self.conversations.retain(|_, kept| kept.last_at >= silent_before);
-        Ok(rows.len() + before - self.conversations.len())
+        let results = self.results.prune(now, limit);
+        Ok(rows.len() + before - self.conversations.len() + results)
     }
 }

@@ -16,12 +16,12 @@ use super::file_lock::FileLock;
 use super::reader::Readers;
 use super::rows::SqliteRows;
 use super::writer::Writer;
-use super::{query, schema};
+use super::{cache, query, schema};
 use crate::embedded::{Core, Limits, RecentHour};
 use crate::{
-    Cancelled, Claimed, Conversations, Crews, Durability, Enqueued, Error, Fence, Finish, Idempotency,
-    Incarnation, JobQuery, Jobs, Live, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats,
-    StoredConversation, StoredCrew, Tick,
+    Cache, CacheKey, CacheRoom, Cancelled, Claimed, Conversations, Crews, Durability, Enqueued, Error, Fence,
+    Finish, Idempotency, Incarnation, JobQuery, Jobs, Live, NewJob, Page, Published, Recent, Record, Refused,
+    Revocation, Stats, StoredConversation, StoredCrew, Tick,
 };
 
 /// The backend behind `sqlite:PATH`.
@@ -30,6 +30,7 @@ pub(crate) struct SqliteBackend {
     readers: Readers,
     env: Env,
     conversation_ttl: Duration,
+    room: CacheRoom,
     recent: Arc<Mutex<RecentHour>>,
     database: PathBuf,
 }
@@ -51,7 +52,7 @@ impl SqliteBackend {
         let incarnation = Incarnation(schema::incarnation(&connection, env.draw())?);
         let next_row: i64 =
             connection.query_row("SELECT coalesce(max(row), 0) + 1 FROM jobs", [], |row| row.get(0))?;
-        let conversation_ttl = limits.conversation_ttl;
+        let (conversation_ttl, room) = (limits.conversation_ttl, limits.cache);
         let mut core = Core::new(SqliteRows { connection }, env.clone(), limits, incarnation, next_row);
         take_over(&mut core)?;
         let recent = core.shared_recent();
@@ -64,7 +65,7 @@ impl SqliteBackend {
         if relaxed {
             keep_syncing(&env, &writer);
         }
-        Ok(Self { writer, readers, env, conversation_ttl, recent, database: database.to_owned() })
+        Ok(Self { writer, readers, env, conversation_ttl, room, recent, database: database.to_owned() })
     }
 }
 
@@ -267,5 +268,26 @@ impl Conversations for SqliteBackend {
     async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
         let (tenant, conversation) = (tenant.clone(), conversation.clone());
         self.writer.call(move |core| core.forget(&tenant, &conversation)).await
+    }
+}
+
+#[async_trait]
+impl Cache for SqliteBackend {
+    async fn cached(&self, tenant: &TenantId, key: &CacheKey) -> Result<Option<Vec<u8>>, Error> {
+        let (tenant, key, now) = (tenant.clone(), *key, self.env.now());
+        self.readers.read(move |connection| cache::get(connection, &tenant, &key, now)).await
+    }
+
+    async fn cache(
+        &self,
+        tenant: &TenantId,
+        key: &CacheKey,
+        value: Vec<u8>,
+        ttl: Duration,
+    ) -> Result<(), Error> {
+        let (tenant, key, until, room) = (tenant.clone(), *key, self.env.now().plus(ttl), self.room);
+        self.writer
+            .call(move |core| cache::put(&core.rows.connection, &tenant, &key, &value, until, room))
+            .await
     }
 }

@@ -3,7 +3,7 @@
 use qd_types::{ConversationId, Job, JobId, JobStatus, Logged, Seq, TenantId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::codec;
+use super::{cache, codec};
 use crate::embedded::{DurableRows, KEPT_TURNS, OpenJob, RowId, Rows, Settled, Spent, Started, StoredKey};
 use crate::{Error, Idempotency, Turn};
 
@@ -212,7 +212,8 @@ impl Rows for SqliteRows {
         for (tenant, name) in &silent {
             self.delete_conversation(tenant, name)?;
         }
-        Ok(jobs.len() + silent.len())
+        let results = cache::prune(&self.connection, now, limit)?;
+        Ok(jobs.len() + silent.len() + results)
     }
 }
 

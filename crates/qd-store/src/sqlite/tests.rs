@@ -64,6 +64,23 @@ async fn restart_keeps_everything_and_queues_running_jobs_again() {
 }
 
 #[tokio::test]
+async fn kept_results_survive_a_restart_and_are_counted_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut options, env, tenant) = (options(folder.path()), env(), TenantId::default());
+    options.cache = crate::CacheRoom { entries: 2, bytes: 1_000 };
+    let hour = std::time::Duration::from_secs(3_600);
+    let store = open(&options, &env).unwrap();
+    store.cache(&tenant, &[1; 32], b"first".to_vec(), hour).await.unwrap();
+    store.cache(&tenant, &[2; 32], b"second".to_vec(), hour * 2).await.unwrap();
+    drop(store);
+    let store = reopen(&options, &env).await;
+    assert_eq!(store.cached(&tenant, &[1; 32]).await.unwrap(), Some(b"first".to_vec()));
+    store.cache(&tenant, &[3; 32], b"third".to_vec(), hour).await.unwrap();
+    assert_eq!(store.cached(&tenant, &[1; 32]).await.unwrap(), None, "the room holds two");
+    assert_eq!(store.cached(&tenant, &[2; 32]).await.unwrap(), Some(b"second".to_vec()));
+}
+
+#[tokio::test]
 async fn second_process_is_kept_out_with_a_message_that_names_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let (options, env) = (options(folder.path()), env());
