@@ -16,6 +16,7 @@ use qd_store::{Claimed, Finish, Outcome, Record};
 use qd_types::{Class, Code, Entry, Failure, LogItem, StepId, StepKind};
 use tokio_util::sync::CancellationToken;
 
+use crate::cached::Caching;
 use crate::chain;
 use crate::engine::Shared;
 use crate::facts;
@@ -225,7 +226,8 @@ impl<'a> Attempt<'a> {
                         .remove(&effect.step)
                         .map_or(Duration::ZERO, |until| until.saturating_sub(now));
                     let failed = self.past.failed_at(&effect.step).to_vec();
-                    flight.start(effect, failed, self.deadline.left(now), wait.max(pause));
+                    let caching = Caching::of(&self.plan, &effect);
+                    flight.start(effect, failed, self.deadline.left(now), wait.max(pause), caching);
                 }
                 Turn::NotBefore(wait) => self.park(&effect, wait),
             }

@@ -10,6 +10,7 @@ use qd_types::WorkerId;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::cached::Answers;
 use crate::held::Held;
 use crate::observe::Observer;
 use crate::pace::Paces;
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) held: Held,
     pub(crate) observer: Observer,
     pub(crate) paces: Paces,
+    pub(crate) answers: Answers,
     /// No new claims and no new effects.
     pub(crate) stopping: CancellationToken,
     /// Effects in flight are dropped.
@@ -79,6 +81,7 @@ impl Engine {
             observer: Observer::new(metrics, options.slots, &tools),
             tools,
             paces: Paces::default(),
+            answers: Answers::default(),
             stopping: CancellationToken::new(),
             cut: CancellationToken::new(),
             options,

@@ -10,11 +10,10 @@ use qd_crew::{Effect, EffectKind};
 use qd_env::Env;
 use qd_llm::{CallError, CallScope, DeltaSink};
 use qd_store::{Claimed, Store};
-use qd_types::{
-    Billed, Call, ChatRequest, Class, Code, Delta, Entry, Failure, JobId, Source, StepId, ToolCall,
-};
+use qd_types::{Billed, Call, ChatRequest, Class, Code, Delta, Entry, Failure, JobId, StepId, ToolCall};
 use tokio_util::sync::CancellationToken;
 
+use crate::cached::{self, Answered, Caching};
 use crate::chain::{self, FailedTry};
 use crate::engine::Shared;
 use crate::observe::ModelSeries;
@@ -31,6 +30,8 @@ pub(crate) struct Order {
     pub(crate) time_left: Duration,
     /// How long to wait before.
     pub(crate) wait: Duration,
+    /// Whether its answer may be a kept one; for model calls.
+    pub(crate) caching: Option<Caching>,
 }
 
 /// How an effect stands in the journal: which try of its step it is, and how many calls of the step were under way
@@ -46,6 +47,7 @@ pub(crate) fn call(effect: &Effect, number: u32, possibly_billed: u32) -> Call {
         deployment: None,
         number,
         duration_ms: 0,
+        saved: None,
         possibly_billed,
     }
 }
@@ -84,10 +86,10 @@ pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) ->
                 Ok(answer) => Entry::Model {
                     step,
                     reply: answer.reply,
-                    source: Source::Executed,
+                    source: answer.source,
                     usage: answer.usage,
                     cost: answer.cost,
-                    call,
+                    call: Call { saved: answer.saved, ..call },
                 },
                 Err(error) if !error.was_made() => {
                     return Done::NotMade(step, error.into_failure().in_task(task));
@@ -116,7 +118,7 @@ async fn ask_chain(
     request: &ChatRequest,
     order: &Order,
     call: &mut Call,
-) -> Result<qd_llm::Answer, CallError> {
+) -> Result<Answered, CallError> {
     let chain = shared.models.chain(&request.model);
     let has_other = |name: &str, asked: &[Arc<str>]| shared.models.has_other_deployment(name, asked);
     let next = chain::next(&chain, &order.failed, has_other);
@@ -129,7 +131,8 @@ async fn ask_chain(
             continue;
         }
         link.name.clone_into(&mut call.target);
-        let answer = ask(shared, claimed, link.name, request, order, &next.avoid).await;
+        let made = ask(shared, claimed, link.name, request, order, &next.avoid);
+        let answer = cached::known_or(shared, claimed, order, link.name, request, made).await;
         let asked = match &answer {
             Ok(answer) => &answer.deployment,
             Err(error) => &error.deployment,

@@ -5,6 +5,7 @@
 //! worker's hands), `executor.rs` (effect to world to journal entry).
 
 mod attempt;
+mod cached;
 mod chain;
 mod engine;
 mod executor;

@@ -13,8 +13,8 @@ use qd_llm::{Models, Standing};
 use qd_store::{Claimed, Finish, Outcome};
 use qd_telemetry::{Amount, Counter, Fault, Gauge, Handles, Histogram, Metrics, OTHER, fault};
 use qd_types::{
-    Call, Code, Entry, Failure, Job, LogItem, NanoDollars, Priority, StepId, StepKind, Timestamp, ToolResult,
-    Usage,
+    Call, Code, Entry, Failure, Job, LogItem, NanoDollars, Priority, Source, StepId, StepKind, Timestamp,
+    ToolResult, Usage,
 };
 
 use crate::resume::Past;
@@ -30,6 +30,7 @@ pub(crate) struct Observer {
     other_tool: ToolSeries,
     waits: [Histogram; Priority::LEVELS],
     saved: Amount,
+    saved_by_cache: Amount,
     busy: [Gauge; 2],
     idle: Gauge,
 }
@@ -41,6 +42,8 @@ struct CrewSeries {
     runs: [Histogram; 3],
     /// By kind, model calls first; of each the executed ones first.
     steps: [[Counter; 2]; 2],
+    /// Model calls that were not made because their answer was known.
+    cached: Counter,
     /// By the crew's name of the model.
     costs: Handles<Amount>,
 }
@@ -82,6 +85,7 @@ impl Observer {
             other_tool: ToolSeries::new(metrics, OTHER),
             waits: ["1", "2", "3", "4", "5"].map(|level| metrics.queue_wait.with([level])),
             saved: metrics.llm_cost_saved.with(["replay"]),
+            saved_by_cache: metrics.llm_cost_saved.with(["cache"]),
             busy,
             idle,
         }
@@ -149,6 +153,7 @@ impl Observer {
     /// An effect came back. The journal has its time in whole milliseconds, which is coarse for a tool.
     pub(crate) fn step(&self, models: &Models, job: &Job, entry: &Entry, took: Duration) {
         match entry {
+            Entry::Model { step, source: Source::Cached, call, .. } => self.known(job, step, call),
             Entry::Model { step, usage, cost, call, .. } => {
                 let model = self.model(models, &call.target);
                 model.ok_duration.observe(took.as_secs_f64());
@@ -167,6 +172,12 @@ impl Observer {
             }
             Entry::Fact { .. } | Entry::Signal { .. } => {}
         }
+    }
+
+    fn known(&self, job: &Job, step: &StepId, call: &Call) {
+        self.crew(job.crew.as_str()).cached.inc();
+        self.saved_by_cache.inc_by(dollars(call.saved.unwrap_or_default()));
+        tracing::trace!(job = %job.id, %step, model = call.target, "answer taken from the cache");
     }
 
     fn answered(&self, model: &ModelSeries, job: &Job, call: &Call, usage: &Usage, cost: NanoDollars) {
@@ -268,6 +279,7 @@ impl Observer {
             runs: OUTCOMES.map(|outcome| metrics.job_run.with([crew, outcome])),
             steps: ["model", "tool"]
                 .map(|kind| ["executed", "replayed"].map(|source| metrics.steps.with([crew, kind, source]))),
+            cached: metrics.steps.with([crew, "model", "cached"]),
             costs: Handles::default(),
         })
     }

@@ -18,7 +18,7 @@ pub(crate) struct Past {
     pub(crate) finished: HashSet<TaskId>,
     /// Keys of known facts.
     pub(crate) facts: HashSet<String>,
-    /// Model calls made, failed ones included.
+    /// Model calls, failed ones and those included whose answer was known.
     pub(crate) model_calls: u32,
     /// Tools executed.
     pub(crate) tool_calls: u32,

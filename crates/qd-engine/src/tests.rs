@@ -1,6 +1,7 @@
 //! The engine over real backends and the simulated provider, under paused time where time matters.
 
 mod behaviour;
+mod cached;
 mod crash;
 mod guards;
 mod limits;

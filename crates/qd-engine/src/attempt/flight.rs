@@ -10,6 +10,7 @@ use qd_crew::Effect;
 use qd_store::{Claimed, Record};
 use qd_types::{Billed, Call, Entry, Failure, LogItem, StepId, StepKind, TaskId};
 
+use crate::cached::Caching;
 use crate::chain::FailedTry;
 use crate::engine::Shared;
 use crate::executor::{self, Done, Order};
@@ -74,12 +75,13 @@ impl<'a> Flight<'a> {
         failed: Vec<FailedTry>,
         time_left: Duration,
         wait: Duration,
+        caching: Option<Caching>,
     ) {
         let number = u32::try_from(failed.len()).unwrap_or(u32::MAX).saturating_add(1);
         let possibly_billed = if effect.step.kind() == StepKind::Model { self.doubt } else { 0 };
         let call = executor::call(&effect, number, possibly_billed);
         self.steps.insert(effect.step.clone(), (effect.task.clone(), call.clone()));
-        let order = Order { effect, call, failed, time_left, wait };
+        let order = Order { effect, call, failed, time_left, wait, caching };
         let (shared, claimed) = (self.shared, self.claimed);
         self.futures.push(
             async move {
