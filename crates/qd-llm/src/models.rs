@@ -249,6 +249,7 @@ impl Models {
                 max_tokens: model.max_tokens,
                 temperature: model.temperature,
                 top_p: model.top_p,
+                prompt_cache: options.prompt_cache,
             },
             bounds: Bounds::of(options, &model),
             pricing: (!is_sim).then_some(pricing),

@@ -67,6 +67,9 @@ pub struct ProviderOptions {
     /// Whether calls carry `X-Quarterdeck-Call: job/step/try` [false; always for `sim`].
     #[serde(default)]
     pub trace_header: bool,
+    /// Whether a provider with prompt caching is asked to keep the beginning of prompts where that pays (default true).
+    #[serde(default = "yes")]
+    pub prompt_cache: bool,
     /// Bound of connecting, TLS included (default 5).
     #[serde(default = "five_seconds", rename = "connect_timeout_seconds", with = "seconds")]
     pub connect_timeout: Duration,
@@ -108,6 +111,7 @@ impl ProviderOptions {
             tpm: None,
             stream: true,
             trace_header: false,
+            prompt_cache: true,
             connect_timeout: five_seconds(),
             first_token_timeout: thirty_seconds(),
             idle_timeout: thirty_seconds(),

@@ -148,6 +148,10 @@ mod tests {
         );
         let small = Usage { input_tokens: 1000, output_tokens: 100, cache_read_tokens: 1000, ..MILLION };
         assert_eq!(here.cost(&small, "claude-sonnet-4-5-20250929", NOON).await, Some(NanoDollars(4_800_000)));
+        // Read from the cache at a tenth, written to it at five quarters, the rest as it is.
+        let kept =
+            Usage { input_tokens: 1_000, cache_read_tokens: 100_000, cache_write_tokens: 10_000, ..MILLION };
+        assert_eq!(here.cost(&kept, "claude-sonnet-4-5", NOON).await, Some(NanoDollars(70_500_000)));
         let local = at_address("gpt-4o", "http://localhost:8000/v1");
         assert_eq!(local.cost(&MILLION, "gpt-4o", NOON).await, None);
         let unheard = at_address("no-such-model", "https://api.openai.com/v1");

@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 mod errors;
+mod prompt_cache;
 mod serve;
 mod stream;
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub(crate) struct Endpoint {
     pub(crate) max_tokens: Option<u32>,
     pub(crate) temperature: Option<f64>,
     pub(crate) top_p: Option<f64>,
+    /// Whether the provider may be asked to keep the beginning of prompts, where the wire has a way to.
+    pub(crate) prompt_cache: bool,
 }
 
 /// A POST request without its sender.

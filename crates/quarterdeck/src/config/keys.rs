@@ -100,7 +100,12 @@ const SERVER: &[Key] = &[
     set("max_body_bytes", Whole(1_024, 64 << 20)),
 ];
 
-const STORE: &[Key] = &[set("url", Text), set("durability", Choice(&["strict", "relaxed"]))];
+const STORE: &[Key] = &[
+    set("url", Text),
+    set("durability", Choice(&["strict", "relaxed"])),
+    set("cache_entries", Whole(0, COUNT_MAX)),
+    set("cache_bytes", Whole(0, 1 << 40)),
+];
 
 const QUEUE: &[Key] =
     &[set("max_depth", Whole(1, 100_000_000)), set("sharing", Choice(&["weighted", "strict"]))];
@@ -150,6 +155,11 @@ const PROVIDER: &[Key] = &[
         "trace_header",
         Flag,
         "Whether calls carry X-Quarterdeck-Call: job/step/try [false; always for sim].",
+    ),
+    key(
+        "prompt_cache",
+        Flag,
+        "Whether the provider is asked to keep the beginning of prompts where that pays [true]; for the protocol anthropic, others do so unasked.",
     ),
     key("connect_timeout_seconds", Positive(DAY), "Bound of connecting, TLS included [5]."),
     key(

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName};
 use qd_types::{ChatRequest, Message, ToolCall, ToolChoice, ToolResult, ToolSpec};
 use serde_json::{Map, Value, json};
 
-use super::NAME;
+use super::{NAME, prompt_cache};
 use crate::wires::wire::{Endpoint, HttpParts};
 
 const DEFAULT_MAX_TOKENS: u32 = 1024;
@@ -61,6 +61,9 @@ fn body(request: &ChatRequest, endpoint: &Endpoint) -> Value {
     }
     if endpoint.stream {
         body.insert("stream".to_owned(), json!(true));
+    }
+    if endpoint.prompt_cache {
+        prompt_cache::mark(&mut body, request);
     }
     Value::Object(body)
 }

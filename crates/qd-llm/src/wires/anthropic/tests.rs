@@ -1,5 +1,7 @@
 //! Anthropic's wire against bodies in the documented format.
 
+mod prompt_cache;
+
 use http::HeaderMap;
 use qd_types::{
     Billed, ChatRequest, Code, Message, ProviderBlocks, StopReason, ToolCall, ToolChoice, ToolResult,
@@ -21,6 +23,7 @@ fn endpoint(stream: bool) -> Endpoint {
         max_tokens: None,
         temperature: None,
         top_p: None,
+        prompt_cache: true,
     }
 }
 

@@ -22,6 +22,7 @@ fn endpoint(base_url: &str, stream: bool) -> Endpoint {
         max_tokens: Some(300),
         temperature: Some(0.2),
         top_p: None,
+        prompt_cache: true,
     }
 }
 
