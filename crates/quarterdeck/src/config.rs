@@ -88,6 +88,8 @@ pub(crate) struct Server {
 pub(crate) struct Store {
     pub(crate) url: String,
     pub(crate) durability: Durability,
+    pub(crate) cache_entries: u64,
+    pub(crate) cache_bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

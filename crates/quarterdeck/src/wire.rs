@@ -216,6 +216,7 @@ fn open_store(config: &Config, env: &Env) -> anyhow::Result<Store> {
         leases: Leases::OfProcess,
         retention: Duration::from_secs(s.retention.jobs_days * 24 * 3600),
         conversation_ttl: Duration::from_secs(s.conversations.ttl_seconds),
+        cache: qd_store::CacheRoom { entries: s.store.cache_entries, bytes: s.store.cache_bytes },
         ..qd_store::Options::default()
     };
     qd_store::open(&options, env).map_err(|error| {

@@ -104,3 +104,25 @@ tasks: [{name: a, description: D, expected_output: E}]
 ";
     assert_eq!(compile(&spec(yaml), &catalog()).unwrap().agents()[0].model, "groq/llama-3.3-70b");
 }
+
+#[test]
+fn a_task_says_more_of_kept_answers_than_its_agent_and_that_more_than_the_crew() {
+    let yaml = "
+model_cache: {ttl_seconds: 5}
+agents:
+  w: {role: R, goal: G, backstory: B}
+  v: {role: R, goal: G, backstory: B, model_cache: {ttl_seconds: 7}}
+tasks:
+  - {name: a, description: D, expected_output: E, agent: w}
+  - {name: b, description: D, expected_output: E, agent: v}
+  - {name: c, description: D, expected_output: E, agent: v, model_cache: true}
+  - {name: d, description: D, expected_output: E, agent: v, model_cache: false}
+";
+    let spans = |yaml: &str| {
+        let plan = compile(&spec(yaml), &catalog()).unwrap();
+        plan.tasks().iter().map(|task| task.model_cache.map(|ttl| ttl.as_secs())).collect::<Vec<_>>()
+    };
+    assert_eq!(spans(yaml), [Some(5), Some(7), Some(86_400), None]);
+    let silent = yaml.replace("model_cache: {ttl_seconds: 5}", "verbose: true");
+    assert_eq!(spans(&silent)[0], None, "nothing is kept unless somebody says so");
+}

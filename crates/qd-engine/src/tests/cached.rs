@@ -6,7 +6,7 @@ use std::time::Duration;
 use qd_llm::ModelOptions;
 use qd_store::NewJob;
 use qd_telemetry::{Exposition, Metrics};
-use qd_types::{CrewName, Entry, Job, JobId, JobStatus, NanoDollars, Source, TenantId};
+use qd_types::{Code, CrewName, Entry, Job, JobId, JobStatus, NanoDollars, Source, TenantId};
 
 use super::{Bench, PLAIN, accept, catalog, entries, env, finished, job, models, publish, quick};
 use crate::{Engine, Options, Plans};
@@ -196,6 +196,24 @@ async fn answer_that_was_cut_short_is_not_kept() {
         let (_, entry) = run(&bench, job(&bench.env, "short", "message", "Tell me everything")).await;
         assert_eq!(source(&entry), Source::Executed);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn task_that_is_begun_anew_is_not_led_the_same_way_again() {
+    let bench = bench().await;
+    bench.publish(&crew("stuck", ", tools: [calculator], max_retry_limit: 1")).await;
+    let wish = "What is 6 * 7? [[sim: tool=calculator times=50]]";
+    let mut sources = Vec::new();
+    for _ in 0..2 {
+        let id = accept(&bench.store, job(&bench.env, "stuck", "message", wish)).await;
+        let ended = finished(&bench.store, id).await;
+        assert_eq!(ended.error.map(|error| error.code), Some(Code::RepeatedToolCalls));
+        let steps = entries(&bench.store, id).await;
+        let models = steps.iter().filter(|entry| matches!(entry, Entry::Model { .. }));
+        sources.push(models.map(source).collect::<Vec<_>>());
+    }
+    assert_eq!(sources[0], [Source::Executed; 10]);
+    assert_eq!((&sources[1][..5], &sources[1][5..]), (&[Source::Cached; 5][..], &[Source::Executed; 5][..]));
 }
 
 #[tokio::test]

@@ -99,11 +99,22 @@ fn call(target: &str, number: u32) -> Call {
         number,
         duration_ms: 12,
         possibly_billed: 0,
+        saved: None,
     }
 }
 
 pub(super) fn step(turn: u32) -> StepId {
     StepId::model(&TaskId::new("draft"), turn)
+}
+
+/// A model's answer that was in the result cache.
+pub(super) fn known(turn: u32, text: &str) -> LogItem {
+    let LogItem::Entry { mut entry } = model(turn, text) else { unreachable!() };
+    if let Entry::Model { source, usage, cost, call, .. } = &mut *entry {
+        call.saved = Some(std::mem::take(cost));
+        (*source, *usage) = (Source::Cached, Usage::default());
+    }
+    LogItem::Entry { entry }
 }
 
 pub(super) fn model(turn: u32, text: &str) -> LogItem {

@@ -7,7 +7,7 @@ use qd_types::{Class, Code, Failure, JobId};
 use serde_json::{Value, json};
 
 use super::client::Reply;
-use super::engine::failure;
+use super::engine::{failure, known, model};
 use super::{Server, soon};
 
 fn id(reply: &Reply) -> JobId {
@@ -224,6 +224,22 @@ async fn steps_show_cost_tries_and_what_was_not_done_again() {
         (&tries[0]["billed"], &tries[0]["error"]["code"]),
         (&json!("possibly"), &json!("model_overloaded"))
     );
+}
+
+#[tokio::test]
+async fn answer_that_was_known_is_shown_with_what_it_saved() {
+    let server = Server::start().await;
+    let made = server.post("/v1/jobs", &json!({ "crew": "fixed" })).await;
+    let claimed = server.claim().await;
+    server.record(&claimed, vec![model(1, "made"), known(2, "known")]).await;
+    let body = server.get(&format!("{}/steps", made.header("location").unwrap())).await.json();
+    let shown = |n: usize| {
+        let step = &body["steps"][n];
+        [&step["source"], &step["cost_usd"], &step["saved_usd"], &step["usage"]["model_calls"]]
+            .map(Clone::clone)
+    };
+    assert_eq!(shown(0), [json!("executed"), json!("0.0123"), json!("0.00"), json!(1)]);
+    assert_eq!(shown(1), [json!("cached"), json!("0.00"), json!("0.0123"), json!(0)]);
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ pub(crate) struct StepView<'a> {
     number: u32,
     usage: UsageView,
     cost_usd: String,
+    /// What the call would have cost that was not made, because its answer was known.
+    saved_usd: String,
     duration_ms: u64,
     finished_at: Option<Rfc3339>,
     possibly_billed: u32,
@@ -80,6 +82,7 @@ fn untried(step: &StepId) -> StepView<'_> {
         number: 0,
         usage: UsageView::from(&Usage::default()),
         cost_usd: NanoDollars::default().to_string(),
+        saved_usd: NanoDollars::default().to_string(),
         duration_ms: 0,
         finished_at: None,
         possibly_billed: 0,
@@ -114,6 +117,7 @@ fn finished<'a>(view: &mut StepView<'a>, job: &Job, logged: &Logged, entry: &'a 
     view.replayed = logged.attempt < job.attempt;
     view.usage = UsageView::from(&usage);
     view.cost_usd = cost.to_string();
+    view.saved_usd = call.saved.unwrap_or_default().to_string();
     view.finished_at = Some(Rfc3339(logged.at));
 }
 
@@ -171,6 +175,8 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
 
 fn schema() -> Schema {
     let replayed = "An earlier attempt finished it, and the last one took it from the journal.";
+    let saved =
+        "What the call would have cost that was not made, because its answer was in the result cache.";
     Schema::object()
         .about("One model or tool call that was journaled, or tried so far.")
         .field("step", Schema::text().about("Path of the step, the same in every attempt."))
@@ -186,6 +192,7 @@ fn schema() -> Schema {
         .field("try", Schema::count())
         .field("usage", Schema::named("Usage"))
         .field("cost_usd", Schema::dollars())
+        .field("saved_usd", Schema::dollars().about(saved))
         .field("duration_ms", Schema::count())
         .field("finished_at", Schema::moment().nullable())
         .field("possibly_billed", Schema::count().about("Calls that may be on the bill without an answer."))

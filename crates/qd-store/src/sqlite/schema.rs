@@ -8,7 +8,7 @@ use crate::Error;
 const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001_jobs.sql"),
     include_str!("schema/0002_messages.sql"),
-    include_str!("schema/0005_cache.sql"),
+    include_str!("schema/0004_cache.sql"),
 ];
 
 /// Marks the file as ours (`qdk1`), so that another program's database is not taken for a store.

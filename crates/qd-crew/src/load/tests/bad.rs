@@ -154,6 +154,16 @@ fn keys_of_an_agent() {
                 "max_execution_time: 1 min",
                 "x:6:25 `max_execution_time` of agent `w` must be a whole number, found `1 min`",
             ),
+            (
+                "model_cache: 60",
+                "x:6:18 `model_cache` of agent `w` must be `true`, `false` or a mapping, found a number; write \
+                 `model_cache: {ttl_seconds: 3600}`",
+            ),
+            (
+                "model_cache: {ttl_seconds: 0}",
+                "x:6:32 `ttl_seconds` of `model_cache` of agent `w` is 0; it must be between 1 and 31536000",
+            ),
+            ("model_cache: {ttl: 5}", "x:6:19 `model_cache` of agent `w` has no key `ttl`"),
             ("memory: {a: 1}", "x:6:5 `memory` of agent `w` is not supported yet; only `false` is accepted"),
             ("mcps: [https://host/mcp]", "x:6:5 `mcps` of agent `w` is not supported yet"),
             ("apps: [gmail]", "x:6:5 `apps` of agent `w` is not supported yet"),

@@ -36,7 +36,7 @@ agents:
     use_system_prompt: false
     allow_delegation: false
     memory: null
-  two: {role: R, goal: G, backstory: B, llm: groq/llama, tools: , inject_date: no, date_format: '%Y'}
+  two: {role: R, goal: G, backstory: B, llm: groq/llama, tools: , inject_date: no, date_format: '%Y', model_cache: no}
 tasks:
   - name: first
     description: D
@@ -50,7 +50,7 @@ tasks:
     expected_output: E2
     agent: two
     context: []
-  - {name: last, description: D3, expected_output: E3, agent: two, context: [first, task-2], output_json: }
+  - {name: last, description: D3, expected_output: E3, agent: two, context: [first, task-2], output_json: , model_cache: {ttl_seconds: 60}}
 inputs: {x: 1, y: {a: [true, null, 1.5]}}
 ";
 
@@ -65,14 +65,14 @@ fn every_key_arrives_in_the_spec() {
              "tools": ["calculator"], "max_iter": 3, "max_tokens": 50, "date_format": "%d.%m.%Y",
              "use_system_prompt": false},
             {"name": "two", "role": "R", "goal": "G", "backstory": "B", "llm": {"model": "groq/llama"},
-             "max_iter": 25, "use_system_prompt": true},
+             "max_iter": 25, "model_cache": {"ttl_seconds": 0}, "use_system_prompt": true},
         ],
         "tasks": [
             {"name": "first", "description": "D", "expected_output": "E", "agent": "one",
              "tools": ["clock", "calculator"], "markdown": true, "conversation": false},
             {"name": "task-2", "description": "D2", "expected_output": "E2", "agent": "two", "context": []},
             {"name": "last", "description": "D3", "expected_output": "E3", "agent": "two",
-             "context": ["first", "task-2"]},
+             "context": ["first", "task-2"], "model_cache": {"ttl_seconds": 60}},
         ],
         "inputs": {"x": 1, "y": {"a": [true, null, 1.5]}},
     });

@@ -308,6 +308,11 @@ fn effects_name_their_task_agent_and_call() {
     assert_eq!(shown, [("c0", "clock", "{}"), ("c1", "add", "{\"a\": 1}")]);
 }
 
+fn begun_anew(machine: &Machine) -> bool {
+    let Ready::Run(effects) = machine.ready() else { panic!("nothing to do") };
+    effects[0].begun_anew
+}
+
 #[test]
 fn unusable_output_begins_the_task_anew_as_often_as_its_agent_allows() {
     let yaml = "
@@ -325,6 +330,7 @@ tasks: [{name: t, description: D, expected_output: E}]
     }
     assert_eq!(words(&machine.ready()), step(4));
     assert_eq!(request(&machine), opening, "nothing of the first beginning is left");
+    assert_eq!((begun_anew(&fresh()), begun_anew(&machine)), (false, true));
     let mut given_up = machine.clone();
     for entry in empties(4) {
         given_up.apply(&entry);
