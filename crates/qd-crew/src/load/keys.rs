@@ -103,7 +103,7 @@ pub(super) const CREW: Keys = &[
         "model_cache",
         Read(
             Form::ModelCache,
-            "Whether answers of models are kept and given to whoever asks exactly the same, and for how long [false].",
+            "Whether answers of models are kept and given to whoever asks exactly the same [false]: `true` for a day, or `{ttl_seconds: 3600}`. CrewAI's own `cache` is another thing: it is about results of tools.",
         ),
     ),
     ("function_calling_llm", NEVER),
@@ -169,7 +169,7 @@ pub(super) const AGENT: Keys = &[
         "model_cache",
         Read(
             Form::ModelCache,
-            "Whether answers of its model are kept and given again, and for how long; without, as the crew says.",
+            "The same for its answers: `true`, `false` or `{ttl_seconds: 3600}`; without, as the crew says.",
         ),
     ),
     ("max_rpm", Read(Form::Whole(1, MAX_RPM_MAX), "Its model calls in any minute, in one process.")),
@@ -230,7 +230,7 @@ pub(super) const TASK: Keys = &[
         "model_cache",
         Read(
             Form::ModelCache,
-            "Whether answers of models are kept and given again, and for how long; without, as its agent says.",
+            "The same for the answers of this task: `true`, `false` or `{ttl_seconds: 3600}`; without, as its agent says.",
         ),
     ),
     ("create_directory", Harmless),

@@ -159,7 +159,7 @@ const PROVIDER: &[Key] = &[
     key(
         "prompt_cache",
         Flag,
-        "Whether the provider is asked to keep the beginning of prompts where that pays [true]; for the protocol anthropic, others do so unasked.",
+        "Whether the provider is asked to keep the beginning of prompts where that pays [true]. It says something to the protocol anthropic alone.",
     ),
     key("connect_timeout_seconds", Positive(DAY), "Bound of connecting, TLS included [5]."),
     key(
