@@ -176,7 +176,9 @@ async fn cancelled_first_job_hands_its_call_on() {
     for _ in 0..5 {
         others.push(accept(&bench.store, asking(&bench, wish)).await);
     }
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    while bench.store.stats().await.unwrap().running != 6 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(calls(&bench), 1, "the others wait");
     bench.store.cancel(&TenantId::default(), first).await.unwrap();
     let mut sources = Vec::new();

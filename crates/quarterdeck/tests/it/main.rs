@@ -20,7 +20,6 @@ mod limits;
 mod observe;
 mod process;
 mod real_model;
-mod saving;
 mod sdk;
 mod simulator;
 mod snapshot;
