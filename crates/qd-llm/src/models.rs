@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use qd_env::Env;
@@ -9,7 +10,7 @@ use qd_env::Env;
 use crate::bounds::Bounds;
 use crate::error::Kind;
 use crate::http_model::HttpModel;
-use crate::layers::{Balancer, Deployment};
+use crate::layers::{Balancer, Deployment, TextTools};
 use crate::options::Cause;
 use crate::presets::known_provider;
 use crate::prices::{Address, Pricing};
@@ -201,6 +202,7 @@ impl Models {
 
     fn deployment(&self, place: &DeploymentOptions, model: &ModelOptions) -> Option<Deployment> {
         let inner = self.connect(place, model)?;
+        let inner = Arc::new(TextTools { inner, by: model.tools, has_none: AtomicBool::new(false) });
         let guards = self.guards.get(&place.provider)?;
         Some(guards.around(inner, place, model.max_tokens, &self.env))
     }

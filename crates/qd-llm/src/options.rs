@@ -11,7 +11,7 @@ use serde::Deserialize;
 mod model;
 
 pub(crate) use model::Cause;
-pub use model::{DeploymentOptions, FallbackOptions, ModelOptions, Strategy};
+pub use model::{DeploymentOptions, FallbackOptions, ModelOptions, Strategy, ToolsBy};
 
 use crate::Secret;
 use crate::layers::BreakerOptions;

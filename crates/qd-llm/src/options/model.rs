@@ -26,6 +26,8 @@ pub struct ModelOptions {
     pub deployments: Vec<DeploymentOptions>,
     /// How calls are spread over them.
     pub strategy: Strategy,
+    /// How it is given tools.
+    pub tools: ToolsBy,
     /// Bound of one call, below the provider's own bounds.
     pub timeout_seconds: Option<f64>,
     /// Bound of an answer where the request sets none.
@@ -87,6 +89,19 @@ pub enum Strategy {
     LeastBusy,
     /// By lot, each by its weight.
     Weighted,
+}
+
+/// How a model is given tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolsBy {
+    /// As its protocol has it, and in words once its provider has said that it takes none.
+    #[default]
+    Auto,
+    /// As its protocol has it.
+    Native,
+    /// In words: what it may call stands in the prompt, and its calls are read from what it writes.
+    Text,
 }
 
 /// A model that stands in for another after some failures only.

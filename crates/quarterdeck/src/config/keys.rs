@@ -204,6 +204,11 @@ const BREAKER: &[Key] = &[
 const MODEL: &[Key] = &[
     key("provider", Text, "Name of its provider: a table of [providers]."),
     key("model", Text, "Its name there."),
+    key(
+        "tools",
+        Choice(&["auto", "native", "text"]),
+        "How it is given tools: as its protocol has it, in words, or in words once its provider says that it takes none [auto].",
+    ),
     key("timeout_seconds", Positive(DAY), "Bound of one call, below the provider's own bounds."),
     key("max_tokens", Whole(1, u32::MAX as u64), "Bound of an answer where the request sets none."),
     key("temperature", Number(0.0, 2.0), "Sampling where the request sets none."),
