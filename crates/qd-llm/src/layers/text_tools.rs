@@ -165,12 +165,10 @@ fn line_start(text: &str, word: &str) -> Option<usize> {
 /// The call in a text that begins with [`ACTION`].
 fn call(text: &str, before: usize) -> Option<ToolCall> {
     let rest = &text[ACTION.len()..];
-    let (name, arguments) = match line_start(rest, INPUT) {
-        Some(at) => (&rest[..at], &rest[at + INPUT.len()..]),
-        None => (rest.lines().next().unwrap_or_default(), "{}"),
-    };
-    let name = name.trim().trim_matches(['*', '`', '"', '\'', ' ', '\n']);
-    if name.is_empty() || name.contains('\n') {
+    let arguments = line_start(rest, INPUT).map_or("{}", |at| &rest[at + INPUT.len()..]);
+    let line = rest.trim_start_matches(DECORATION).lines().next().unwrap_or_default();
+    let name = line.trim_matches(['*', '`', '"', '\'', ' ', '\t']);
+    if name.is_empty() {
         return None;
     }
     Some(ToolCall { id: format!("text_{}", before + 1), name: name.to_owned(), arguments: object(arguments) })
