@@ -67,7 +67,8 @@ pub(super) async fn play(
     }
     visit.begun();
     let Score { kind, beats, pace, is_answer } = score(wire, served, decision);
-    let mut answer = typed(StatusCode::OK, kind, SimBody::of(beats, pace, visit, is_answer).until(shutdown));
+    let body = SimBody::of(beats, pace, visit, is_answer).until(shutdown);
+    let mut answer = typed(StatusCode::OK, kind, if served.stream { body } else { body.measured() });
     add_headers(&mut answer, wire.headers(None, standing));
     Ok(answer)
 }

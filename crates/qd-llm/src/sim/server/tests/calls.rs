@@ -177,7 +177,8 @@ async fn hundreds_of_slow_calls_run_side_by_side() {
     let start = tokio::time::Instant::now();
     let answers = futures::future::join_all(calls).await;
     assert!(answers.iter().all(Result::is_ok), "{:?}", answers.iter().find(|a| a.is_err()));
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    // One after the other they would take 512 s; a busy machine takes its time all the same.
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
     let page = bench.sim.ledger().page();
     assert_eq!(page.totals.answered, 512);
     assert!(page.max_in_flight > 256, "{}", page.max_in_flight);
