@@ -101,6 +101,7 @@ fn job(env: &Env, crew: &str, variable: &str, text: &str) -> NewJob {
         timeout_seconds: 300,
         max_attempts: 5,
         metadata: Default::default(),
+        budget: None,
         redrive_of: None,
         idempotency: None,
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_env::Env;
 use qd_store::{
-    Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, JobQuery, Jobs, LocalBus,
-    NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, Store, StoredConversation,
-    StoredCrew, Tick,
+    Cancelled, Claimed, Conversations, Crews, DayUsage, Enqueued, Error, Fence, Finish, JobQuery, Jobs,
+    LocalBus, NewJob, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Slice, SliceAsk,
+    SliceReturn, Spend, SpendScope, Stats, Store, StoredConversation, StoredCrew, Tick, UsageQuery,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
@@ -107,6 +107,22 @@ impl Conversations for BrokenDisk {
     }
 
     async fn forget(&self, _: &TenantId, _: &ConversationId) -> Result<bool, Error> {
+        broken()
+    }
+}
+
+#[async_trait]
+impl Spend for BrokenDisk {
+    async fn lease_slice(&self, _: SliceAsk) -> Result<Slice, Error> {
+        broken()
+    }
+    async fn return_slices(&self, _: Vec<SliceReturn>) -> Result<(), Error> {
+        broken()
+    }
+    async fn scope_spend(&self, _: SpendScope) -> Result<ScopeSpend, Error> {
+        broken()
+    }
+    async fn usage(&self, _: &TenantId, _: UsageQuery) -> Result<Vec<DayUsage>, Error> {
         broken()
     }
 }
