@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use qd_types::NanoDollars;
 use serde::Serialize;
 
 /// A shared ledger. Clones show the same one.
@@ -20,6 +21,7 @@ struct Inner {
     order: VecDeque<Arc<str>>,
     totals: Counts,
     forgotten: u64,
+    billed: NanoDollars,
     in_flight: u64,
     max_in_flight: u64,
 }
@@ -44,6 +46,8 @@ pub struct LedgerPage {
     pub in_flight: u64,
     /// Most calls under way at once.
     pub max_in_flight: u64,
+    /// What the calls cost that were not refused, answered or not, in nano-dollars.
+    pub billed: NanoDollars,
     /// Calls that no longer fit.
     pub forgotten: u64,
     /// `job/step` of every step that was answered more than once, over all its tries: paid twice.
@@ -62,6 +66,7 @@ impl Ledger {
             order: VecDeque::new(),
             totals: Counts::default(),
             forgotten: 0,
+            billed: NanoDollars::default(),
             in_flight: 0,
             max_in_flight: 0,
         };
@@ -96,6 +101,7 @@ impl Ledger {
         inner.order.clear();
         inner.totals = Counts::default();
         inner.forgotten = 0;
+        inner.billed = NanoDollars::default();
         inner.max_in_flight = inner.in_flight;
     }
 
@@ -124,6 +130,7 @@ impl Inner {
             in_flight: self.in_flight,
             max_in_flight: self.max_in_flight,
             forgotten: self.forgotten,
+            billed: self.billed,
             answered_twice: Vec::new(),
             calls: BTreeMap::new(),
         }
@@ -154,6 +161,11 @@ pub(crate) struct OpenCall {
 }
 
 impl OpenCall {
+    /// The call is taken on: it is on the bill, whatever becomes of its answer.
+    pub(crate) fn bill(&self, cost: NanoDollars) {
+        self.ledger.lock().billed += cost;
+    }
+
     /// The answer is out completely.
     pub(crate) fn answered(&self) {
         self.count(|counts| counts.answered += 1);

@@ -111,6 +111,9 @@ impl ChatModel for SimModel {
             number: scope.number,
             max_tokens: request.max_tokens.or(self.max_tokens),
         });
+        if !decision.is_refused() {
+            open.bill(prices::of_sim(&decision.usage));
+        }
         if decision.fault.is_some() {
             open.faulted();
         }

@@ -26,6 +26,13 @@ pub(crate) struct Decision {
     pub(crate) usage: Usage,
 }
 
+impl Decision {
+    /// Whether the call is turned down with an error, which no provider bills.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.fault.is_some_and(|fault| matches!(fault.kind, FaultKind::Status(_)))
+    }
+}
+
 /// A fault that hits this call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Fault {

@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::body::SimBody;
+use crate::prices;
 use crate::sim::ledger::OpenCall;
 use crate::sim::{Asked, Decision, FaultKind, Sim, pieces};
 use crate::transport::CALL_HEADER;
@@ -82,6 +83,9 @@ async fn chat(
         number,
         max_tokens: served.request.max_tokens,
     });
+    if !decision.is_refused() {
+        call.bill(prices::of_sim(&decision.usage));
+    }
     if decision.fault.is_some() {
         call.faulted();
     }
