@@ -13,7 +13,7 @@ use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
 use crate::routes::{
-    cancel, conversations, crews, docs, events, health, index, jobs, metrics, redrive, stats, steps,
+    cancel, conversations, crews, docs, events, health, index, jobs, metrics, redrive, stats, steps, usage,
 };
 
 /// The routes of the API port, each with its handler and what the document says of it.
@@ -36,6 +36,7 @@ pub(crate) fn routes() -> Routes {
         .get("/v1/crews", crews::list, crews::about_list)
         .get("/v1/crews/{name}", crews::read, crews::about_read)
         .get("/v1/stats", stats::stats, stats::about)
+        .get("/v1/usage", usage::usage, usage::about)
         .post("/chat", chat::create, chat::about_create)
         .get("/chat/{id}", chat::read, chat::about_read)
         .post("/tasks", tasks::create, tasks::about_create)

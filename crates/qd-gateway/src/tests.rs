@@ -18,6 +18,7 @@ mod idempotency;
 mod jobs;
 mod life;
 mod openapi;
+mod usage;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

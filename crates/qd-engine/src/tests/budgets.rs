@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use qd_env::{Env, ManualClock};
 use qd_llm::{Models, PriceOptions, ProviderKind, ProviderOptions};
-use qd_store::{ScopeSpend, SpendScope, Store};
+use qd_store::{ScopeSpend, SpendScope, Store, UsageQuery};
 use qd_telemetry::Exposition;
-use qd_types::{Billed, Class, Code, CrewName, Entry, Job, JobId, JobStatus, LogItem, NanoDollars, TenantId};
+use qd_types::{
+    Billed, Class, Code, CrewName, Day, Entry, Job, JobId, JobStatus, LogItem, NanoDollars, TenantId, Usage,
+};
 
 use super::{Bench, PLAIN, accept, catalog, entries, finished, job, models, publish, quick};
 use crate::{Budgets, CrewBudget, Engine, OnExceeded, Options, Plans, UnknownPrice};
@@ -298,6 +300,47 @@ async fn refusals_are_counted_by_policy() {
         r#"quarterdeck_budget_limit_usd{scope="tenant"} 0.00001"#,
     ] {
         assert!(text.contains(line), "{line} in {text}");
+    }
+}
+
+const TWO: &str = r#"
+name: two
+agents:
+  writer: {role: Writer, goal: "Write at length about {message}", backstory: You are wordy.}
+  editor: {role: Editor, goal: Edit, backstory: You are brief.}
+tasks:
+  - {name: draft, description: "Write about {message}", expected_output: A long essay, agent: writer}
+  - {name: polish, description: Shorten it, expected_output: One sentence, agent: editor}
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn agents_that_share_a_model_have_sums_of_their_own_also_when_streaming() {
+    for stream in [true, false] {
+        let bench = Bench::with_models(with(a_day("1", OnExceeded::Fail)), |options| {
+            options.providers.get_mut("sim").unwrap().stream = stream;
+        });
+        let bench = bench.await;
+        bench.publish(TWO).await;
+        let id = accept(&bench.store, job(&bench.env, "two", "message", "tides [[sim: latency=50ms]]")).await;
+        // Somebody listens, so that tokens are passed on as they come.
+        let _watch = bench.store.watch(id);
+        let ended = finished(&bench.store, id).await;
+        let mut by_agent = std::collections::BTreeMap::<String, (Usage, NanoDollars)>::new();
+        for entry in entries(&bench.store, id).await {
+            let Entry::Model { usage, cost, call, .. } = entry else { continue };
+            let sum = by_agent.entry(call.agent.unwrap().to_string()).or_default();
+            sum.0 += usage;
+            sum.1 += cost;
+        }
+        let [editor, writer] = ["editor", "writer"].map(|agent| by_agent[agent]);
+        assert_eq!((editor.0.model_calls, writer.0.model_calls), (1, 1), "{by_agent:?}");
+        assert_ne!(editor.0, writer.0, "each has its own");
+        let mut both = editor.0;
+        both += writer.0;
+        assert_eq!((both, editor.1 + writer.1), (ended.usage, ended.cost), "stream = {stream}");
+        let query = UsageQuery { crew: Some(CrewName::new("two")), from: Day(0), to: Day(30_000), limit: 9 };
+        let days = bench.store.usage(&TenantId::default(), query).await.unwrap();
+        assert_eq!((days[0].usage, days[0].cost, days.len()), (ended.usage, ended.cost, 1));
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::Schema;
 use crate::facades::{chat, tasks};
 use crate::problem;
-use crate::routes::{conversations, health, index, jobs, new_job};
+use crate::routes::{conversations, health, index, jobs, new_job, usage};
 use crate::submit::key_schema;
 use crate::view::{crew, event, job, stats, step};
 
@@ -61,6 +61,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         chat::schemas(),
         tasks::schemas(),
         stats::schemas(),
+        usage::schemas(),
         health::schemas(),
         index::schemas(),
     ]

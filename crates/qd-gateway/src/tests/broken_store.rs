@@ -156,6 +156,7 @@ async fn every_route_says_that_the_store_is_away_and_liveness_does_not_depend_on
         ("GET", format!("/tasks/{id}"), ""),
         ("GET", "/v1/crews".to_owned(), ""),
         ("GET", "/v1/stats".to_owned(), ""),
+        ("GET", "/v1/usage".to_owned(), ""),
     ] {
         let reply =
             request(api, method, &path, &[("content-type", "application/json")], body.as_bytes()).await;

@@ -109,6 +109,7 @@ pub(super) fn build(sources: &Sources, base: &Path, read_secret: ReadSecret<'_>)
         checks::models(models, &tree, &profile, &mut problems);
         checks::settings(settings, &tree, &profile, &mut problems, &mut warnings);
         checks::drain(settings, models, &tree, &mut warnings);
+        checks::cheaper_model(settings, models, &tree, &mut problems);
     }
     problems.sort();
     warnings.sort();
