@@ -29,6 +29,7 @@ pub use model::{Answer, CallScope, ChatModel, DeltaSink};
 pub use models::{BuildError, Models, UnknownModel};
 pub use options::{ModelOptions, Options, PriceOptions, Problem, ProviderKind, ProviderOptions};
 pub use presets::{Preset, known_provider, presets};
+pub use prices::PRICE_LIST;
 pub use secret::Secret;
 pub use sim::SimModel;
 pub use stack::DeploymentState;

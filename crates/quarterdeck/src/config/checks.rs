@@ -277,7 +277,10 @@ fn budgets(s: &Settings, must: &mut dyn FnMut(bool, &str, &str)) {
 
 /// The model that is asked when money is short is one that there is.
 pub(super) fn cheaper_model(s: &Settings, models: &Options, tree: &Tree, problems: &mut Problems) {
-    let Some(name) = &s.budgets.degrade_to else { return };
+    let Some(name) = s.budgets.degrade_to.as_ref().filter(|_| !problems.are_about(&["budgets.degrade_to"]))
+    else {
+        return;
+    };
     if models.resolve(name).is_none() {
         let message = format!("there is no model `{name}`; name an alias of [models] or provider/model");
         let path = "budgets.degrade_to".to_owned();
