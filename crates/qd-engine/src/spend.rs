@@ -16,7 +16,7 @@ use qd_env::Env;
 use qd_llm::{CallError, Models};
 use qd_store::{Claimed, SliceAsk, SpendScope, Store};
 use qd_telemetry::Metrics;
-use qd_types::{Billed, ChatRequest, Class, Code, JobId, LogItem, NanoDollars, Reserved};
+use qd_types::{Billed, ChatRequest, Class, Code, Job, LogItem, NanoDollars, Reserved};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -104,6 +104,8 @@ impl SpendGuard {
     ) -> Self {
         let book = Arc::new(Book::default());
         watch(&metrics, &book);
+        // There from the start, so that a rate sees the first one.
+        let _ = metrics.budget_refusals.with([budgets.on_exceeded.as_str()]);
         Self {
             budgets,
             store,
@@ -164,7 +166,7 @@ impl SpendGuard {
         let doubt = NanoDollars(most.0.saturating_mul(asking.in_doubt.into()));
         let want = |(key, limit): &(Key, NanoDollars)| {
             // What a dead worker may have spent of a day was counted when the store was opened.
-            let amount = if matches!(key, Key::Job(_)) { most + doubt } else { most };
+            let amount = if matches!(key, Key::Job(..)) { most + doubt } else { most };
             Want { key: key.clone(), limit: *limit, amount }
         };
         let wants: Vec<_> = limits.iter().map(want).collect();
@@ -180,8 +182,8 @@ impl SpendGuard {
         let job = &claimed.job;
         let mut limits = Vec::new();
         if let Some(limit) = self.budgets.of_job(job) {
-            self.book.accounts().open_job(job.id, limit, || spent_before(claimed));
-            limits.push((Key::Job(job.id), limit));
+            self.book.accounts().open_job(job, limit, || spent_before(claimed));
+            limits.push((Key::Job(job.id, job.attempt), limit));
         }
         let day = self.env.now().day();
         let scope = |crew| Key::Day(SpendScope { tenant: job.tenant.clone(), crew, day });
@@ -194,7 +196,7 @@ impl SpendGuard {
     fn day_of(&self, limits: &[(Key, NanoDollars)]) -> qd_types::Day {
         let day = limits.iter().find_map(|(key, _)| match key {
             Key::Day(scope) => Some(scope.day),
-            Key::Job(_) => None,
+            Key::Job(..) => None,
         });
         day.unwrap_or_else(|| self.env.now().day())
     }
@@ -294,7 +296,7 @@ impl SpendGuard {
     fn describe(&self, short: &Short) -> String {
         let Want { key, limit, amount } = &short.want;
         let whose = match key {
-            Key::Job(_) => "the job's budget".to_owned(),
+            Key::Job(..) => "the job's budget".to_owned(),
             Key::Day(SpendScope { crew: Some(crew), day, .. }) => {
                 format!("the budget of crew `{crew}` for {day}")
             }
@@ -306,7 +308,7 @@ impl SpendGuard {
     }
 
     /// An attempt is over.
-    pub(crate) fn close_job(&self, job: JobId) {
+    pub(crate) fn close_job(&self, job: &Job) {
         self.book.accounts().close_job(job);
     }
 
@@ -365,7 +367,7 @@ fn watch(metrics: &Metrics, book: &Arc<Book>) {
         let mut sums = [("job", [0.0; 3]), ("crew", [0.0; 3]), ("tenant", [0.0; 3])];
         for (key, account) in book.accounts().iter() {
             let kind = match key {
-                Key::Job(_) => 0,
+                Key::Job(..) => 0,
                 Key::Day(scope) => 1 + usize::from(scope.crew.is_none()),
             };
             let figures = [account.limit, account.spent(), account.in_flight + account.room];

@@ -6,13 +6,13 @@
 use std::collections::HashMap;
 
 use qd_store::{Incarnation, ScopeSpend, Slice, SliceReturn, SpendScope};
-use qd_types::{Day, JobId, NanoDollars};
+use qd_types::{Day, Job, JobId, NanoDollars};
 
 /// Whose money.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Key {
-    /// One job's, over its life.
-    Job(JobId),
+    /// One job's, over its life, in the hands of its attempt with this number.
+    Job(JobId, u32),
     /// A tenant's or crew's, of a day.
     Day(SpendScope),
 }
@@ -67,8 +67,8 @@ pub(super) struct Short {
 
 impl Accounts {
     /// Opens a job's account, unless it is open.
-    pub(super) fn open_job(&mut self, job: JobId, limit: NanoDollars, spent: impl FnOnce() -> NanoDollars) {
-        self.0.entry(Key::Job(job)).or_insert_with(|| {
+    pub(super) fn open_job(&mut self, job: &Job, limit: NanoDollars, spent: impl FnOnce() -> NanoDollars) {
+        self.0.entry(Key::Job(job.id, job.attempt)).or_insert_with(|| {
             let spent = spent();
             let seen = ScopeSpend { spent, ..ScopeSpend::default() };
             Account { limit, room: limit - spent, seen, ..Account::default() }
@@ -76,8 +76,8 @@ impl Accounts {
     }
 
     /// Closes a job's account: it is in this worker's hands no more.
-    pub(super) fn close_job(&mut self, job: JobId) {
-        self.0.remove(&Key::Job(job));
+    pub(super) fn close_job(&mut self, job: &Job) {
+        self.0.remove(&Key::Job(job.id, job.attempt));
     }
 
     /// Whether there is room for every amount; answers the first that is short.
@@ -160,7 +160,7 @@ impl Accounts {
         }
         self.0.retain(|key, account| match key {
             Key::Day(scope) => scope.day >= today || account.in_flight > nothing,
-            Key::Job(_) => true,
+            Key::Job(..) => true,
         });
         left
     }

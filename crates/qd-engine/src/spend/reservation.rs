@@ -69,7 +69,7 @@ impl Reservation {
         };
         let mut accounts = self.book.accounts();
         for want in &self.wants {
-            let doubt = if matches!(want.key, Key::Job(_)) { doubt } else { nothing };
+            let doubt = if matches!(want.key, Key::Job(..)) { doubt } else { nothing };
             accounts.settle(want, spent + doubt);
         }
         drop(accounts);

@@ -1,7 +1,6 @@
 //! Money: slices of budgets, and what was spent by day. Spent and reserved together never exceed a budget (G6).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use qd_env::Rng;
 use qd_types::{
@@ -258,7 +257,7 @@ pub(crate) async fn random_parallel_histories_stay_within_the_budget(make: Make)
             tokio::select! {
                 biased;
                 sums = &mut all_done => break sums,
-                () = tokio::time::sleep(Duration::from_millis(1)) => {}
+                () = tokio::task::yield_now() => {}
             }
         };
         let (held, spent) = sums.into_iter().map(Result::unwrap).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
