@@ -33,6 +33,7 @@ pub use options::{
     ProviderOptions, Strategy, ToolsBy,
 };
 pub use presets::{Preset, known_provider, presets};
+pub use prices::PRICE_LIST;
 pub use secret::Secret;
 pub use sim::SimModel;
 pub use stack::DeploymentState;

@@ -1,5 +1,7 @@
 //! Every model that can be named: resolves aliases and `provider/model` to something that can be called.
 
+mod estimate;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::AtomicBool;

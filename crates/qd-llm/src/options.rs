@@ -248,7 +248,7 @@ impl Options {
     }
 
     /// The model behind a name: an alias, or `provider/model` of a known provider.
-    pub(crate) fn resolve(&self, name: &str) -> Option<ModelOptions> {
+    pub fn resolve(&self, name: &str) -> Option<ModelOptions> {
         if let Some(model) = self.models.get(name) {
             return Some(model.clone());
         }

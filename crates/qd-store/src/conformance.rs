@@ -9,6 +9,7 @@ mod model;
 mod poison;
 mod queries;
 mod queue;
+mod spend;
 mod stats;
 mod time;
 
@@ -101,6 +102,7 @@ pub(crate) fn new_job(env: &Env) -> NewJob {
         timeout_seconds: 300,
         max_attempts: 5,
         metadata: std::collections::BTreeMap::new(),
+        budget: None,
         redrive_of: None,
         idempotency: None,
     }
@@ -194,6 +196,10 @@ macro_rules! conformance_suite {
                 queries: pages_are_newest_first_and_complete, large_jobs_make_small_pages, filters_select, tenants_see_their_own_jobs_only,
                     publishing_the_same_spec_makes_no_new_version, log_pages_after_a_place, every_field_round_trips;
                 stats: queue_is_counted_by_priority_with_its_oldest, last_hour_is_summed_up;
+                spend: slices_never_exceed_the_budget, recorded_spend_comes_off_the_slices_of_tenant_and_crew,
+                    money_set_aside_before_midnight_is_charged_to_its_day, returned_slices_are_free_and_lost_money_is_spent,
+                    what_a_dead_process_held_counts_as_spent, usage_is_summed_up_by_crew_and_day,
+                    random_parallel_histories_stay_within_the_budget;
                 model: random_histories_agree_with_the_model;
             }
         }

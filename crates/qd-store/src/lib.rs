@@ -15,10 +15,11 @@ mod observe;
 mod open;
 pub mod policy;
 mod query;
+mod spend;
 mod sqlite;
 mod store;
 
-pub use backend::{Backend, Conversations, Crews, Jobs};
+pub use backend::{Backend, Conversations, Crews, Jobs, Spend};
 pub use commands::{
     Cancelled, Claimed, Enqueued, Fence, Finish, Idempotency, Incarnation, Lease, NewJob, OtherBody, Outcome,
     Record, Refused, Revocation, Revoked, StoredConversation, StoredMessage, Tick, Turn, TurnRole,
@@ -29,4 +30,5 @@ pub use open::{Durability, Leases, Options, open};
 pub use query::{
     Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Published, Recent, Stats, StoredCrew,
 };
+pub use spend::{DayUsage, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, UsageQuery};
 pub use store::Store;

@@ -3,5 +3,6 @@
 
 mod backend;
 mod rows;
+mod spend;
 
 pub(crate) use backend::MemoryBackend;

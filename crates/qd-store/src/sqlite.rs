@@ -11,6 +11,7 @@ mod query;
 mod reader;
 mod rows;
 mod schema;
+mod spend;
 #[cfg(test)]
 mod tests;
 mod writer;

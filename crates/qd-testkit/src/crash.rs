@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use qd_store::{
-    Backend, Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, Idempotency, JobQuery,
-    Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, StoredConversation,
-    StoredCrew, Tick,
+    Backend, Cancelled, Claimed, Conversations, Crews, DayUsage, Enqueued, Error, Fence, Finish, Idempotency,
+    JobQuery, Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Slice,
+    SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation, StoredCrew, Tick, UsageQuery,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
@@ -220,5 +220,24 @@ impl Conversations for Crash {
 
     async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
         self.inner.forget(tenant, conversation).await
+    }
+}
+
+#[async_trait]
+impl Spend for Crash {
+    async fn lease_slice(&self, ask: SliceAsk) -> Result<Slice, Error> {
+        self.write(self.inner.lease_slice(ask)).await
+    }
+
+    async fn return_slices(&self, left: Vec<SliceReturn>) -> Result<(), Error> {
+        self.write(self.inner.return_slices(left)).await
+    }
+
+    async fn scope_spend(&self, scope: SpendScope) -> Result<ScopeSpend, Error> {
+        self.inner.scope_spend(scope).await
+    }
+
+    async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<DayUsage>, Error> {
+        self.inner.usage(tenant, query).await
     }
 }

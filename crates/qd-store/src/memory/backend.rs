@@ -13,9 +13,9 @@ use super::rows::MemoryRows;
 use crate::embedded::{Core, Limits, RecentHour, Rows};
 use crate::live::{Live, tell};
 use crate::{
-    Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, Idempotency, Incarnation,
-    JobQuery, Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, StoredConversation,
-    StoredCrew, Tick,
+    Cancelled, Claimed, Conversations, Crews, DayUsage, Enqueued, Error, Fence, Finish, Idempotency,
+    Incarnation, JobQuery, Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend,
+    Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation, StoredCrew, Tick, UsageQuery,
 };
 
 /// The backend behind `memory:`.
@@ -177,5 +177,24 @@ impl Conversations for MemoryBackend {
 
     async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
         self.change(|core| core.forget(tenant, conversation))
+    }
+}
+
+#[async_trait]
+impl Spend for MemoryBackend {
+    async fn lease_slice(&self, ask: SliceAsk) -> Result<Slice, Error> {
+        self.change(|core| core.lease_slice(&ask))
+    }
+
+    async fn return_slices(&self, left: Vec<SliceReturn>) -> Result<(), Error> {
+        self.change(|core| core.return_slices(&left))
+    }
+
+    async fn scope_spend(&self, scope: SpendScope) -> Result<ScopeSpend, Error> {
+        self.change(|core| core.scope_spend(&scope))
+    }
+
+    async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<DayUsage>, Error> {
+        Ok(self.lock().rows.money.usage(tenant, &query))
     }
 }

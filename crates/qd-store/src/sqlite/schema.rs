@@ -5,7 +5,11 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::Error;
 
 /// `user_version` counts these.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001_jobs.sql"), include_str!("schema/0002_messages.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001_jobs.sql"),
+    include_str!("schema/0002_messages.sql"),
+    include_str!("schema/0003_spend.sql"),
+];
 
 /// Marks the file as ours (`qdk1`), so that another program's database is not taken for a store.
 const APPLICATION_ID: i32 = 0x7164_6b31;
