@@ -185,7 +185,8 @@ impl ModelOptions {
         let mut problem = |field: &str, message: &str| {
             problems.push(Problem::new(format!("{path}.{field}"), message));
         };
-        if !self.deployments.is_empty() && !(self.provider.is_empty() && self.model.is_empty()) {
+        let is_at_one_place = !self.provider.is_empty() || !self.model.is_empty();
+        if !self.deployments.is_empty() && is_at_one_place {
             problem("deployments", "stands for `provider` and `model`; set either");
         }
         if self.timeout_seconds.is_some_and(|seconds| !(seconds > 0.0 && seconds <= 86_400.0)) {

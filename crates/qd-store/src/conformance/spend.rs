@@ -205,7 +205,8 @@ pub(crate) async fn random_parallel_histories_stay_within_the_budget(make: Make)
         let of = scope(&f, None);
         let spend = |seed: u64| {
             let (f, of) = (Arc::clone(&f), of.clone());
-            tokio::spawn(async move {
+            let env = f.env.clone();
+            env.spawn(async move {
                 let mut rng = Rng::labelled(seed, "spender");
                 f.accept_plain().await;
                 let job = f.claim_one().await;
