@@ -22,6 +22,8 @@ pub(crate) struct StepView<'a> {
     task: String,
     agent: Option<&'a str>,
     model: Option<&'a str>,
+    /// The deployment that was asked last: `provider/model`.
+    deployment: Option<&'a str>,
     tool: Option<&'a str>,
     source: Option<Source>,
     /// It was finished by an earlier attempt, and the last one took it from the journal.
@@ -116,6 +118,7 @@ fn untried(step: &StepId) -> StepView<'_> {
         task: step.task().to_string(),
         agent: None,
         model: None,
+        deployment: None,
         tool: None,
         source: None,
         replayed: false,
@@ -166,6 +169,7 @@ fn of_call<'a>(view: &mut StepView<'a>, logged: &Logged, call: &'a Call) {
     view.number = call.number;
     view.duration_ms = call.duration_ms;
     view.possibly_billed += call.possibly_billed;
+    view.deployment = call.deployment.as_deref();
     // Until an answer tells the model's own name, the crew's name for it is what is known.
     match view.kind {
         "model" if view.model.is_none() => view.model = Some(&call.target),
@@ -229,6 +233,7 @@ fn schema() -> Schema {
         .field("task", Schema::text())
         .field("agent", Schema::text().nullable())
         .field("model", Schema::text().nullable())
+        .field("deployment", Schema::text().nullable().about("Where it was asked: `provider/model`."))
         .field("tool", Schema::text().nullable())
         .field("source", Schema::named("Source").nullable())
         .field("replayed", Schema::yes_or_no().about(replayed))

@@ -66,7 +66,8 @@ fn property(path: &str, key: &Key, default: &Value, is_whole: bool) -> Value {
                 table["required"] = json!(needed);
             }
             if is_whole && key.name == "models" {
-                table["anyOf"] = json!([{ "required": ["provider", "model"] }, { "required": ["deployments"] }]);
+                table["anyOf"] =
+                    json!([{ "required": ["provider", "model"] }, { "required": ["deployments"] }]);
             }
             json!({ "type": "object", "additionalProperties": table })
         }
