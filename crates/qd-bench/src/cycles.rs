@@ -110,6 +110,7 @@ fn job(env: &Env) -> NewJob {
         timeout_seconds: 300,
         max_attempts: 5,
         metadata: std::collections::BTreeMap::new(),
+        budget: None,
         redrive_of: None,
         idempotency: None,
     }

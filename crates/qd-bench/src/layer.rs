@@ -146,6 +146,7 @@ impl Journal {
             expires_at: None,
             timeout_seconds: 300,
             max_attempts: 5,
+            budget: None,
             metadata: Default::default(),
             redrive_of: None,
             idempotency: None,

@@ -14,6 +14,7 @@ use crate::cached::Answers;
 use crate::held::Held;
 use crate::observe::Observer;
 use crate::pace::Paces;
+use crate::spend::SpendGuard;
 use crate::tools::Tools;
 use crate::{Options, Plans, services, worker};
 
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) observer: Observer,
     pub(crate) paces: Paces,
     pub(crate) answers: Answers,
+    pub(crate) spend: SpendGuard,
     /// No new claims and no new effects.
     pub(crate) stopping: CancellationToken,
     /// Effects in flight are dropped.
@@ -75,6 +77,7 @@ impl Engine {
         metrics: &Arc<Metrics>,
     ) -> Self {
         let tools = Tools::built_in(&env);
+        let (budgets, book) = (options.budgets.clone(), store.clone());
         let shared = Arc::new(Shared {
             worker: WorkerId::new(format!("worker-{:08x}", env.draw() as u32)),
             held: Held::default(),
@@ -82,6 +85,7 @@ impl Engine {
             tools,
             paces: Paces::default(),
             answers: Answers::default(),
+            spend: SpendGuard::new(budgets, book, Arc::clone(&models), env.clone(), Arc::clone(metrics)),
             stopping: CancellationToken::new(),
             cut: CancellationToken::new(),
             options,
@@ -123,6 +127,7 @@ impl Engine {
         for service in self.services {
             let _ = service.await;
         }
+        self.shared.spend.give_back(true).await;
         self.shared.observer.workers(0, 0);
     }
 }

@@ -17,6 +17,7 @@ use crate::cached::{self, Answered, Caching};
 use crate::chain::{self, FailedTry};
 use crate::engine::Shared;
 use crate::observe::ModelSeries;
+use crate::spend::{self, Admitted, Asking, Reservation, Slip};
 
 /// How an effect is to be carried out.
 pub(crate) struct Order {
@@ -32,6 +33,8 @@ pub(crate) struct Order {
     pub(crate) wait: Duration,
     /// Whether its answer may be a kept one; for model calls.
     pub(crate) caching: Option<Caching>,
+    /// Where a drop leaves what was set aside for it.
+    pub(crate) slip: Slip,
 }
 
 /// How an effect stands in the journal: which try of its step it is, and how many calls of the step were under way
@@ -49,6 +52,7 @@ pub(crate) fn call(effect: &Effect, number: u32, possibly_billed: u32) -> Call {
         duration_ms: 0,
         saved: None,
         possibly_billed,
+        reserved: None,
     }
 }
 
@@ -91,7 +95,7 @@ pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) ->
                     cost: answer.cost,
                     call: Call { saved: answer.saved, ..call },
                 },
-                Err(error) if !error.was_made() => {
+                Err(error) if !error.was_made() || spend::is_parked(&error) => {
                     return Done::NotMade(step, error.into_failure().in_task(task));
                 }
                 Err(error) => {
@@ -131,7 +135,9 @@ async fn ask_chain(
             continue;
         }
         link.name.clone_into(&mut call.target);
-        let made = ask(shared, claimed, link.name, request, order, &next.avoid);
+        // What was set aside for a model that refused is free again; a known answer needs nothing.
+        call.reserved = None;
+        let made = ask(shared, claimed, link.name, request, order, &next.avoid, call);
         let answer = cached::known_or(shared, claimed, order, link.name, request, made).await;
         let asked = match &answer {
             Ok(answer) => &answer.deployment,
@@ -158,9 +164,15 @@ async fn ask(
     request: &ChatRequest,
     order: &Order,
     avoid: &[Arc<str>],
+    call: &mut Call,
 ) -> Result<qd_llm::Answer, CallError> {
     let job = &claimed.job;
-    let model = shared.models.get(name)?;
+    let (in_doubt, slip, stopping) = (call.possibly_billed, &order.slip, &shared.stopping);
+    let asking = Asking { claimed, name, request, in_doubt, slip, stopping };
+    let Admitted { name, request, reservation } = shared.spend.admit(&asking).await?;
+    call.target = name.clone().into_owned();
+    call.reserved = reservation.as_ref().map(Reservation::reserved);
+    let model = shared.models.get(&name)?;
     let deltas = Deltas {
         store: shared.store.clone(),
         job: job.id,
@@ -169,7 +181,7 @@ async fn ask(
         env: shared.env.clone(),
         began: shared.env.monotonic(),
         has_begun: AtomicBool::new(false),
-        series: shared.observer.model(&shared.models, name),
+        series: shared.observer.model(&shared.models, &name),
     };
     let (store, id, fence) = (shared.store.clone(), job.id, claimed.lease.fence);
     let scope = CallScope {
@@ -184,7 +196,11 @@ async fn ask(
         wanted: Some(Arc::new(move || !store.is_revoked(id, fence))),
         deltas: Some(Arc::new(deltas)),
     };
-    model.call(request, &scope).await
+    let answer = model.call(&request, &scope).await;
+    if let Some(reservation) = reservation {
+        reservation.settle(&answer);
+    }
+    answer
 }
 
 async fn use_tool(shared: &Shared, call: &ToolCall) -> qd_types::ToolResult {

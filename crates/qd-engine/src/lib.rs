@@ -5,6 +5,7 @@
 //! worker's hands), `executor.rs` (effect to world to journal entry).
 
 mod attempt;
+mod budgets;
 mod cached;
 mod chain;
 mod engine;
@@ -18,12 +19,14 @@ mod plans;
 mod resume;
 mod retry;
 mod services;
+mod spend;
 mod tools;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
+pub use budgets::{Budgets, CrewBudget, OnExceeded, UnknownPrice};
 pub use engine::{Engine, InFlight};
 pub use options::{Limits, Options, RetryPolicy};
 pub use plans::Plans;

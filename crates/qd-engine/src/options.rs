@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Budgets;
+
 /// Options of the engine.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -21,6 +23,8 @@ pub struct Options {
     pub limits: Limits,
     /// Tokens of history that a conversation may bring along, output reserve already taken off.
     pub history_tokens: usize,
+    /// What may be spent.
+    pub budgets: Budgets,
 }
 
 impl Default for Options {
@@ -34,6 +38,7 @@ impl Default for Options {
             retry: RetryPolicy::default(),
             limits: Limits::default(),
             history_tokens: 5_200,
+            budgets: Budgets::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod housekeeper;
 mod renewer;
+mod slices;
 
 use std::sync::Arc;
 
@@ -12,5 +13,9 @@ use crate::engine::Shared;
 /// Starts them all.
 pub(crate) fn start(shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
     let env = &shared.env;
-    vec![env.spawn(housekeeper::run(Arc::clone(shared))), env.spawn(renewer::run(Arc::clone(shared)))]
+    vec![
+        env.spawn(housekeeper::run(Arc::clone(shared))),
+        env.spawn(renewer::run(Arc::clone(shared))),
+        env.spawn(slices::run(Arc::clone(shared))),
+    ]
 }

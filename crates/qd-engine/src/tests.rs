@@ -1,6 +1,7 @@
 //! The engine over real backends and the simulated provider, under paused time where time matters.
 
 mod behaviour;
+mod budgets;
 mod cached;
 mod crash;
 mod guards;
@@ -65,7 +66,7 @@ fn catalog(env: &Env) -> Arc<Catalog> {
     Arc::new(Catalog {
         default_model: Some("sim/standard".into()),
         model_aliases: ["main".to_owned()].into(),
-        providers: ["sim".to_owned(), "sick".to_owned()].into(),
+        providers: ["sim".to_owned(), "sick".to_owned(), "dear".to_owned()].into(),
         tools: tool_specs(env).into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
     })
 }
@@ -112,6 +113,7 @@ fn job(env: &Env, crew: &str, variable: &str, text: &str) -> NewJob {
         timeout_seconds: 300,
         max_attempts: 5,
         metadata: Default::default(),
+        budget: None,
         redrive_of: None,
         idempotency: None,
     }

@@ -86,5 +86,6 @@ async fn run_one(shared: &Arc<Shared>, claimed: Claimed) {
         attempt::fail_after_panic(shared, &claimed).await;
     }
     shared.held.remove(job, fence);
+    shared.spend.close_job(&claimed.job);
     shared.store.let_go(job, fence);
 }

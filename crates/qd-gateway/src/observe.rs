@@ -250,6 +250,7 @@ fn rejection(code: Code) -> Option<&'static str> {
         | Code::TooManyModelCalls
         | Code::TooManyToolCalls
         | Code::TooManyTokens
+        | Code::BudgetExceeded
         | Code::MaxRpmReached
         | Code::TaskTimeout
         | Code::JobTimeout

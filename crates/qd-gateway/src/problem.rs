@@ -167,6 +167,7 @@ pub(crate) fn status_and_title(code: Code) -> (StatusCode, &'static str) {
         Code::TooManyModelCalls => (StatusCode::UNPROCESSABLE_ENTITY, "Too many model calls"),
         Code::TooManyToolCalls => (StatusCode::UNPROCESSABLE_ENTITY, "Too many tool calls"),
         Code::TooManyTokens => (StatusCode::UNPROCESSABLE_ENTITY, "Too many tokens"),
+        Code::BudgetExceeded => (StatusCode::PAYMENT_REQUIRED, "Budget exceeded"),
         Code::MaxRpmReached => (StatusCode::SERVICE_UNAVAILABLE, "Agent's pace reached"),
         Code::TaskTimeout => (StatusCode::GATEWAY_TIMEOUT, "Task timed out"),
         Code::JobTimeout => (StatusCode::GATEWAY_TIMEOUT, "Job timed out"),

@@ -13,7 +13,8 @@ use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
 use crate::routes::{
-    breakers, cancel, conversations, crews, docs, events, health, index, jobs, metrics, redrive, stats, steps,
+    breakers, cancel, conversations, crews, docs, events, health, index, jobs, metrics, redrive, stats,
+    steps, usage,
 };
 
 /// The routes of the API port, each with its handler and what the document says of it.
@@ -38,6 +39,7 @@ pub(crate) fn routes() -> Routes {
         .get("/v1/stats", stats::stats, stats::about)
         .get("/v1/breakers", breakers::list, breakers::about_list)
         .post("/v1/breakers", breakers::force, breakers::about_force)
+        .get("/v1/usage", usage::usage, usage::about)
         .post("/chat", chat::create, chat::about_create)
         .get("/chat/{id}", chat::read, chat::about_read)
         .post("/tasks", tasks::create, tasks::about_create)

@@ -16,6 +16,7 @@ pub(crate) mod prefer;
 pub(crate) mod redrive;
 pub(crate) mod stats;
 pub(crate) mod steps;
+pub(crate) mod usage;
 
 use axum::body::Body;
 use axum::extract::FromRequestParts;

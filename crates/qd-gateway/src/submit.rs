@@ -9,7 +9,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName};
 use qd_crew::MACHINE_VERSION;
 use qd_store::{Enqueued, Idempotency, NewJob, OtherBody};
-use qd_types::{Code, ConversationId, Input, Job, JobId, Priority, Timestamp};
+use qd_types::{Code, ConversationId, Input, Job, JobId, NanoDollars, Priority, Timestamp};
 
 use crate::context::Context;
 use crate::crews::Published;
@@ -31,6 +31,7 @@ pub(crate) struct Submission {
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) timeout_seconds: Option<u32>,
     pub(crate) max_attempts: Option<u32>,
+    pub(crate) budget: Option<NanoDollars>,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) redrive_of: Option<JobId>,
     pub(crate) idempotency: Option<Idempotency>,
@@ -48,6 +49,7 @@ impl Submission {
             expires_at: None,
             timeout_seconds: None,
             max_attempts: None,
+            budget: None,
             metadata: BTreeMap::new(),
             redrive_of: None,
             idempotency: None,
@@ -71,6 +73,7 @@ impl Submission {
             expires_at: self.expires_at,
             timeout_seconds: self.timeout_seconds.unwrap_or(context.options.default_timeout_seconds),
             max_attempts: self.max_attempts.unwrap_or(context.options.default_max_attempts),
+            budget: self.budget,
             metadata: self.metadata,
             redrive_of: self.redrive_of,
             idempotency: self.idempotency,

@@ -19,6 +19,7 @@ mod idempotency;
 mod jobs;
 mod life;
 mod openapi;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

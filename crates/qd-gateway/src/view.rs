@@ -6,6 +6,7 @@ pub(crate) mod job;
 pub(crate) mod stats;
 pub(crate) mod step;
 pub(crate) mod time;
+pub(crate) mod totals;
 
 pub(crate) use crew::CrewView;
 pub(crate) use job::JobView;

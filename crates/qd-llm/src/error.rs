@@ -139,6 +139,7 @@ impl Blame {
             | Code::TooManyModelCalls
             | Code::TooManyToolCalls
             | Code::TooManyTokens
+            | Code::BudgetExceeded
             | Code::MaxRpmReached
             | Code::TaskTimeout
             | Code::JobTimeout

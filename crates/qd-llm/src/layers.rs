@@ -8,6 +8,7 @@ mod load;
 mod pacing;
 mod reservoir;
 mod retrying;
+mod text_tools;
 
 use crate::options::Strategy;
 
@@ -21,5 +22,6 @@ pub(crate) use pacing::Pacing;
 pub(crate) use reservoir::Reservoir;
 pub use reservoir::{Counted, KnownLimit};
 pub(crate) use retrying::{RetryBudget, Retrying};
+pub(crate) use text_tools::TextTools;
 #[cfg(test)]
 pub(crate) use {breaker::Verdict, breaking::of_deployment};

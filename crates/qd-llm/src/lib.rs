@@ -30,9 +30,10 @@ pub use model::{Answer, CallScope, ChatModel, DeltaSink};
 pub use models::{BuildError, Link, Models, UnknownModel};
 pub use options::{
     DeploymentOptions, FallbackOptions, ModelOptions, Options, PriceOptions, Problem, ProviderKind,
-    ProviderOptions, Strategy,
+    ProviderOptions, Strategy, ToolsBy,
 };
 pub use presets::{Preset, known_provider, presets};
+pub use prices::PRICE_LIST;
 pub use secret::Secret;
 pub use sim::SimModel;
 pub use stack::DeploymentState;

@@ -1,7 +1,10 @@
 //! Every model that can be named: resolves aliases and `provider/model` to something that can be called.
 
+mod estimate;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use qd_env::Env;
@@ -9,7 +12,7 @@ use qd_env::Env;
 use crate::bounds::Bounds;
 use crate::error::Kind;
 use crate::http_model::HttpModel;
-use crate::layers::{Balancer, Deployment};
+use crate::layers::{Balancer, Deployment, TextTools};
 use crate::options::Cause;
 use crate::presets::known_provider;
 use crate::prices::{Address, Pricing};
@@ -221,6 +224,7 @@ impl Models {
 
     fn deployment(&self, place: &DeploymentOptions, model: &ModelOptions) -> Option<Deployment> {
         let inner = self.connect(place, model)?;
+        let inner = Arc::new(TextTools { inner, by: model.tools, has_none: AtomicBool::new(false) });
         let guards = self.guards.get(&place.provider)?;
         Some(guards.around(inner, place, model.max_tokens, &self.env))
     }

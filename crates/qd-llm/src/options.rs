@@ -11,7 +11,7 @@ use serde::Deserialize;
 mod model;
 
 pub(crate) use model::Cause;
-pub use model::{DeploymentOptions, FallbackOptions, ModelOptions, Strategy};
+pub use model::{DeploymentOptions, FallbackOptions, ModelOptions, Strategy, ToolsBy};
 
 use crate::Secret;
 use crate::layers::BreakerOptions;
@@ -252,7 +252,7 @@ impl Options {
     }
 
     /// The model behind a name: an alias, or `provider/model` of a known provider.
-    pub(crate) fn resolve(&self, name: &str) -> Option<ModelOptions> {
+    pub fn resolve(&self, name: &str) -> Option<ModelOptions> {
         if let Some(model) = self.models.get(name) {
             return Some(model.clone());
         }

@@ -12,6 +12,9 @@ use qd_types::{NanoDollars, Timestamp, Usage};
 
 use crate::PriceOptions;
 
+/// The built-in list and its version. It carries no date of its own.
+pub const PRICE_LIST: &str = "genai-prices@0.2.1";
+
 /// Prices of the simulator, in dollars for a million tokens: invented, so that a demonstration shows money.
 const SIM: PriceOptions = PriceOptions { input: 0.5, output: 2.0, cache_read: None, cache_write: None };
 
@@ -167,6 +170,13 @@ mod tests {
         assert_eq!(cost, Some(NanoDollars(2_500_000_000)));
         let cost = Pricing::new(&own, "other", "m", nowhere()).cost(&usage, "m", NOON).await;
         assert_eq!(cost, Some(NanoDollars(1_500_000_000)));
+    }
+
+    #[test]
+    fn the_version_that_is_told_is_the_one_that_is_built_in() {
+        let (name, version) = super::PRICE_LIST.split_once('@').unwrap();
+        let locked = format!("name = \"{name}\"\nversion = \"{version}\"");
+        assert!(include_str!("../../../Cargo.lock").contains(&locked), "{locked}");
     }
 
     #[test]

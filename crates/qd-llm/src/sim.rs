@@ -1,7 +1,8 @@
 //! A model provider that is none: deterministic answers, latency and faults on demand, and a ledger of what was paid.
 //!
 //! In this process it is [`SimModel`]; over HTTP it is [`serve`], which speaks both wires on one port. Every decision
-//! (answer, latency, fault) depends on the seed, the content of the request, the step and the try alone.
+//! (answer, latency, fault) depends on the seed, the content of the request, the step and the try alone; but for limits,
+//! places and faults by time or count, which depend on when the calls before it came.
 //!
 //! A prompt can steer it, unless `markers = false`:
 //!
@@ -15,6 +16,7 @@
 //! | `[[sim: answer=any text]]` | the answer, word for word |
 
 mod brief;
+mod clock;
 mod faults;
 mod latency;
 mod ledger;
@@ -24,7 +26,6 @@ mod marker;
 mod model;
 mod options;
 mod prose;
-mod schedule;
 mod schema;
 mod script;
 mod server;
@@ -43,10 +44,10 @@ pub use options::{
 };
 pub use server::serve;
 
+use clock::SimClock;
 use faults::Faults;
 use limits::Limits;
 use load::Load;
-use schedule::Schedule;
 pub(crate) use script::{Asked, Decision, pieces};
 
 /// One simulator. Clones share everything.
@@ -56,7 +57,7 @@ pub struct Sim {
     ledger: Ledger,
     limits: Limits,
     load: Load,
-    schedule: Schedule,
+    clock: SimClock,
     faults: Faults,
 }
 
@@ -64,13 +65,13 @@ impl Sim {
     /// A simulator with full limits and an empty ledger.
     #[must_use]
     pub fn new(options: SimOptions, env: Env) -> Self {
-        let schedule = Schedule::new(env.clone());
+        let clock = SimClock::new(env.clone());
         Self {
             ledger: Ledger::new(options.ledger_calls, env.clone()),
             limits: Limits::new(&options.limits, env.clone()),
             load: Load::new(options.load.clone()),
-            faults: Faults::new(&options, schedule.clone(), env),
-            schedule,
+            faults: Faults::new(&options, clock.clone(), env),
+            clock,
             options: Arc::new(options),
         }
     }
@@ -97,8 +98,8 @@ impl Sim {
     }
 
     /// Starts warm-up, windows, bursts and counted faults from their beginning.
-    pub fn restart_schedule(&self) {
-        self.schedule.restart();
+    pub fn restart_clock(&self) {
+        self.clock.restart();
         self.faults.restart();
     }
 

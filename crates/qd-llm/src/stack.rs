@@ -5,7 +5,8 @@
 //! 2. **pacing**: who waits for the turn that a rate limit gives it holds nothing that others need;
 //! 3. the **bulkhead**: who waits for a place has not asked the breaker yet, whose answer may change meanwhile;
 //! 4. the **breaker**, and the budget of **retries**, right before the call: what they let through is really made;
-//! 5. the model itself, which bounds its own times and never tries twice.
+//! 5. **tools in words** (`layers/text_tools.rs`), for models that have none;
+//! 6. the model itself, which bounds its own times and never tries twice.
 //!
 //! Tries and fallbacks stand outside of all this, in the engine, because each failed call is journaled.
 

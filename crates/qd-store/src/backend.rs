@@ -11,14 +11,15 @@ use qd_types::{
 };
 
 use crate::{
-    CacheKey, Cancelled, Claimed, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, NewJob, Page,
-    Published, Recent, Record, Refused, Revocation, Stats, StoredConversation, StoredCrew, Tick,
+    CacheKey, Cancelled, Claimed, DayUsage, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, NewJob,
+    Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Slice, SliceAsk, SliceReturn,
+    SpendScope, Stats, StoredConversation, StoredCrew, Tick, UsageQuery,
 };
 
 /// Everything a backend is.
-pub trait Backend: Jobs + Crews + Conversations + Cache {}
+pub trait Backend: Jobs + Crews + Conversations + Spend + Cache {}
 
-impl<T: Jobs + Crews + Conversations + Cache> Backend for T {}
+impl<T: Jobs + Crews + Conversations + Spend + Cache> Backend for T {}
 
 /// Jobs: their queue, leases, journal and history.
 #[async_trait]
@@ -107,6 +108,23 @@ pub trait Conversations: Send + Sync {
 
     /// Deletes what was said; `false` if there was nothing. Jobs of the conversation go on, without a past.
     async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error>;
+}
+
+/// Money: slices of budgets, and what was spent. Spending itself is recorded by [`Jobs::record`] and [`Jobs::finish`].
+#[async_trait]
+pub trait Spend: Send + Sync {
+    /// Takes a slice of a budget, durably: spent, reserved and granted together never exceed it. Slices of a process that
+    /// died without returning them count as spent.
+    async fn lease_slice(&self, ask: SliceAsk) -> Result<Slice, Error>;
+
+    /// Gives back what is left of slices.
+    async fn return_slices(&self, left: Vec<SliceReturn>) -> Result<(), Error>;
+
+    /// How much of a scope's money is gone.
+    async fn scope_spend(&self, scope: SpendScope) -> Result<ScopeSpend, Error>;
+
+    /// What crews used by day, newest day first, then by name.
+    async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<DayUsage>, Error>;
 }
 
 /// Results that are kept for whoever asks the same again. What is in here may go at any time.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use qd_types::{
     Code, ConversationId, CrewName, CrewVersion, Failure, Input, Job, JobId, JobOutput, JobStatus, LogItem,
-    Logged, Priority, Progress, TenantId, Timestamp, Usage, WorkerId,
+    Logged, NanoDollars, Priority, Progress, TenantId, Timestamp, Usage, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,8 @@ pub struct NewJob {
     pub timeout_seconds: u32,
     /// Tries of each step.
     pub max_attempts: u32,
+    /// The most that its calls may cost.
+    pub budget: Option<NanoDollars>,
     /// The caller's labels.
     pub metadata: BTreeMap<String, String>,
     /// The job it runs again.
@@ -67,7 +69,7 @@ impl NewJob {
             output: None,
             error: None,
             usage: Usage::default(),
-            cost: qd_types::NanoDollars::default(),
+            cost: NanoDollars::default(),
             progress: Progress { total_tasks: self.total_tasks, ..Progress::default() },
             created_at: now,
             run_at: self.run_at,
@@ -76,6 +78,7 @@ impl NewJob {
             started_at: None,
             finished_at: None,
             timeout_seconds: self.timeout_seconds,
+            budget: self.budget,
             redrive_of: self.redrive_of,
             metadata: self.metadata.clone(),
         }

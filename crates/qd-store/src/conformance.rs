@@ -10,6 +10,7 @@ mod model;
 mod poison;
 mod queries;
 mod queue;
+mod spend;
 mod stats;
 mod time;
 
@@ -102,6 +103,7 @@ pub(crate) fn new_job(env: &Env) -> NewJob {
         timeout_seconds: 300,
         max_attempts: 5,
         metadata: std::collections::BTreeMap::new(),
+        budget: None,
         redrive_of: None,
         idempotency: None,
     }
@@ -197,6 +199,10 @@ macro_rules! conformance_suite {
                 stats: queue_is_counted_by_priority_with_its_oldest, last_hour_is_summed_up;
                 cache: kept_result_is_there_until_its_time_is_up, results_of_tenants_are_apart, newer_result_replaces_the_older,
                     full_cache_lets_go_of_what_would_go_first, result_larger_than_the_room_is_not_kept;
+                spend: slices_never_exceed_the_budget, recorded_spend_comes_off_the_slices_of_tenant_and_crew,
+                    money_set_aside_before_midnight_is_charged_to_its_day, returned_slices_are_free_and_lost_money_is_spent,
+                    what_a_dead_process_held_counts_as_spent, usage_is_summed_up_by_crew_and_day,
+                    random_parallel_histories_stay_within_the_budget;
                 model: random_histories_agree_with_the_model;
             }
         }

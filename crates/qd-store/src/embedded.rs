@@ -11,5 +11,6 @@ pub(crate) mod schedule;
 pub(crate) use self::core::{Core, Limits, Notice};
 pub(crate) use self::recent::RecentHour;
 pub(crate) use self::rows::{
-    DurableRows, KEPT_TURNS, OpenJob, PAGE_BYTES, RowId, Rows, Settled, Spent, Started, StoredKey,
+    Charge, DurableRows, KEPT_SPEND, KEPT_TURNS, OpenJob, PAGE_BYTES, RowId, Rows, Settled, Spent, Started,
+    StoredKey,
 };

@@ -16,10 +16,11 @@ mod observe;
 mod open;
 pub mod policy;
 mod query;
+mod spend;
 mod sqlite;
 mod store;
 
-pub use backend::{Backend, Cache, Conversations, Crews, Jobs};
+pub use backend::{Backend, Cache, Conversations, Crews, Jobs, Spend};
 pub use cache::{CacheKey, CacheRoom};
 pub use commands::{
     Cancelled, Claimed, Enqueued, Fence, Finish, Idempotency, Incarnation, Lease, NewJob, OtherBody, Outcome,
@@ -31,4 +32,5 @@ pub use open::{Durability, Leases, Options, open};
 pub use query::{
     Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Published, Recent, Stats, StoredCrew,
 };
+pub use spend::{DayUsage, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, UsageQuery};
 pub use store::Store;

@@ -4,5 +4,6 @@
 mod backend;
 mod cache;
 mod rows;
+mod spend;
 
 pub(crate) use backend::MemoryBackend;

@@ -46,6 +46,10 @@ operations! {
     Crews = "crews",
     Conversation = "conversation",
     Forget = "forget",
+    LeaseSlice = "lease_slice",
+    ReturnSlices = "return_slices",
+    ScopeSpend = "scope_spend",
+    Usage = "usage",
     Cached = "cached",
     Cache = "cache",
 }

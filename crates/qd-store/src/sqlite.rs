@@ -12,6 +12,7 @@ mod query;
 mod reader;
 mod rows;
 mod schema;
+mod spend;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -11,9 +11,9 @@ use qd_types::{
 
 use crate::observe::{Observer, Op};
 use crate::{
-    Backend, CacheKey, Cancelled, Claimed, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, Live,
-    NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, StoredConversation, StoredCrew,
-    Tick, Turn, Watch,
+    Backend, CacheKey, Cancelled, Claimed, DayUsage, Enqueued, Error, Fence, Finish, Idempotency, JobQuery,
+    Live, NewJob, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Slice, SliceAsk,
+    SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew, Tick, Turn, UsageQuery, Watch,
 };
 
 /// The store. Cheap to clone.
@@ -244,6 +244,38 @@ impl Store {
     /// If the backend cannot carry it out.
     pub async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
         self.observer.call(Op::Forget, self.backend.forget(tenant, conversation)).await
+    }
+
+    /// See [`crate::Spend::lease_slice`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn lease_slice(&self, ask: SliceAsk) -> Result<Slice, Error> {
+        self.observer.call(Op::LeaseSlice, self.backend.lease_slice(ask)).await
+    }
+
+    /// See [`crate::Spend::return_slices`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn return_slices(&self, left: Vec<SliceReturn>) -> Result<(), Error> {
+        self.observer.call(Op::ReturnSlices, self.backend.return_slices(left)).await
+    }
+
+    /// How much of a scope's money is gone.
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn scope_spend(&self, scope: SpendScope) -> Result<ScopeSpend, Error> {
+        self.observer.call(Op::ScopeSpend, self.backend.scope_spend(scope)).await
+    }
+
+    /// See [`crate::Spend::usage`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<DayUsage>, Error> {
+        self.observer.call(Op::Usage, self.backend.usage(tenant, query)).await
     }
 
     /// See [`crate::Cache::cached`].

@@ -95,6 +95,10 @@ catalogue! {
     circuit_breaker: Gauges "quarterdeck_circuit_breaker_state" ["provider", "model", "state"] "1 for the state that the model's breaker is in: `closed`, `open` or `half_open`";
     bulkhead_in_use: Gauges "quarterdeck_bulkhead_in_use" ["provider", "model"] "Calls to the model under way";
     bulkhead_limit: Gauges "quarterdeck_bulkhead_limit" ["provider", "model"] "Calls to the model that may be under way at once";
+    budget_limit: Gauges "quarterdeck_budget_limit_usd" ["scope"] "Budgets in use in this process, summed up by scope: `job`, `crew` (of the day) or `tenant` (of the day)";
+    budget_spent: Gauges "quarterdeck_budget_spent_usd" ["scope"] "What is spent of them, calls that may be on the bill included";
+    budget_reserved: Gauges "quarterdeck_budget_reserved_usd" ["scope"] "What this process holds of them for calls under way and the next ones";
+    budget_refusals: Counters "quarterdeck_budget_refusals_total" ["policy"] "Model calls that did not fit into a budget, by what was done about it: `fail`, `wait` or `degrade`";
     tool_calls: Counters "quarterdeck_tool_calls_total" ["tool", "outcome"] "Tool calls: `ok` or `error`";
     tool_duration: Histograms in CALLS "quarterdeck_tool_duration_seconds" ["tool"] "Time of a tool call";
 

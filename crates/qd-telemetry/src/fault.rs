@@ -65,6 +65,7 @@ pub fn fault(code: Code) -> Fault {
         | Code::ContentFilter
         | Code::TooManyModelCalls
         | Code::TooManyTokens
+        | Code::BudgetExceeded
         | Code::MaxRpmReached
         | Code::JobCancelled
         | Code::InvalidRequest

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use qd_store::{
-    Backend, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish,
-    Idempotency, JobQuery, Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats,
-    StoredConversation, StoredCrew, Tick,
+    Backend, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, DayUsage, Enqueued, Error, Fence,
+    Finish, Idempotency, JobQuery, Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation,
+    ScopeSpend, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation, StoredCrew, Tick,
+    UsageQuery,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
@@ -238,5 +239,24 @@ impl Cache for Crash {
         ttl: Duration,
     ) -> Result<(), Error> {
         self.inner.cache(tenant, key, value, ttl).await
+    }
+}
+
+#[async_trait]
+impl Spend for Crash {
+    async fn lease_slice(&self, ask: SliceAsk) -> Result<Slice, Error> {
+        self.write(self.inner.lease_slice(ask)).await
+    }
+
+    async fn return_slices(&self, left: Vec<SliceReturn>) -> Result<(), Error> {
+        self.write(self.inner.return_slices(left)).await
+    }
+
+    async fn scope_spend(&self, scope: SpendScope) -> Result<ScopeSpend, Error> {
+        self.inner.scope_spend(scope).await
+    }
+
+    async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<DayUsage>, Error> {
+        self.inner.usage(tenant, query).await
     }
 }

@@ -196,6 +196,8 @@ codes! {
     TooManyToolCalls = "too_many_tool_calls",
     /// A job's bound of tokens is reached.
     TooManyTokens = "too_many_tokens",
+    /// A budget has no room for the call, which was not made.
+    BudgetExceeded = "budget_exceeded",
     /// An agent's bound of model calls a minute is reached; the job goes on later.
     MaxRpmReached = "max_rpm_reached",
     /// A task ran longer than the `max_execution_time` of its agent.

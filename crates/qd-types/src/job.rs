@@ -64,6 +64,8 @@ pub struct Job {
     pub finished_at: Option<Timestamp>,
     /// Bound of its running time.
     pub timeout_seconds: u32,
+    /// The most that its calls may cost; without one, what the configuration says of its crew.
+    pub budget: Option<NanoDollars>,
     /// The failed job that this one runs again.
     pub redrive_of: Option<JobId>,
     /// The caller's own labels.

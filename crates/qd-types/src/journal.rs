@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    AgentId, ChatReply, Failure, JobId, JobStatus, NanoDollars, StepId, TaskId, Timestamp, ToolResult, Usage,
+    AgentId, ChatReply, Day, Failure, JobId, JobStatus, NanoDollars, StepId, TaskId, Timestamp, ToolResult,
+    Usage,
 };
 
 /// Version of the stored shape of [`LogItem`].
@@ -94,6 +95,36 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// What its call may have cost beyond what is known: of one that failed and may be billed, all that was set aside.
+    #[must_use]
+    pub fn possible_cost(&self) -> NanoDollars {
+        match self {
+            Self::CallFailed { billed: Billed::Possibly | Billed::Yes, call, .. } => {
+                call.reserved.map(|reserved| reserved.amount).unwrap_or_default()
+            }
+            _ => NanoDollars::default(),
+        }
+    }
+
+    /// What calls may have cost that a dead worker had under way for the same step.
+    #[must_use]
+    pub fn doubtful_cost(&self) -> NanoDollars {
+        let call = self.call();
+        let each = call.and_then(|call| call.reserved).map_or(0, |reserved| reserved.amount.0);
+        NanoDollars(each.saturating_mul(call.map_or(0, |call| call.possibly_billed).into()))
+    }
+
+    /// How it was carried out, if it is an effect's.
+    #[must_use]
+    pub fn call(&self) -> Option<&Call> {
+        match self {
+            Self::Model { call, .. } | Self::Tool { call, .. } | Self::CallFailed { call, .. } => Some(call),
+            Self::Fact { .. } | Self::Signal { .. } => None,
+        }
+    }
+}
+
 /// How an effect was carried out: for people and for sums, never for decisions.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -115,6 +146,18 @@ pub struct Call {
     pub saved: Option<NanoDollars>,
     /// Calls of this step that were under way when a worker died: they may be on the bill as well.
     pub possibly_billed: u32,
+    /// What a budget set aside for it; nothing where none applies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<Reserved>,
+}
+
+/// Money set aside for one call before it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserved {
+    /// The most that the call may cost.
+    pub amount: NanoDollars,
+    /// The day on whose budgets it is.
+    pub day: Day,
 }
 
 /// Where an answer came from.

@@ -24,10 +24,10 @@ pub use ids::{
     TaskId, TenantId, WorkerId,
 };
 pub use job::{Input, Job, JobOutput, Progress, TaskOutput};
-pub use journal::{Billed, Call, Delta, Entry, JOURNAL_VERSION, LogItem, Logged, Seq, Source};
-pub use money::NanoDollars;
+pub use journal::{Billed, Call, Delta, Entry, JOURNAL_VERSION, LogItem, Logged, Reserved, Seq, Source};
+pub use money::{InvalidMoney, NanoDollars};
 pub use priority::{InvalidPriority, Priority};
 pub use status::{JobStatus, UnknownStatus};
-pub use time::Timestamp;
+pub use time::{Day, InvalidDay, Timestamp};
 pub use tool::{ToolCall, ToolResult, ToolSpec};
 pub use usage::Usage;

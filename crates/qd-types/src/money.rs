@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::iter::Sum;
-use std::ops::{Add, AddAssign};
+use std::ops::{Add, AddAssign, Sub, SubAssign};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,52 @@ impl AddAssign for NanoDollars {
     }
 }
 
+impl Sub for NanoDollars {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl SubAssign for NanoDollars {
+    fn sub_assign(&mut self, other: Self) {
+        *self = *self - other;
+    }
+}
+
+/// A text that is no amount of money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidMoney;
+
+impl fmt::Display for InvalidMoney {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("is no amount of dollars; write a decimal with at most nine places, such as 0.25")
+    }
+}
+
+impl std::error::Error for InvalidMoney {}
+
+/// A decimal of at most ten digits before the point and nine after it, without a sign: exact, as it is printed.
+impl FromStr for NanoDollars {
+    type Err = InvalidMoney;
+    fn from_str(text: &str) -> Result<Self, InvalidMoney> {
+        let (whole, places) = text.split_once('.').unwrap_or((text, "0"));
+        let fits = |digits: &str, most| {
+            (1..=most).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if !fits(whole, 10) || !fits(places, 9) {
+            return Err(InvalidMoney);
+        }
+        let number = |digits: &str| digits.parse::<i64>().map_err(|_| InvalidMoney);
+        let nanos = number(&format!("{places:0<9}"))?;
+        number(whole)?
+            .checked_mul(1_000_000_000)
+            .and_then(|dollars| dollars.checked_add(nanos))
+            .map(Self)
+            .ok_or(InvalidMoney)
+    }
+}
+
 impl Sum for NanoDollars {
     fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
         amounts.fold(Self::default(), Add::add)
@@ -73,6 +120,35 @@ mod tests {
             (i64::MAX, "9223372036.854775807"),
         ] {
             assert_eq!(NanoDollars(nanos).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn money_is_read_exactly_or_not_at_all() {
+        for (text, nanos) in [
+            ("0", 0),
+            ("0.000000001", 1),
+            ("0.25", 250_000_000),
+            ("12", 12_000_000_000),
+            ("9223372036.854775807", i64::MAX),
+        ] {
+            assert_eq!(text.parse(), Ok(NanoDollars(nanos)), "{text}");
+        }
+        for text in [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "-1",
+            "+1",
+            "1e3",
+            "NaN",
+            "0.0000000001",
+            "9223372036.854775808",
+            "1,5",
+            " 1",
+        ] {
+            assert!(text.parse::<NanoDollars>().is_err(), "{text}");
         }
     }
 

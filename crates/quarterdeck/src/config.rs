@@ -11,6 +11,7 @@ mod dotenv;
 mod keys;
 mod layers;
 mod position;
+mod prices;
 mod providers;
 mod read;
 mod scenario;
@@ -52,6 +53,8 @@ pub(crate) struct Config {
 pub(crate) struct Settings {
     pub(crate) default_crew: String,
     pub(crate) crews: Vec<String>,
+    #[serde(default)]
+    pub(crate) prices_file: Option<String>,
     pub(crate) server: Server,
     pub(crate) store: Store,
     pub(crate) queue: Queue,
@@ -59,6 +62,7 @@ pub(crate) struct Settings {
     pub(crate) retry: Retry,
     pub(crate) limits: Limits,
     pub(crate) conversations: Conversations,
+    pub(crate) budgets: Budgets,
     pub(crate) retention: Retention,
     pub(crate) log: Log,
     #[serde(default)]
@@ -145,6 +149,46 @@ pub(crate) struct Conversations {
     pub(crate) ttl_seconds: u64,
     pub(crate) token_budget: usize,
     pub(crate) reserve_tokens: usize,
+}
+
+/// Dollars; without one there is no such bound.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Budgets {
+    #[serde(default)]
+    pub(crate) tenant_day_usd: Option<f64>,
+    #[serde(default)]
+    pub(crate) job_usd: Option<f64>,
+    pub(crate) on_exceeded: OnExceeded,
+    #[serde(default)]
+    pub(crate) degrade_to: Option<String>,
+    pub(crate) unknown_price: UnknownPrice,
+    #[serde(default)]
+    pub(crate) crews: BTreeMap<String, CrewBudget>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CrewBudget {
+    #[serde(default)]
+    pub(crate) day_usd: Option<f64>,
+    #[serde(default)]
+    pub(crate) job_usd: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnExceeded {
+    Fail,
+    Wait,
+    Degrade,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UnknownPrice {
+    Warn,
+    Deny,
 }
 
 #[derive(Debug, Clone, Deserialize)]

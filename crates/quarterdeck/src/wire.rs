@@ -13,9 +13,9 @@ use qd_gateway::{CrewBook, Deployment, Gateway, Health, Listeners, RateLimit, Ru
 use qd_llm::{Forced, Models};
 use qd_store::{Leases, Store, policy};
 use qd_telemetry::Metrics;
-use qd_types::{Catalog, CrewName, TenantId};
+use qd_types::{Catalog, CrewName, NanoDollars, TenantId};
 
-use crate::config::{Config, Durability, Sharing};
+use crate::config::{self, Config, Durability, Sharing};
 use crate::crew_files;
 use crate::exit::{Exit, ended};
 use crate::process_figures;
@@ -268,7 +268,31 @@ fn engine_options(config: &Config) -> qd_engine::Options {
             tokens: s.limits.tokens,
             parallel_effects: s.limits.parallel_effects,
         },
+        budgets: budgets(&s.budgets),
         history_tokens: s.conversations.token_budget.saturating_sub(s.conversations.reserve_tokens),
         ..qd_engine::Options::default()
+    }
+}
+
+fn budgets(b: &config::Budgets) -> qd_engine::Budgets {
+    let dollars = |amount: Option<f64>| amount.map(NanoDollars::from_dollars);
+    let of_crew = |crew: &config::CrewBudget| qd_engine::CrewBudget {
+        day: dollars(crew.day_usd),
+        job: dollars(crew.job_usd),
+    };
+    qd_engine::Budgets {
+        tenant_day: dollars(b.tenant_day_usd),
+        job: dollars(b.job_usd),
+        crews: b.crews.iter().map(|(name, crew)| (name.clone(), of_crew(crew))).collect(),
+        on_exceeded: match b.on_exceeded {
+            config::OnExceeded::Fail => qd_engine::OnExceeded::Fail,
+            config::OnExceeded::Wait => qd_engine::OnExceeded::Wait,
+            config::OnExceeded::Degrade => qd_engine::OnExceeded::Degrade,
+        },
+        degrade_to: b.degrade_to.clone(),
+        unknown_price: match b.unknown_price {
+            config::UnknownPrice::Warn => qd_engine::UnknownPrice::Warn,
+            config::UnknownPrice::Deny => qd_engine::UnknownPrice::Deny,
+        },
     }
 }

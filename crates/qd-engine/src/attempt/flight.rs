@@ -14,6 +14,7 @@ use crate::cached::Caching;
 use crate::chain::FailedTry;
 use crate::engine::Shared;
 use crate::executor::{self, Done, Order};
+use crate::spend::Slip;
 
 /// What came back.
 enum Landed {
@@ -38,8 +39,8 @@ pub(super) struct Landing {
 pub(super) struct Flight<'a> {
     shared: &'a Shared,
     claimed: &'a Claimed,
-    /// Steps under way, each with its task and how it is called.
-    steps: HashMap<StepId, (TaskId, Call)>,
+    /// Steps under way, each with its task, how it is called, and what a drop leaves of its money.
+    steps: HashMap<StepId, (TaskId, Call, Slip)>,
     futures: FuturesUnordered<BoxFuture<'a, Landed>>,
     /// Calls that may have been sent by an attempt that died.
     doubt: u32,
@@ -80,8 +81,9 @@ impl<'a> Flight<'a> {
         let number = u32::try_from(failed.len()).unwrap_or(u32::MAX).saturating_add(1);
         let possibly_billed = if effect.step.kind() == StepKind::Model { self.doubt } else { 0 };
         let call = executor::call(&effect, number, possibly_billed);
-        self.steps.insert(effect.step.clone(), (effect.task.clone(), call.clone()));
-        let order = Order { effect, call, failed, time_left, wait, caching };
+        let slip = Slip::default();
+        self.steps.insert(effect.step.clone(), (effect.task.clone(), call.clone(), slip.clone()));
+        let order = Order { effect, call, failed, time_left, wait, caching, slip };
         let (shared, claimed) = (self.shared, self.claimed);
         self.futures.push(
             async move {
@@ -137,7 +139,7 @@ impl<'a> Flight<'a> {
                 landing.entries.push(*entry);
             }
             Landed::NotMade(step, failure) => {
-                if let Some((_, call)) = self.steps.remove(&step) {
+                if let Some((_, call, _)) = self.steps.remove(&step) {
                     // What an attempt that died may have sent is not accounted for yet: the call that was to say so was
                     // not made.
                     self.doubt = self.doubt.max(call.possibly_billed);
@@ -157,7 +159,8 @@ impl<'a> Flight<'a> {
     pub(super) fn land_all_dropped(&mut self, why: &Failure) -> Vec<LogItem> {
         self.futures.clear();
         let models = self.steps.drain().filter(|(step, _)| step.kind() == StepKind::Model);
-        let dropped = models.map(|(step, (task, call))| {
+        let dropped = models.map(|(step, (task, mut call, slip))| {
+            call.reserved = slip.take();
             let failure = why.clone().in_task(task);
             let entry = Entry::CallFailed { step, failure, billed: Billed::Possibly, call };
             LogItem::Entry { entry: Box::new(entry) }

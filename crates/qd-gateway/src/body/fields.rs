@@ -2,7 +2,7 @@
 //!
 //! A field that is `null` counts as absent. Fields that nobody took are mistakes.
 
-use qd_types::{Code, Timestamp};
+use qd_types::{Code, NanoDollars, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::problem::{FieldError, Problem, shown};
@@ -94,6 +94,16 @@ impl Fields {
         let parsed = time::parse(&text);
         if let Err(message) = &parsed {
             self.error(pointer("", name), message);
+        }
+        parsed.ok()
+    }
+
+    /// Dollars as a decimal in quotes, if they are there.
+    pub(crate) fn dollars(&mut self, name: &'static str) -> Option<NanoDollars> {
+        let text = self.text(name)?;
+        let parsed = text.parse::<NanoDollars>();
+        if let Err(wrong) = &parsed {
+            self.error(pointer("", name), format!("`{}` {wrong}", shown(&text)));
         }
         parsed.ok()
     }

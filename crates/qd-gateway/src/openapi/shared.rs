@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::Schema;
 use crate::facades::{chat, tasks};
 use crate::problem;
-use crate::routes::{breakers, conversations, health, index, jobs, new_job};
+use crate::routes::{breakers, conversations, health, index, jobs, new_job, usage};
 use crate::submit::key_schema;
 use crate::view::{crew, event, job, stats, step};
 
@@ -62,6 +62,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         tasks::schemas(),
         stats::schemas(),
         breakers::schemas(),
+        usage::schemas(),
         health::schemas(),
         index::schemas(),
     ]

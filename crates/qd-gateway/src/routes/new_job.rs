@@ -44,7 +44,7 @@ pub(crate) async fn read(body: Value, context: &Context) -> Result<Submission, P
             fields.error("/expires_at".to_owned(), message);
         }
     }
-    fields.not_supported("budget_usd");
+    let budget = fields.dollars("budget_usd");
     fields.not_supported("webhook_url");
     let crew = match crew_name {
         Some(name) => find_crew(&mut fields, &name, context).await?,
@@ -65,6 +65,7 @@ pub(crate) async fn read(body: Value, context: &Context) -> Result<Submission, P
         expires_at,
         timeout_seconds: timeout_seconds.and_then(|n| u32::try_from(n).ok()),
         max_attempts: max_attempts.and_then(|n| u32::try_from(n).ok()),
+        budget,
         metadata,
         ..Submission::of(crew, input)
     })
@@ -154,9 +155,17 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
                 .about("Most tries of one step. The server's configuration may set another default.")
                 .by_default(options.default_max_attempts),
         )
+        .may("budget_usd", budget_schema())
         .may("metadata", metadata_schema())
         .closed();
     vec![("NewJob", body)]
+}
+
+fn budget_schema() -> Schema {
+    Schema::text()
+        .pattern(r"^[0-9]{1,10}(\.[0-9]{1,9})?$")
+        .about("The most that its model calls may cost, in dollars: a call that may cost more than is left is not made. The server's configuration may set a default.")
+        .example("0.25")
 }
 
 /// Of every body that has one.

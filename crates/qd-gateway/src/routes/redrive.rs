@@ -60,6 +60,7 @@ async fn again(context: &Context, failed: &Job) -> Result<Submission, Problem> {
         conversation: failed.conversation.clone(),
         timeout_seconds: Some(failed.timeout_seconds),
         max_attempts: Some(failed.max_attempts),
+        budget: failed.budget,
         metadata: failed.metadata.clone(),
         redrive_of: Some(failed.id),
         ..Submission::of(crew, failed.input.clone())

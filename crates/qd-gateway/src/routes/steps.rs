@@ -30,7 +30,10 @@ pub(crate) async fn steps(State(context): State<Shared>, PathJob(id): PathJob) -
         }
     }
     let steps = step::steps(&job, &log);
-    Ok(json(StatusCode::OK, &json!({ "job_id": id, "attempt": job.attempt, "steps": steps })))
+    Ok(json(
+        StatusCode::OK,
+        &json!({ "job_id": id, "attempt": job.attempt, "steps": steps, "by": step::shares(&log) }),
+    ))
 }
 
 pub(crate) fn about() -> Operation {

@@ -101,8 +101,7 @@ pub(crate) enum Version {
 impl FirstBytes {
     /// Takes `at_most` of them.
     fn take(&mut self, at_most: usize) -> Self {
-        let mut taken = Self::default();
-        taken.len = self.len.min(at_most);
+        let mut taken = Self { len: self.len.min(at_most), ..Self::default() };
         taken.bytes[..taken.len].copy_from_slice(&self.bytes[..taken.len]);
         self.bytes.copy_within(taken.len..self.len, 0);
         self.len -= taken.len;

@@ -132,7 +132,11 @@ async fn crews_inputs_and_metadata_that_do_not_fit() {
         (with("metadata", json!({ "a": long(513) })), FAILED, "/metadata/a"),
         (with("metadata", json!({ "": "v" })), FAILED, "/metadata/"),
         (with("metadata", json!({ "a": ["v"] })), FAILED, "/metadata/a"),
-        (with("budget_usd", json!("1.00")), "not_supported", "/budget_usd"),
+        (with("budget_usd", json!(1.5)), FAILED, "/budget_usd"),
+        (with("budget_usd", json!("-1")), FAILED, "/budget_usd"),
+        (with("budget_usd", json!("NaN")), FAILED, "/budget_usd"),
+        (with("budget_usd", json!("0.0000000001")), FAILED, "/budget_usd"),
+        (with("budget_usd", json!("99999999999")), FAILED, "/budget_usd"),
         (with("webhook_url", json!("https://example.com")), "not_supported", "/webhook_url"),
         (with("budget", json!(1)), FAILED, "/budget"),
         (with("id", json!("x")), FAILED, "/id"),
@@ -153,7 +157,7 @@ async fn every_mistake_is_told_at_once() {
     let server = Server::start().await;
     let body = json!({
         "crew": "solo", "input": {}, "priority": 9, "timeout_seconds": "long", "max_attempts": 0, "run_at": "soon",
-        "expires_at": 5, "metadata": { "a": 1 }, "conversation_id": "", "budget_usd": "1", "colour": "red",
+        "expires_at": 5, "metadata": { "a": 1 }, "conversation_id": "", "budget_usd": "1e3", "colour": "red",
     });
     let reply = server.post("/v1/jobs", &body).await;
     let problem = reply.problem(422, FAILED);
@@ -184,7 +188,8 @@ async fn messages_help() {
         (with("run_at", json!("soon")), "RFC 3339"),
         (json!({ "crew": "solo", "input": { "topc": 1, "topic": 2 } }), "did you mean `topic`?"),
         (with("priorty", json!(1)), "it takes crew, input, priority"),
-        (with("budget_usd", json!("1")), "leave it out"),
+        (with("budget_usd", json!("1,50")), "such as 0.25"),
+        (with("webhook_url", json!("https://example.com")), "leave it out"),
         (with("expires_at", json!("2001-01-01T00:00:00Z")), "choose a later moment"),
     ] {
         let reply = server.post("/v1/jobs", &body).await;

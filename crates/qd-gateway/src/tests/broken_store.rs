@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_env::Env;
 use qd_store::{
-    Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, JobQuery,
-    Jobs, LocalBus, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats, Store,
-    StoredConversation, StoredCrew, Tick,
+    Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, DayUsage, Enqueued, Error, Fence, Finish,
+    JobQuery, Jobs, LocalBus, NewJob, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend,
+    Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, Store, StoredConversation, StoredCrew, Tick,
+    UsageQuery,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
@@ -122,6 +123,22 @@ impl Cache for BrokenDisk {
     }
 }
 
+#[async_trait]
+impl Spend for BrokenDisk {
+    async fn lease_slice(&self, _: SliceAsk) -> Result<Slice, Error> {
+        broken()
+    }
+    async fn return_slices(&self, _: Vec<SliceReturn>) -> Result<(), Error> {
+        broken()
+    }
+    async fn scope_spend(&self, _: SpendScope) -> Result<ScopeSpend, Error> {
+        broken()
+    }
+    async fn usage(&self, _: &TenantId, _: UsageQuery) -> Result<Vec<DayUsage>, Error> {
+        broken()
+    }
+}
+
 #[tokio::test]
 async fn every_route_says_that_the_store_is_away_and_liveness_does_not_depend_on_it() {
     let env = Env::system();
@@ -151,6 +168,7 @@ async fn every_route_says_that_the_store_is_away_and_liveness_does_not_depend_on
         ("GET", format!("/tasks/{id}"), ""),
         ("GET", "/v1/crews".to_owned(), ""),
         ("GET", "/v1/stats".to_owned(), ""),
+        ("GET", "/v1/usage".to_owned(), ""),
     ] {
         let reply =
             request(api, method, &path, &[("content-type", "application/json")], body.as_bytes()).await;

@@ -99,6 +99,7 @@ fn call(target: &str, number: u32) -> Call {
         number,
         duration_ms: 12,
         possibly_billed: 0,
+        reserved: None,
         saved: None,
     }
 }

@@ -155,6 +155,7 @@ async fn a_repeated_request_hears_of_its_job_although_it_would_not_be_accepted_n
         timeout_seconds: 300,
         max_attempts: 5,
         metadata: job.metadata,
+        budget: None,
         redrive_of: None,
         idempotency: Some(crate::submit::idempotency("POST /v1/jobs", "k", hash, OtherBody::Refuse)),
     };

@@ -27,6 +27,7 @@ pub(crate) struct JobView<'a> {
     error: Option<ErrorView<'a>>,
     usage: UsageView,
     cost_usd: String,
+    budget_usd: Option<String>,
     created_at: Rfc3339,
     run_at: Option<Rfc3339>,
     retry_at: Option<Rfc3339>,
@@ -105,6 +106,7 @@ impl<'a> From<&'a Job> for JobView<'a> {
             error: job.error.as_ref().map(ErrorView::from),
             usage: UsageView::from(&job.usage),
             cost_usd: job.cost.to_string(),
+            budget_usd: job.budget.map(|budget| budget.to_string()),
             created_at: Rfc3339(job.created_at),
             run_at: job.run_at.map(Rfc3339),
             retry_at: job.retry_at.map(Rfc3339),
@@ -200,6 +202,12 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
         .field("error", Schema::named("Failure").nullable().about("Set when failed; while retrying, why."))
         .field("usage", Schema::named("Usage"))
         .field("cost_usd", Schema::dollars().about("Sum over its calls with a known price."))
+        .field(
+            "budget_usd",
+            Schema::dollars()
+                .nullable()
+                .about("The most that its calls may cost, if it has a bound of its own."),
+        )
         .field("created_at", Schema::moment().about("When it was accepted."))
         .field("run_at", moment("Not before this."))
         .field("retry_at", moment("When it is tried again, while retrying."))
@@ -240,6 +248,7 @@ pub(crate) fn example() -> Value {
             "unpriced_calls": 0,
         },
         "cost_usd": "0.0009",
+        "budget_usd": "0.25",
         "created_at": "2030-03-01T12:00:00.000Z",
         "run_at": null,
         "retry_at": null,

@@ -1,5 +1,6 @@
 //! A job's journal as steps: each with what it was, what it cost and which tries failed before.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use qd_types::{
@@ -9,6 +10,7 @@ use serde::Serialize;
 
 use super::job::{ErrorView, UsageView};
 use super::time::Rfc3339;
+use super::totals::{self, Totals, TotalsView};
 use crate::openapi::Schema;
 
 /// The smallest journaled effect, finished or only tried so far.
@@ -20,6 +22,8 @@ pub(crate) struct StepView<'a> {
     task: String,
     agent: Option<&'a str>,
     model: Option<&'a str>,
+    /// The deployment that was asked last: `provider/model`.
+    deployment: Option<&'a str>,
     tool: Option<&'a str>,
     source: Option<Source>,
     /// It was finished by an earlier attempt, and the last one took it from the journal.
@@ -64,6 +68,47 @@ pub(crate) fn steps<'a>(job: &Job, log: &'a [Logged]) -> Vec<StepView<'a>> {
     steps
 }
 
+/// What each task and each agent of a job used, in the order of their first step.
+#[derive(Serialize)]
+pub(crate) struct SharesView<'a> {
+    tasks: Vec<ShareView<'a>>,
+    agents: Vec<ShareView<'a>>,
+}
+
+#[derive(Serialize)]
+struct ShareView<'a> {
+    name: Cow<'a, str>,
+    #[serde(flatten)]
+    sum: TotalsView,
+}
+
+/// Sums a job's journal up by task and by agent.
+pub(crate) fn shares(log: &[Logged]) -> SharesView<'_> {
+    let (mut tasks, mut agents) = (Vec::new(), Vec::new());
+    for logged in log {
+        let LogItem::Entry { entry } = &logged.item else { continue };
+        let (Some(step), Some(call)) = (entry.step(), entry.call()) else { continue };
+        add(&mut tasks, Cow::Owned(step.task().to_string()), entry);
+        if let Some(agent) = &call.agent {
+            add(&mut agents, Cow::Borrowed(agent.as_str()), entry);
+        }
+    }
+    let shown = |sums: Vec<(_, Totals)>| {
+        sums.into_iter().map(|(name, sum)| ShareView { name, sum: sum.view() }).collect()
+    };
+    SharesView { tasks: shown(tasks), agents: shown(agents) }
+}
+
+fn add<'a>(sums: &mut Vec<(Cow<'a, str>, Totals)>, name: Cow<'a, str>, entry: &Entry) {
+    // A crew has few tasks and agents.
+    let place = sums.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+        sums.push((name, Totals::default()));
+        sums.len() - 1
+    });
+    let (usage, cost) = entry.spend();
+    sums[place].1.add(usage, cost, entry.possible_cost() + entry.doubtful_cost());
+}
+
 fn untried(step: &StepId) -> StepView<'_> {
     StepView {
         step: step.as_str(),
@@ -75,6 +120,7 @@ fn untried(step: &StepId) -> StepView<'_> {
         task: step.task().to_string(),
         agent: None,
         model: None,
+        deployment: None,
         tool: None,
         source: None,
         replayed: false,
@@ -127,6 +173,7 @@ fn of_call<'a>(view: &mut StepView<'a>, logged: &Logged, call: &'a Call) {
     view.number = call.number;
     view.duration_ms = call.duration_ms;
     view.possibly_billed += call.possibly_billed;
+    view.deployment = call.deployment.as_deref();
     // Until an answer tells the model's own name, the crew's name for it is what is known.
     match view.kind {
         "model" if view.model.is_none() => view.model = Some(&call.target),
@@ -152,7 +199,13 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
         .about("A job's journal.")
         .field("job_id", Schema::job_id())
         .field("attempt", Schema::count().about("The job's last."))
-        .field("steps", Schema::list(Schema::named("Step")));
+        .field("steps", Schema::list(Schema::named("Step")))
+        .field("by", Schema::named("Shares"));
+    let share = || Schema::list(totals::fields(Schema::object().field("name", Schema::text())));
+    let shares = Schema::object()
+        .about("What each task and each agent used.")
+        .field("tasks", share())
+        .field("agents", share());
     let failed = Schema::object()
         .about("A try that failed.")
         .field("try", Schema::count())
@@ -167,6 +220,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
     vec![
         ("StepList", list),
         ("Step", schema()),
+        ("Shares", shares),
         ("FailedTry", failed),
         ("Source", source),
         ("Billed", billed),
@@ -185,6 +239,7 @@ fn schema() -> Schema {
         .field("task", Schema::text())
         .field("agent", Schema::text().nullable())
         .field("model", Schema::text().nullable())
+        .field("deployment", Schema::text().nullable().about("Where it was asked: `provider/model`."))
         .field("tool", Schema::text().nullable())
         .field("source", Schema::named("Source").nullable())
         .field("replayed", Schema::yes_or_no().about(replayed))

@@ -19,7 +19,7 @@ pub struct BreakerOptions {
     /// Failures within `window` that open it; 0 switches it off.
     pub failures: u32,
     /// Share of the calls within `window` that must have failed besides: a busy provider that fails now and then is not
-    /// down.
+    /// down. Four times as many failures in a row need no share.
     pub share: f64,
     /// How long a failure counts.
     #[serde(rename = "window_seconds", with = "seconds")]
@@ -124,6 +124,8 @@ enum Stage {
 #[derive(Debug, Default)]
 struct Window {
     slices: VecDeque<Slice>,
+    /// Failures without a success in between.
+    run: u32,
 }
 
 #[derive(Debug)]
@@ -133,6 +135,8 @@ struct Slice {
     other: u32,
 }
 
+/// Failures in a row that need no share, in multiples of `failures`.
+const RUN: u32 = 4;
 /// Slices of a window: the oldest goes as a whole.
 const SLICES: u32 = 6;
 
@@ -141,6 +145,7 @@ impl Window {
         while self.slices.front().is_some_and(|first| first.begin + window <= now) {
             self.slices.pop_front();
         }
+        self.run = if has_failed { self.run.saturating_add(1) } else { 0 };
         let span = (window / SLICES).max(Duration::from_millis(1));
         if self.slices.back().is_none_or(|last| last.begin + span <= now) {
             self.slices.push_back(Slice { begin: now, failed: 0, other: 0 });
@@ -240,7 +245,9 @@ impl Breaker {
             (Stage::Closed(window), Verdict::Failure(asked)) if self.options.failures > 0 => {
                 window.count(true, now, self.options.window);
                 let (failures, share) = window.failures();
-                if failures >= self.options.failures && share >= self.options.share {
+                // Who was busy and well until now has many successes in the window, and is down all the same.
+                let is_down = window.run >= self.options.failures.saturating_mul(RUN);
+                if failures >= self.options.failures && (share >= self.options.share || is_down) {
                     self.open(&mut state, asked, now);
                 }
             }

@@ -12,9 +12,6 @@ use crate::error::{Blame, Kind};
 use crate::estimate::Estimator;
 use crate::{Answer, CallError, CallScope, ChatModel};
 
-/// How long a deployment is left alone that refused a call for its rate and did not say for how long.
-const UNTOLD: Duration = Duration::from_secs(5);
-
 /// See the module.
 pub(crate) struct Pacing {
     pub(crate) inner: Arc<dyn ChatModel>,
@@ -85,6 +82,7 @@ impl Pacing {
         match answer {
             Ok(answer) => {
                 self.estimator.learn(request, &answer.usage);
+                self.reservoir.answered();
                 taken.settle(Some(Need::of(&answer.usage)), &answer.limits, now);
             }
             Err(error) if !error.was_made() => taken.give_back(now),
@@ -93,7 +91,7 @@ impl Pacing {
                 let used = (error.billed == Billed::No).then_some(Need::default());
                 taken.settle(used, &error.limits, now);
                 if Blame::of(error.code) == Blame::RateLimit {
-                    self.reservoir.close(error.retry_after.unwrap_or(UNTOLD), now);
+                    self.reservoir.refused(error.retry_after, now);
                 }
             }
         }

@@ -90,6 +90,8 @@ struct State {
     buckets: BTreeMap<Key, Bucket>,
     /// Refused calls said to stay away until then.
     closed_until: Duration,
+    /// Refusals without an answer in between.
+    refusals: u32,
     /// What calls have taken that are not settled: how many, and their tokens.
     under_way: (f64, Need),
 }
@@ -252,10 +254,22 @@ impl Reservoir {
         Ok((Taken { reservoir: Arc::clone(self), need, marks, began: now + wait }, wait))
     }
 
-    /// A refused call said to stay away for this long.
-    pub(crate) fn close(&self, span: Duration, now: Duration) {
+    /// A call was refused, which said to stay away for this long, or did not say.
+    pub(crate) fn refused(&self, told: Option<Duration>, now: Duration) {
         let mut state = self.lock();
-        state.closed_until = state.closed_until.max(now + span.min(CLOSED_MAX));
+        state.refusals = state.refusals.saturating_add(1);
+        // A refusal without a word among answers is a moment's: the call itself waits. Several in a row are a limit that is
+        // not told, to be found by staying away for ever longer.
+        let beyond = state.refusals.checked_sub(REFUSALS);
+        let untold = || beyond.map(|n| UNTOLD.saturating_mul(1 << n.min(8)).min(UNTOLD_MAX));
+        if let Some(span) = told.or_else(untold) {
+            state.closed_until = state.closed_until.max(now + span.min(CLOSED_MAX));
+        }
+    }
+
+    /// A call was answered.
+    pub(crate) fn answered(&self) {
+        self.lock().refusals = 0;
     }
 
     /// The limits that are known.
@@ -273,6 +287,11 @@ impl Reservoir {
     }
 }
 
+/// Refusals in a row without a word of how long, after which nothing is sent for a while: at first this long, then twice
+/// as long each time.
+const REFUSALS: u32 = 5;
+const UNTOLD: Duration = Duration::from_secs(1);
+const UNTOLD_MAX: Duration = Duration::from_secs(30);
 /// No provider closes itself for longer than this.
 const CLOSED_MAX: Duration = Duration::from_secs(24 * 3600);
 

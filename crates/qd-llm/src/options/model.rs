@@ -26,6 +26,8 @@ pub struct ModelOptions {
     pub deployments: Vec<DeploymentOptions>,
     /// How calls are spread over them.
     pub strategy: Strategy,
+    /// How it is given tools.
+    pub tools: ToolsBy,
     /// Bound of one call, below the provider's own bounds.
     pub timeout_seconds: Option<f64>,
     /// Bound of an answer where the request sets none.
@@ -87,6 +89,19 @@ pub enum Strategy {
     LeastBusy,
     /// By lot, each by its weight.
     Weighted,
+}
+
+/// How a model is given tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolsBy {
+    /// As its protocol has it, and in words once its provider has said that it takes none.
+    #[default]
+    Auto,
+    /// As its protocol has it.
+    Native,
+    /// In words: what it may call stands in the prompt, and its calls are read from what it writes.
+    Text,
 }
 
 /// A model that stands in for another after some failures only.
@@ -170,7 +185,8 @@ impl ModelOptions {
         let mut problem = |field: &str, message: &str| {
             problems.push(Problem::new(format!("{path}.{field}"), message));
         };
-        if !self.deployments.is_empty() && !(self.provider.is_empty() && self.model.is_empty()) {
+        let is_at_one_place = !self.provider.is_empty() || !self.model.is_empty();
+        if !self.deployments.is_empty() && is_at_one_place {
             problem("deployments", "stands for `provider` and `model`; set either");
         }
         if self.timeout_seconds.is_some_and(|seconds| !(seconds > 0.0 && seconds <= 86_400.0)) {

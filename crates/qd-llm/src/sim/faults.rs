@@ -9,11 +9,15 @@ use qd_types::{ChatRequest, Message, Usage};
 use tokio::sync::watch;
 
 use super::brief::Brief;
+use super::clock::{Bursts, SimClock};
 use super::marker::Wishes;
 use super::options::{FaultBody, FaultKind, FaultRule, SimOptions};
-use super::schedule::{Bursts, Schedule};
 use super::script::Asked;
 use crate::wires::{Refusal, Why, simulated};
+
+/// What something between a client and its provider answers.
+pub(crate) const WEB_PAGE: &str =
+    "<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>simulated</body></html>";
 
 /// A fault that hits a call.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,7 +55,7 @@ impl Fault {
 #[derive(Clone)]
 pub(crate) struct Faults {
     rules: Arc<[Rule]>,
-    schedule: Schedule,
+    clock: SimClock,
     // Each use is a look or a replacement.
     outage: Arc<Mutex<Option<Outage>>>,
     changed: Arc<watch::Sender<()>>,
@@ -71,17 +75,17 @@ struct Rule {
 struct Outage {
     rule: Arc<Rule>,
     /// Its own time, beginning with it.
-    schedule: Schedule,
+    clock: SimClock,
     /// When it ends by itself.
     until: Option<Duration>,
 }
 
 impl Faults {
-    pub(crate) fn new(options: &SimOptions, schedule: Schedule, env: Env) -> Self {
+    pub(crate) fn new(options: &SimOptions, clock: SimClock, env: Env) -> Self {
         let rules = options.faults.iter().enumerate();
         let rules = rules.map(|(index, rule)| Rule::new(rule.clone(), options.seed, &index.to_string()));
         let changed = Arc::new(watch::Sender::new(()));
-        Self { rules: rules.collect(), schedule, outage: Arc::default(), changed, env, seed: options.seed }
+        Self { rules: rules.collect(), clock, outage: Arc::default(), changed, env, seed: options.seed }
     }
 
     pub(crate) fn hit(&self, wishes: &Wishes, asked: &Asked<'_>, rng: &mut Rng) -> Option<Fault> {
@@ -100,11 +104,11 @@ impl Faults {
         if self.rules.is_empty() {
             return None;
         }
-        let elapsed = self.schedule.elapsed();
+        let elapsed = self.clock.elapsed();
         self.rules.iter().find(|rule| rule.hits(asked, elapsed, rng)).map(|rule| Fault::from(&rule.rule))
     }
 
-    /// Rules count their hits anew; with the schedule that is everything they remember.
+    /// Rules count their hits anew; with the clock that is everything they remember.
     pub(crate) fn restart(&self) {
         self.rules.iter().for_each(|rule| rule.hits.store(0, Ordering::Relaxed));
         self.changed.send_replace(());
@@ -114,7 +118,7 @@ impl Faults {
     pub(crate) fn start_outage(&self, rule: FaultRule, span: Option<Duration>) {
         let until = span.map(|span| self.env.monotonic().saturating_add(span));
         let rule = Arc::new(Rule::new(rule, self.seed, "outage"));
-        *self.lock() = Some(Outage { rule, schedule: Schedule::new(self.env.clone()), until });
+        *self.lock() = Some(Outage { rule, clock: SimClock::new(self.env.clone()), until });
         self.changed.send_replace(());
     }
 
@@ -135,7 +139,7 @@ impl Faults {
         let outage = self.lock();
         let outage = outage.as_ref()?;
         let is_over = outage.until.is_some_and(|until| until <= self.env.monotonic());
-        (!is_over).then(|| (Arc::clone(&outage.rule), outage.schedule.elapsed()))
+        (!is_over).then(|| (Arc::clone(&outage.rule), outage.clock.elapsed()))
     }
 
     /// Returns once the address is to be closed.
@@ -165,7 +169,7 @@ impl Faults {
         if let Some((_, left)) = self.outage().filter(|(rule, _)| closes(rule)) {
             return (true, left);
         }
-        let elapsed = self.schedule.elapsed();
+        let elapsed = self.clock.elapsed();
         let windows = || self.rules.iter().map(|rule| &rule.rule).filter(|rule| closes(rule));
         let turns = windows().flat_map(|rule| [rule.from_seconds, rule.to_seconds]).flatten();
         let ahead = turns.filter_map(|seconds| {

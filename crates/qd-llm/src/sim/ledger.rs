@@ -135,7 +135,7 @@ fn step_of(call: &str) -> &str {
     call.rsplit_once('/').map_or(call, |(step, _)| step)
 }
 
-/// The same in every process, for seeds and for comparing pages.
+/// Only for telling things apart within this process.
 pub(crate) fn hash(value: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);

@@ -21,13 +21,6 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Pairs of key and model that are told apart; all further ones share one account, so that nobody gets around a limit.
 const ACCOUNTS_MAX: usize = 10_000;
 
-/// Who asks for which model. Keys are hashed: the simulator has no use for the secret.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Customer {
-    key: u64,
-    model: String,
-}
-
 /// What one request takes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Need {
@@ -38,12 +31,15 @@ pub(crate) struct Need {
     pub(crate) output: u64,
 }
 
+/// Who asks for which model, hashed; all those that came too late to be told apart are none.
+type Customer = Option<u64>;
+
 /// The limits of one simulator and what is left of them.
 #[derive(Clone)]
 pub(crate) struct Limits {
     options: Arc<[LimitOptions]>,
     // Every hold is some arithmetic over one account.
-    accounts: Arc<Mutex<HashMap<Option<Customer>, Account>>>,
+    accounts: Arc<Mutex<HashMap<Customer, Account>>>,
     env: Env,
 }
 
@@ -52,21 +48,22 @@ impl Limits {
         Self { options: options.into(), accounts: Arc::default(), env }
     }
 
-    /// Takes what the request needs, or says why not. Nothing to tell where nothing is limited.
+    /// Takes what the request needs, or says why not. Nothing to tell where nothing is limited. `customer` is the hash of key
+    /// and model.
     pub(crate) fn admit(
         &self,
-        key: u64,
+        customer: u64,
         model: &str,
         need: Need,
     ) -> (Option<Standing>, Result<Option<Reservation>, Refusal>) {
         let Some(options) = self.of_model(model) else { return (None, Ok(None)) };
         let now = self.env.monotonic();
         let mut accounts = self.lock();
-        let mut customer = Some(Customer { key, model: model.to_owned() });
+        let mut customer = Some(customer);
         if accounts.len() >= ACCOUNTS_MAX && !accounts.contains_key(&customer) {
             customer = None;
         }
-        let account = accounts.entry(customer.clone()).or_insert_with(|| Account::new(options));
+        let account = accounts.entry(customer).or_insert_with(|| Account::new(options));
         let taken = account.take(options, need, now);
         let standing = Standing { now: self.env.now(), gauges: account.gauges(now) };
         let result = match taken {
@@ -81,11 +78,11 @@ impl Limits {
     }
 
     /// What is left, for answers that did not come as far as the limits.
-    pub(crate) fn standing(&self, key: u64, model: &str) -> Option<Standing> {
+    pub(crate) fn standing(&self, customer: u64, model: &str) -> Option<Standing> {
         let options = self.of_model(model)?;
         let now = self.env.monotonic();
         let accounts = self.lock();
-        let gauges = match accounts.get(&Some(Customer { key, model: model.to_owned() })) {
+        let gauges = match accounts.get(&Some(customer)) {
             Some(account) => account.gauges(now),
             None => Account::new(options).gauges(now),
         };
@@ -101,7 +98,7 @@ impl Limits {
         self.lock().clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Option<Customer>, Account>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Customer, Account>> {
         // Buckets cannot be left half-changed by a panic, so a poisoned lock is still good.
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,7 +107,7 @@ impl Limits {
 /// What a request took. Dropped at its end, it gives back what was not needed.
 pub(crate) struct Reservation {
     limits: Limits,
-    customer: Option<Customer>,
+    customer: Customer,
     need: Need,
 }
 

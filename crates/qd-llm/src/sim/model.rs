@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use qd_types::{Billed, ChatRequest, NanoDollars};
 
+use super::faults::WEB_PAGE;
 use super::options::FaultBody;
 use super::script::{DROP_PAUSE, Pace, exaggerated};
 use super::visit::{Met, Visit};
@@ -120,12 +121,8 @@ impl SimModel {
         if let Some(refusal) = fault.refusal(&self.model, &decision.usage) {
             return Err(match fault.body {
                 FaultBody::Json => self.refused(&refusal, visit),
-                FaultBody::Html | FaultBody::Empty => {
-                    visit.refused(refusal.status, refusal.retry_after);
-                    let error =
-                        CallError::new(status_kind(refusal.status), "simulated: no words of a provider");
-                    CallError { status: Some(refusal.status), retry_after: refusal.retry_after, ..error }
-                }
+                FaultBody::Html => disguised(&refusal, visit, WEB_PAGE),
+                FaultBody::Empty => disguised(&refusal, visit, ""),
             });
         }
         match fault.kind {
@@ -227,6 +224,13 @@ impl ChatModel for SimModel {
         }
         Ok(answer)
     }
+}
+
+/// A refusal of something that stands before the provider: nothing of it is the provider's but the status.
+fn disguised(refusal: &Refusal, visit: &mut Visit, body: &str) -> CallError {
+    visit.refused(refusal.status, refusal.retry_after);
+    let wait = refusal.retry_after.map(|wait| ("retry-after", wait.as_secs_f64().ceil().to_string()));
+    as_over_http(refusal.status, body, wait.into_iter().collect())
 }
 
 /// The error that this answer is on its way through the wire, so that both ways cannot differ.

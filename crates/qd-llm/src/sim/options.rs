@@ -13,6 +13,9 @@ pub use faults::{BurstOptions, FaultBody, FaultKind, FaultRule, Pattern};
 pub use latency::{Distribution, LatencyOptions, LoadOptions, WarmUpOptions};
 pub use limits::{LimitOptions, RampOptions};
 
+/// Entries of a list of rules.
+const RULES_MAX: usize = 1000;
+
 /// Options of one simulator.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -60,6 +63,13 @@ impl SimOptions {
     pub(crate) fn check(&self, path: &str, problems: &mut Vec<Problem>) {
         self.latency.check(&format!("{path}.latency"), problems);
         self.load.check(&format!("{path}.load"), problems);
+        for (name, count) in [("limits", self.limits.len()), ("faults", self.faults.len())] {
+            if count > RULES_MAX {
+                let message =
+                    format!("has {count} entries, at most {RULES_MAX}: each call goes through them");
+                problems.push(Problem::new(format!("{path}.{name}"), message));
+            }
+        }
         for (index, limits) in self.limits.iter().enumerate() {
             limits.check(&format!("{path}.limits[{index}]"), problems);
         }

@@ -7,7 +7,7 @@
 //! | `GET /v1/models` | a list of models |
 //! | `GET /ledger`, `DELETE /ledger` | what was asked and answered, by `X-Quarterdeck-Call` |
 //! | `GET /ledger/summary` | its figures alone |
-//! | `GET /control`, `POST /control` | an outage on and off; ledger, limits and schedule anew |
+//! | `GET /control`, `POST /control` | an outage on and off; ledger, limits and clock anew |
 
 mod answer;
 mod body;

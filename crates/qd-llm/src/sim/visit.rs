@@ -5,11 +5,11 @@ use std::time::Duration;
 use qd_types::Usage;
 
 use super::Sim;
+use super::clock::warm_up_factor;
 use super::ledger::{Arrival, OpenCall, hash};
 use super::limits::{Need, Reservation};
 use super::load::{Full, Place};
 use super::options::FaultKind;
-use super::schedule::warm_up_factor;
 use super::script::{Asked, Decision};
 use crate::wires::{Refusal, Standing, Why};
 
@@ -39,7 +39,7 @@ impl Visit {
         }
         let place = sim.load.enter().await.map_err(|Full| Refusal::of(529, Why::Overloaded, ""))?;
         let warm_up = sim.options.latency.warm_up;
-        decision.slow_down(place.factor * warm_up_factor(warm_up, sim.schedule.elapsed()));
+        decision.slow_down(place.factor * warm_up_factor(warm_up, sim.clock.elapsed()));
         self.place = Some(place);
         Ok(())
     }
@@ -71,11 +71,11 @@ impl Sim {
         let mut call = self.ledger.start(Arrival { call, content: decision.content, customer });
         let usage = decision.usage;
         let (standing, admitted) = if decision.fault.is_some_and(|fault| turns_away(fault.kind)) {
-            (self.limits.standing(key, asked.model), Ok(None))
+            (self.limits.standing(customer, asked.model), Ok(None))
         } else {
             let output_max = asked.max_tokens.map_or(0, u64::from).max(usage.output_tokens);
             let need = Need { input: usage.input_tokens, output_max, output: usage.output_tokens };
-            self.limits.admit(key, asked.model, need)
+            self.limits.admit(customer, asked.model, need)
         };
         let (reservation, denied) = match admitted {
             Ok(reservation) => (reservation, None),

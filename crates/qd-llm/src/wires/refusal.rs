@@ -30,7 +30,7 @@ pub(crate) enum Why {
     Ramp,
     /// The money is spent: no wait helps.
     Spend,
-    /// The prompt and its answer do not fit the model's window.
+    /// The prompt does not fit the model's window.
     Window { limit: u64, got: u64 },
 }
 

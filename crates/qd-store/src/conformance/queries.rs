@@ -130,6 +130,7 @@ pub(crate) async fn every_field_round_trips(make: Make) {
     new.run_at = Some(f.env.now());
     new.expires_at = Some(f.env.now().plus(Duration::from_secs(900)));
     new.metadata.insert("order".into(), "42".into());
+    new.budget = Some(qd_types::NanoDollars(123_456_789));
     new.redrive_of = Some(f.env.job_id());
     let id = f.accept(new.clone()).await;
     let expected = new.accepted(f.env.now());

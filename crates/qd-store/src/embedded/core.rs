@@ -6,6 +6,7 @@
 mod accept;
 mod attempt;
 mod housekeeping;
+mod spend;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -123,6 +124,8 @@ impl<R: DurableRows> Core<R> {
     /// again, or fails if that happened too often. Answers how many those were.
     pub(crate) fn take_over(&mut self) -> Result<usize, Error> {
         let running = self.load_open()?;
+        // What it held for calls may have been spent; what it could not have been is not known.
+        self.rows.lose_slices()?;
         for job in &running {
             self.schedule.add(job);
             self.lost_worker(job.row)?;
@@ -141,7 +144,8 @@ impl<R: DurableRows> Core<R> {
             let (spent, accepted) = (Spent::of(&row), row.first_ready_at());
             self.schedule.add(&job);
             self.schedule.unplace(job.row);
-            self.schedule.place_held(job.row, Hold { until, spent, accepted });
+            self.schedule
+                .place_held(job.row, Hold { until, spent, accepted, account: (row.tenant, row.crew) });
         }
         Ok(())
     }

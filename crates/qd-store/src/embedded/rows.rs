@@ -2,11 +2,11 @@
 //! transaction that the caller has open; none of them decides anything.
 
 use qd_types::{
-    ConversationId, Failure, Job, JobId, JobOutput, JobStatus, Logged, NanoDollars, Priority, Progress, Seq,
-    TenantId, Timestamp, Usage,
+    ConversationId, CrewName, Day, Failure, Job, JobId, JobOutput, JobStatus, Logged, NanoDollars, Priority,
+    Progress, Seq, TenantId, Timestamp, Usage,
 };
 
-use crate::{Error, Idempotency, Turn};
+use crate::{Error, Idempotency, ScopeSpend, SpendScope, Turn};
 
 /// Place of a job in the order of acceptance.
 pub(crate) type RowId = i64;
@@ -48,6 +48,17 @@ pub(crate) struct Settled {
     pub(crate) in_doubt: bool,
 }
 
+/// What entries add to the money of one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Charge {
+    pub(crate) usage: Usage,
+    pub(crate) cost: NanoDollars,
+    /// What failed calls may have cost.
+    pub(crate) possible: NanoDollars,
+    /// How much of it was set aside before, and comes off the slices.
+    pub(crate) from_slices: NanoDollars,
+}
+
 /// A known idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoredKey {
@@ -79,6 +90,9 @@ pub(crate) struct OpenJob {
 
 /// Messages of a conversation that are kept; older ones go as new ones come.
 pub(crate) const KEPT_TURNS: usize = 200;
+
+/// Days for which it is kept what was spent.
+pub(crate) const KEPT_SPEND: i32 = 400;
 
 /// Texts of a page of jobs, in bytes, after which it ends early.
 pub(crate) const PAGE_BYTES: usize = 4 << 20;
@@ -129,6 +143,12 @@ pub(crate) trait Rows {
         conversation: &ConversationId,
         forgotten_before: Timestamp,
     ) -> Result<bool, Error>;
+    /// Adds to what a crew spent on a day, and takes what was set aside off the slices of crew and tenant.
+    fn charge(&mut self, tenant: &TenantId, crew: &CrewName, day: Day, charge: &Charge) -> Result<(), Error>;
+    /// How a scope stands.
+    fn scope_spend(&mut self, scope: &SpendScope) -> Result<ScopeSpend, Error>;
+    /// Adds to what workers hold of a scope's money, and to what of it got lost; never below zero.
+    fn hold_slice(&mut self, scope: &SpendScope, held: NanoDollars, lost: NanoDollars) -> Result<(), Error>;
     /// Deletes at most `limit` each of: jobs finished before, keys expired at `now`, conversations silent since before.
     fn prune(
         &mut self,
@@ -143,4 +163,6 @@ pub(crate) trait Rows {
 pub(crate) trait DurableRows: Rows {
     /// Shows every job that is not over, in any order.
     fn each_open(&mut self, visit: &mut dyn FnMut(OpenJob)) -> Result<(), Error>;
+    /// Counts everything that a process which is gone still held of budgets as lost.
+    fn lose_slices(&mut self) -> Result<(), Error>;
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use qd_types::{ConversationId, JobId, Priority, TenantId, Timestamp};
+use qd_types::{ConversationId, CrewName, JobId, Priority, TenantId, Timestamp};
 
 use super::rows::{OpenJob, RowId, Spent};
 use crate::LevelStats;
@@ -97,6 +97,8 @@ pub(crate) struct Hold {
     pub(crate) spent: Spent,
     /// When the job could first have been taken up.
     pub(crate) accepted: Timestamp,
+    /// Who pays.
+    pub(crate) account: (TenantId, CrewName),
 }
 
 /// Jobs of one conversation: one at a time, in order of acceptance.

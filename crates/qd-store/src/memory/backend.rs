@@ -14,9 +14,10 @@ use super::rows::MemoryRows;
 use crate::embedded::{Core, Limits, RecentHour, Rows};
 use crate::live::{Live, tell};
 use crate::{
-    Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, Enqueued, Error, Fence, Finish, Idempotency,
-    Incarnation, JobQuery, Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation, Stats,
-    StoredConversation, StoredCrew, Tick,
+    Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, DayUsage, Enqueued, Error, Fence, Finish,
+    Idempotency, Incarnation, JobQuery, Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation,
+    ScopeSpend, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation, StoredCrew, Tick,
+    UsageQuery,
 };
 
 /// The backend behind `memory:`.
@@ -197,5 +198,24 @@ impl Cache for MemoryBackend {
         let until = self.env.now().plus(ttl);
         self.lock().rows.results.put(tenant, key, value, until, self.limits.cache);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Spend for MemoryBackend {
+    async fn lease_slice(&self, ask: SliceAsk) -> Result<Slice, Error> {
+        self.change(|core| core.lease_slice(&ask))
+    }
+
+    async fn return_slices(&self, left: Vec<SliceReturn>) -> Result<(), Error> {
+        self.change(|core| core.return_slices(&left))
+    }
+
+    async fn scope_spend(&self, scope: SpendScope) -> Result<ScopeSpend, Error> {
+        self.change(|core| core.scope_spend(&scope))
+    }
+
+    async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<DayUsage>, Error> {
+        Ok(self.lock().rows.money.usage(tenant, &query))
     }
 }

@@ -3,11 +3,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use qd_types::{ConversationId, Job, JobId, JobStatus, Logged, Seq, TenantId, Timestamp};
+use qd_types::{
+    ConversationId, CrewName, Day, Job, JobId, JobStatus, Logged, NanoDollars, Seq, TenantId, Timestamp,
+};
 
 use super::cache::KeptResults;
-use crate::embedded::{KEPT_TURNS, PAGE_BYTES, RowId, Rows, Settled, Spent, Started, StoredKey};
-use crate::{Error, Idempotency, JobQuery, Page, StoredConversation, StoredMessage, Turn};
+use super::spend::MemorySpend;
+use crate::embedded::{
+    Charge, KEPT_SPEND, KEPT_TURNS, PAGE_BYTES, RowId, Rows, Settled, Spent, Started, StoredKey,
+};
+use crate::{
+    Error, Idempotency, JobQuery, Page, ScopeSpend, SpendScope, StoredConversation, StoredMessage, Turn,
+};
 
 #[derive(Default)]
 struct Conversation {
@@ -24,6 +31,7 @@ pub(super) struct MemoryRows {
     keys: HashMap<(TenantId, String, String), StoredKey>,
     conversations: HashMap<(TenantId, ConversationId), Conversation>,
     pub(super) results: KeptResults,
+    pub(super) money: MemorySpend,
 }
 
 impl MemoryRows {
@@ -191,6 +199,20 @@ impl Rows for MemoryRows {
         Ok(gone.is_some_and(|kept| kept.last_at >= forgotten_before))
     }
 
+    fn charge(&mut self, tenant: &TenantId, crew: &CrewName, day: Day, charge: &Charge) -> Result<(), Error> {
+        self.money.charge(tenant, crew, day, charge);
+        Ok(())
+    }
+
+    fn scope_spend(&mut self, scope: &SpendScope) -> Result<ScopeSpend, Error> {
+        Ok(self.money.scope_spend(scope))
+    }
+
+    fn hold_slice(&mut self, scope: &SpendScope, held: NanoDollars, lost: NanoDollars) -> Result<(), Error> {
+        self.money.hold_slice(scope, held, lost);
+        Ok(())
+    }
+
     fn prune(
         &mut self,
         now: Timestamp,
@@ -214,6 +236,7 @@ impl Rows for MemoryRows {
         });
         let before = self.conversations.len();
         self.conversations.retain(|_, kept| kept.last_at >= silent_before);
+        self.money.prune(Day(now.day().0 - KEPT_SPEND));
         let results = self.results.prune(now, limit);
         Ok(rows.len() + before - self.conversations.len() + results)
     }

@@ -16,12 +16,13 @@ use super::file_lock::FileLock;
 use super::reader::Readers;
 use super::rows::SqliteRows;
 use super::writer::Writer;
-use super::{cache, query, schema};
+use super::{cache, query, schema, spend};
 use crate::embedded::{Core, Limits, RecentHour};
 use crate::{
-    Cache, CacheKey, CacheRoom, Cancelled, Claimed, Conversations, Crews, Durability, Enqueued, Error, Fence,
-    Finish, Idempotency, Incarnation, JobQuery, Jobs, Live, NewJob, Page, Published, Recent, Record, Refused,
-    Revocation, Stats, StoredConversation, StoredCrew, Tick,
+    Cache, CacheKey, CacheRoom, Cancelled, Claimed, Conversations, Crews, DayUsage, Durability, Enqueued,
+    Error, Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs, Live, NewJob, Page, Published, Recent,
+    Record, Refused, Revocation, ScopeSpend, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
+    StoredConversation, StoredCrew, Tick, UsageQuery,
 };
 
 /// The backend behind `sqlite:PATH`.
@@ -289,5 +290,25 @@ impl Cache for SqliteBackend {
         self.writer
             .call(move |core| cache::put(&core.rows.connection, &tenant, &key, &value, until, room))
             .await
+    }
+}
+
+#[async_trait]
+impl Spend for SqliteBackend {
+    async fn lease_slice(&self, ask: SliceAsk) -> Result<Slice, Error> {
+        self.writer.call(move |core| core.lease_slice(&ask)).await
+    }
+
+    async fn return_slices(&self, left: Vec<SliceReturn>) -> Result<(), Error> {
+        self.writer.call(move |core| core.return_slices(&left)).await
+    }
+
+    async fn scope_spend(&self, scope: SpendScope) -> Result<ScopeSpend, Error> {
+        self.readers.read(move |connection| spend::scope_spend(connection, &scope)).await
+    }
+
+    async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<DayUsage>, Error> {
+        let tenant = tenant.clone();
+        self.readers.read(move |connection| spend::usage(connection, &tenant, &query)).await
     }
 }

@@ -49,8 +49,9 @@ impl Readers {
 fn open_reader(database: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(database, flags)?;
+    // Small caches: the last connection to come back is the first to be used, so those of the others would fill over hours.
     connection.execute_batch(
-        "PRAGMA query_only = 1; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -4096; PRAGMA mmap_size = 0",
+        "PRAGMA query_only = 1; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -1024; PRAGMA mmap_size = 0",
     )?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)

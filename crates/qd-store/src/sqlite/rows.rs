@@ -1,11 +1,15 @@
 //! The writer's rows: one SQL statement for each thing that a transition reads or writes.
 
-use qd_types::{ConversationId, Job, JobId, JobStatus, Logged, Seq, TenantId, Timestamp};
+use qd_types::{
+    ConversationId, CrewName, Day, Job, JobId, JobStatus, Logged, NanoDollars, Seq, TenantId, Timestamp,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{cache, codec};
-use crate::embedded::{DurableRows, KEPT_TURNS, OpenJob, RowId, Rows, Settled, Spent, Started, StoredKey};
-use crate::{Error, Idempotency, Turn};
+use super::{cache, codec, spend};
+use crate::embedded::{
+    Charge, DurableRows, KEPT_SPEND, KEPT_TURNS, OpenJob, RowId, Rows, Settled, Spent, Started, StoredKey,
+};
+use crate::{Error, Idempotency, ScopeSpend, SpendScope, Turn};
 
 /// The only connection that writes.
 pub(super) struct SqliteRows {
@@ -184,6 +188,18 @@ impl Rows for SqliteRows {
         Ok(last_at.is_some_and(|at| at >= forgotten_before.0))
     }
 
+    fn charge(&mut self, tenant: &TenantId, crew: &CrewName, day: Day, charge: &Charge) -> Result<(), Error> {
+        spend::charge(&self.connection, tenant, crew, day, charge)
+    }
+
+    fn scope_spend(&mut self, scope: &SpendScope) -> Result<ScopeSpend, Error> {
+        spend::scope_spend(&self.connection, scope)
+    }
+
+    fn hold_slice(&mut self, scope: &SpendScope, held: NanoDollars, lost: NanoDollars) -> Result<(), Error> {
+        spend::hold_slice(&self.connection, scope, held, lost)
+    }
+
     fn prune(
         &mut self,
         now: Timestamp,
@@ -212,6 +228,7 @@ impl Rows for SqliteRows {
         for (tenant, name) in &silent {
             self.delete_conversation(tenant, name)?;
         }
+        spend::prune(&self.connection, Day(now.day().0 - KEPT_SPEND))?;
         let results = cache::prune(&self.connection, now, limit)?;
         Ok(jobs.len() + silent.len() + results)
     }
@@ -220,6 +237,10 @@ impl Rows for SqliteRows {
 impl DurableRows for SqliteRows {
     fn each_open(&mut self, visit: &mut dyn FnMut(OpenJob)) -> Result<(), Error> {
         codec::each_open(&self.connection, visit)
+    }
+
+    fn lose_slices(&mut self) -> Result<(), Error> {
+        spend::lose_slices(&self.connection)
     }
 }
 

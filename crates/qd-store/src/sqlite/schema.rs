@@ -8,6 +8,7 @@ use crate::Error;
 const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001_jobs.sql"),
     include_str!("schema/0002_messages.sql"),
+    include_str!("schema/0003_spend.sql"),
     include_str!("schema/0004_cache.sql"),
 ];
 

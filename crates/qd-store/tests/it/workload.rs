@@ -93,6 +93,7 @@ pub(crate) fn plain(env: &Env) -> NewJob {
         timeout_seconds: 300,
         max_attempts: 5,
         metadata: BTreeMap::new(),
+        budget: None,
         redrive_of: None,
         idempotency: None,
     }

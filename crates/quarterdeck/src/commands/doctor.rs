@@ -57,6 +57,7 @@ pub(super) async fn run(global: &Global, args: &Doctor) -> anyhow::Result<Exit> 
             findings.push(machine::open_files(&config));
             findings.extend(files(global, &config));
             findings.extend(models(&config));
+            findings.push(prices(&config));
             findings.extend(store::look(&config));
             findings.extend(network::ports(&config).await);
             if args.online {
@@ -126,6 +127,16 @@ fn models(config: &Config) -> Vec<Finding> {
         }
     }
     said
+}
+
+/// Where prices come from.
+fn prices(config: &Config) -> Finding {
+    let own = match (config.models.prices.len(), &config.settings.prices_file) {
+        (0, _) => "no prices of your own".to_owned(),
+        (own, None) => format!("{own} of your own go first"),
+        (own, Some(file)) => format!("{own} of your own go first, from {file} too"),
+    };
+    Finding::fine("prices", format!("built-in list {}; {own}", qd_llm::PRICE_LIST))
 }
 
 fn show(global: &Global, findings: &[Finding]) -> anyhow::Result<()> {

@@ -4,10 +4,10 @@
 use qd_llm::{Options, ProviderKind};
 use serde_json::Value;
 
-use super::Settings;
 use super::decode::{Problem, Problems};
 use super::keys::{self, Key, Kind};
 use super::layers::{Origin, Tree, is_reference};
+use super::{OnExceeded, Settings};
 
 /// Every number within the bounds of its key.
 pub(super) fn bounds(tree: &Tree, problems: &mut Problems) {
@@ -186,6 +186,7 @@ pub(super) fn settings(
         must(false, "log.level", &error.to_string());
     }
     crews(s, &mut must);
+    budgets(s, &mut must);
     let mut should = |holds: bool, path: &str, message: &str| {
         if !holds {
             warnings.add(found(path, message.to_owned()));
@@ -261,6 +262,33 @@ fn crews(s: &Settings, must: &mut dyn FnMut(bool, &str, &str)) {
             let twice = system.crews[..n].contains(crew);
             must(!twice, &format!("{crews}[{n}]"), &format!("names `{crew}` twice"));
         }
+    }
+}
+
+fn budgets(s: &Settings, must: &mut dyn FnMut(bool, &str, &str)) {
+    let degrades = s.budgets.on_exceeded == OnExceeded::Degrade;
+    must(
+        !degrades || s.budgets.degrade_to.is_some(),
+        "budgets.on_exceeded",
+        "is degrade, which needs budgets.degrade_to: the cheaper model to ask",
+    );
+    must(
+        degrades || s.budgets.degrade_to.is_none(),
+        "budgets.degrade_to",
+        "is used with budgets.on_exceeded = \"degrade\" only; set that, or take this out",
+    );
+}
+
+/// The model that is asked when money is short is one that there is.
+pub(super) fn cheaper_model(s: &Settings, models: &Options, tree: &Tree, problems: &mut Problems) {
+    let Some(name) = s.budgets.degrade_to.as_ref().filter(|_| !problems.are_about(&["budgets.degrade_to"]))
+    else {
+        return;
+    };
+    if models.resolve(name).is_none() {
+        let message = format!("there is no model `{name}`; name an alias of [models] or provider/model");
+        let path = "budgets.degrade_to".to_owned();
+        problems.add(Problem { at: tree.origin(&path), path, message });
     }
 }
 

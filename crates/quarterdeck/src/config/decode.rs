@@ -115,6 +115,7 @@ pub(super) fn build(sources: &Sources, base: &Path, reading: &Reading<'_>) -> Re
         checks::models(models, &tree, &profile, &mut problems);
         checks::settings(settings, &tree, &profile, &mut problems, &mut warnings);
         checks::drain(settings, models, &tree, &mut warnings);
+        checks::cheaper_model(settings, models, &tree, &mut problems);
     }
     problems.sort();
     warnings.sort();

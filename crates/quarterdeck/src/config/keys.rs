@@ -64,6 +64,11 @@ pub(crate) const ROOT: &[Key] = &[
     ),
     set("default_crew", Text),
     set("crews", Texts),
+    key(
+        "prices_file",
+        Text,
+        "A file of prices like those under [prices], which go before it. Relative to this one.",
+    ),
     key("server", Table(SERVER), "Where the API is served, and its bounds."),
     key("store", Table(STORE), "Where jobs are kept."),
     key("queue", Table(QUEUE), "Jobs that wait."),
@@ -71,6 +76,7 @@ pub(crate) const ROOT: &[Key] = &[
     key("retry", Table(RETRY), "When a step that failed is tried again."),
     key("limits", Table(LIMITS), "What one job may do over its whole life."),
     key("conversations", Table(CONVERSATIONS), "History that jobs share."),
+    key("budgets", Table(BUDGETS), "What may be spent on model calls."),
     key("retention", Table(RETENTION), "How long things are kept."),
     key("log", Table(LOG), "What the server writes about itself."),
     key(
@@ -134,6 +140,28 @@ const CONVERSATIONS: &[Key] = &[
     set("ttl_seconds", Whole(1, 31_536_000)),
     set("token_budget", Whole(1, 100_000_000)),
     set("reserve_tokens", Whole(0, 100_000_000)),
+];
+
+const BUDGETS: &[Key] = &[
+    key("tenant_day_usd", Number(0.0, 1e6), "Dollars that all crews together may spend each day (UTC)."),
+    key("job_usd", Number(0.0, 1e6), "Dollars that one job may spend, unless it or its crew says otherwise."),
+    set("on_exceeded", Choice(&["fail", "wait", "degrade"])),
+    key(
+        "degrade_to",
+        Text,
+        "The model that is asked instead with on_exceeded = \"degrade\": an alias or provider/model.",
+    ),
+    set("unknown_price", Choice(&["warn", "deny"])),
+    key("crews", Named(CREW_BUDGET), "Budgets of one crew."),
+];
+
+const CREW_BUDGET: &[Key] = &[
+    key("day_usd", Number(0.0, 1e6), "Dollars that all its jobs together may spend each day (UTC)."),
+    key(
+        "job_usd",
+        Number(0.0, 1e6),
+        "Dollars that each of its jobs may spend, unless the job says otherwise.",
+    ),
 ];
 
 const RETENTION: &[Key] = &[set("jobs_days", Whole(1, 36_500))];
@@ -214,6 +242,11 @@ const BREAKER: &[Key] = &[
 const MODEL: &[Key] = &[
     key("provider", Text, "Name of its provider: a table of [providers]."),
     key("model", Text, "Its name there."),
+    key(
+        "tools",
+        Choice(&["auto", "native", "text"]),
+        "How it is given tools: as its protocol has it, in words, or in words once its provider says that it takes none [auto].",
+    ),
     key("timeout_seconds", Positive(DAY), "Bound of one call, below the provider's own bounds."),
     key("max_tokens", Whole(1, u32::MAX as u64), "Bound of an answer where the request sets none."),
     key("temperature", Number(0.0, 2.0), "Sampling where the request sets none."),

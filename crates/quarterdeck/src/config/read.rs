@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::decode::{Problem, Problems, Reading, build};
 use super::position::{Place, parse};
 use super::variables::Variables;
-use super::{Config, Flag, Origin, Sources, defaults, scenario};
+use super::{Config, Flag, Origin, Sources, defaults, prices, scenario};
 
 /// The file that is taken when it is there and none was named.
 const DEFAULT_FILE: &str = "quarterdeck.toml";
@@ -32,6 +32,7 @@ pub(crate) fn read(
     let open: Vec<Problem> =
         config.models.providers.keys().filter_map(|name| open_secret(&config, name)).collect();
     config.warnings.extend(open);
+    prices::add(&mut config)?;
     Ok(config)
 }
 
@@ -152,7 +153,8 @@ fn variables() -> BTreeMap<String, String> {
         .collect()
 }
 
-fn read_text(path: &Path) -> std::io::Result<String> {
+/// A text file of a sensible size.
+pub(super) fn read_text(path: &Path) -> std::io::Result<String> {
     let meta = std::fs::metadata(path)?;
     if !meta.is_file() {
         return Err(std::io::Error::other("it is not a file"));

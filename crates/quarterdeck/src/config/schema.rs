@@ -65,6 +65,10 @@ fn property(path: &str, key: &Key, default: &Value, is_whole: bool) -> Value {
             if is_whole && key.name != "providers" && !needed.is_empty() {
                 table["required"] = json!(needed);
             }
+            if is_whole && key.name == "models" {
+                table["anyOf"] =
+                    json!([{ "required": ["provider", "model"] }, { "required": ["deployments"] }]);
+            }
             json!({ "type": "object", "additionalProperties": table })
         }
         Kind::List(keys) => json!({ "type": "array", "items": object(path, keys, &Value::Null, is_whole) }),

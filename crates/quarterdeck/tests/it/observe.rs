@@ -22,6 +22,7 @@ format = "json"
 [retry]
 base_ms = 10
 cap_ms = 20
+wait_in_slot_ms = 0
 [providers.remote]
 kind = "openai"
 base_url = "{}"

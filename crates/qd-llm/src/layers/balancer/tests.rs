@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use qd_env::{Env, ManualClock};
 use qd_types::{ChatRequest, Code, Message, StepId};
 use serde_json::json;
@@ -96,19 +97,14 @@ async fn slow_deployments_get_fewer_calls_when_latency_counts() {
     let model = models.get("main").unwrap();
     let scope = CallScope::of_step(StepId::new("t/turn-1/model"));
     for _ in 0..50 {
-        let began = tokio::time::Instant::now();
         let (request, clock) = (request(), Arc::clone(&clock));
-        let call = model.call(&request, &scope);
-        tokio::pin!(call);
+        let mut call = model.call(&request, &scope);
         // The models' clock goes as the test's does.
-        loop {
-            tokio::select! {
-                biased;
-                answer = &mut call => { answer.unwrap(); break; }
-                () = tokio::time::sleep(Duration::from_millis(10)) => clock.advance(Duration::from_millis(10)),
-            }
+        while (&mut call).now_or_never().is_none() {
+            let step = Duration::from_millis(10);
+            tokio::time::advance(step).await;
+            clock.advance(step);
         }
-        assert!(began.elapsed() < Duration::from_secs(3));
     }
     let made = ["slow", "quick"].map(|name| models.ledger(name).unwrap().page().totals.started);
     assert!(made[0] <= 8 && made[0] + made[1] == 50, "{made:?}");

@@ -198,3 +198,19 @@ fn an_operator_decides_whatever_calls_show_until_it_is_left_to_them_again() {
     breaker.acquire(at(2)).unwrap().settle(Verdict::Failure(None), at(2));
     assert_eq!(breaker.standing(at(2)), Standing::Open);
 }
+
+#[test]
+fn a_busy_provider_that_goes_down_is_left_alone_after_twenty_failures_in_a_row() {
+    let breaker = breaker();
+    for n in 0..5_000 {
+        breaker.acquire(at(n / 100)).unwrap().settle(Verdict::Success, at(n / 100));
+    }
+    // Failures among successes say little.
+    for _ in 0..100 {
+        (0..19).for_each(|_| fail(&breaker, at(50)));
+        breaker.acquire(at(50)).unwrap().settle(Verdict::Success, at(50));
+    }
+    assert_eq!(breaker.standing(at(50)), Standing::Closed);
+    (0..20).for_each(|_| fail(&breaker, at(50)));
+    assert_eq!(breaker.standing(at(50)), Standing::Open);
+}

@@ -162,13 +162,27 @@ fn tokens_are_reserved_and_what_was_not_used_is_given_back() {
 #[test]
 fn a_refusal_closes_for_as_long_as_it_says_and_no_longer_than_a_day() {
     let reservoir = Reservoir::new(None, None);
-    reservoir.close(at(20.0), at(100.0));
-    reservoir.close(at(1.0), at(100.0));
+    reservoir.refused(Some(at(20.0)), at(100.0));
+    reservoir.refused(Some(at(1.0)), at(100.0));
     assert_eq!(reservoir.take(Need::default(), at(15.0), at(100.0)).unwrap_err(), at(20.0));
     assert_eq!(reservoir.take(Need::default(), at(15.0), at(110.0)).unwrap().1, at(10.0));
     assert!(reservoir.take(Need::default(), at(0.0), at(120.0)).is_ok());
-    reservoir.close(Duration::MAX, at(200.0));
+    reservoir.refused(Some(Duration::MAX), at(200.0));
     assert_eq!(reservoir.wait(Need::default(), at(200.0)), at(86_400.0));
+}
+
+#[test]
+fn refusals_that_do_not_say_how_long_close_only_when_there_is_nothing_else() {
+    let reservoir = Reservoir::new(None, None);
+    let waits = |count: u32| {
+        (0..count).map(|_| reservoir.refused(None, at(10.0))).for_each(drop);
+        reservoir.wait(Need::default(), at(10.0))
+    };
+    for _ in 0..50 {
+        assert_eq!(waits(4), at(0.0), "among answers each is a moment's");
+        reservoir.answered();
+    }
+    assert_eq!((waits(5), waits(1), waits(1), waits(99)), (at(1.0), at(2.0), at(4.0), at(30.0)));
 }
 
 #[test]

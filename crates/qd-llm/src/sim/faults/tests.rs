@@ -59,18 +59,18 @@ async fn a_script_is_a_list_of_faults_that_run_out() {
         met.push(bench.go().await);
     }
     assert_eq!(met, [429, 429, 503, 200, 200]);
-    bench.sim.restart_schedule();
-    assert_eq!(bench.go().await, 429, "a schedule that starts anew has its script from the beginning");
+    bench.sim.restart_clock();
+    assert_eq!(bench.go().await, 429, "a clock that starts anew has its script from the beginning");
 }
 
 #[tokio::test]
-async fn an_outage_by_schedule_holds_in_its_window_alone() {
+async fn an_outage_holds_in_its_window_alone() {
     let bench = Bench::new(&json!([{ "kind": "503", "from_seconds": 30, "to_seconds": 90 }]));
     for (pass, status) in [(0, 200), (29, 200), (1, 503), (59, 503), (1, 200), (100_000, 200)] {
         bench.pass(pass);
         assert_eq!(bench.go().await, status, "after {pass} s more");
     }
-    bench.sim.restart_schedule();
+    bench.sim.restart_clock();
     bench.pass(30);
     assert_eq!(bench.go().await, 503);
 }

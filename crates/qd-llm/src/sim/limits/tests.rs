@@ -117,13 +117,13 @@ fn each_limit_refuses_what_is_beyond_it_and_says_how_long() {
 }
 
 #[test]
-fn keys_and_models_have_limits_of_their_own() {
+fn customers_have_limits_of_their_own() {
     let bench = Bench::new(LimitOptions { requests_per_minute: Some(1), ..LimitOptions::default() });
-    for (key, model, is_taken) in [(1, "a", true), (1, "a", false), (2, "a", true), (1, "b", true)] {
-        assert_eq!(bench.limits.admit(key, model, need(1, 1)).1.is_ok(), is_taken, "{key} {model}");
+    for (customer, is_taken) in [(1, true), (1, false), (2, true), (3, true)] {
+        assert_eq!(bench.limits.admit(customer, "demo", need(1, 1)).1.is_ok(), is_taken, "{customer}");
     }
     bench.limits.clear();
-    assert!(bench.limits.admit(1, "a", need(1, 1)).1.is_ok());
+    assert!(bench.limits.admit(1, "demo", need(1, 1)).1.is_ok());
 }
 
 #[test]
@@ -177,6 +177,16 @@ fn requests_may_grow_only_so_fast() {
     assert_eq!(windows, [4, 6, 9, 13]);
     bench.pass(20.0);
     assert_eq!(taken(), 4, "a pause takes it back to the start");
+}
+
+#[test]
+fn more_customers_than_can_be_told_apart_share_one_limit() {
+    let bench = Bench::new(LimitOptions { requests_per_minute: Some(1), ..LimitOptions::default() });
+    for customer in 0..super::ACCOUNTS_MAX as u64 {
+        assert!(bench.limits.admit(customer, "demo", need(1, 1)).1.is_ok());
+    }
+    assert!(bench.limits.admit(90_001, "demo", need(1, 1)).1.is_ok());
+    assert!(bench.limits.admit(90_002, "demo", need(1, 1)).1.is_err(), "a fresh key gets around no limit");
 }
 
 type Headers = HashMap<&'static str, String>;

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::{Asked, Decision, decide, pieces};
 use crate::sim::SimOptions;
+use crate::sim::clock::SimClock;
 use crate::sim::faults::Faults;
-use crate::sim::schedule::Schedule;
 
 fn request(prompt: &str) -> ChatRequest {
     ChatRequest {
@@ -42,7 +42,7 @@ fn search() -> ToolSpec {
 
 fn ask(request: &ChatRequest, number: u32) -> Decision {
     let (options, env) = (SimOptions::default(), Env::system());
-    let faults = Faults::new(&options, Schedule::new(env.clone()), env);
+    let faults = Faults::new(&options, SimClock::new(env.clone()), env);
     let asked =
         Asked { request, model: "demo", step: "t/turn-1/model", number, max_tokens: request.max_tokens };
     decide(&options, &faults, &asked)

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::SimBody;
 use super::score::{Score, score};
+use crate::sim::faults::WEB_PAGE;
 use crate::sim::options::FaultBody;
 use crate::sim::visit::Met;
 use crate::sim::{FaultKind, Sim};
@@ -15,9 +16,6 @@ use crate::wires::{Refusal, ServeWire, Served, Standing};
 pub(super) struct Reset;
 
 pub(super) type Answer = Response<SimBody>;
-
-const PAGE: &str =
-    "<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>simulated</body></html>";
 
 pub(super) async fn play(
     wire: &dyn ServeWire,
@@ -46,7 +44,7 @@ pub(super) async fn play(
         visit.refused(wire.status(&refusal), refusal.retry_after);
         return Ok(match fault.body {
             FaultBody::Json => refuse(wire, &refusal, standing),
-            FaultBody::Html => disguised(wire, &refusal, "text/html", PAGE),
+            FaultBody::Html => disguised(wire, &refusal, "text/html", WEB_PAGE),
             FaultBody::Empty => disguised(wire, &refusal, "text/plain", ""),
         });
     }
@@ -63,13 +61,14 @@ pub(super) async fn play(
         },
         Some((FaultKind::Html, _)) => {
             visit.begun();
-            return Ok(typed(StatusCode::OK, "text/html", SimBody::plain(PAGE)));
+            return Ok(typed(StatusCode::OK, "text/html", SimBody::plain(WEB_PAGE)));
         }
         _ => {}
     }
     visit.begun();
     let Score { kind, beats, pace, is_answer } = score(wire, served, decision);
-    let mut answer = typed(StatusCode::OK, kind, SimBody::of(beats, pace, visit, is_answer).until(shutdown));
+    let body = SimBody::of(beats, pace, visit, is_answer).until(shutdown);
+    let mut answer = typed(StatusCode::OK, kind, if served.stream { body } else { body.measured() });
     add_headers(&mut answer, wire.headers(None, standing));
     Ok(answer)
 }

@@ -47,33 +47,25 @@ pub(super) struct SimBody {
 impl SimBody {
     /// A body in one piece that answers nothing that was asked of a model.
     pub(super) fn plain(text: impl Into<Bytes>) -> Self {
-        Self::whole(text.into(), None, false)
+        Self::new(vec![Beat::Piece(text.into())], None, None, false).measured()
     }
 
-    fn whole(text: Bytes, visit: Option<Visit>, is_answer: bool) -> Self {
-        let length = Some(text.len() as u64);
-        let beats = vec![Beat::Piece(text)].into_iter();
-        Self { beats, length, pace: None, pause: None, shutdown: None, visit, is_answer, is_flushed: false }
+    /// A body of beats with pauses after each piece but the last.
+    pub(super) fn of(beats: Vec<Beat>, pace: Option<Pace>, visit: Visit, is_answer: bool) -> Self {
+        Self::new(beats, pace, Some(visit), is_answer)
     }
 
-    /// A body of beats with pauses after each piece but the last. A single piece goes with its length.
-    pub(super) fn of(mut beats: Vec<Beat>, pace: Option<Pace>, visit: Visit, is_answer: bool) -> Self {
-        if beats.len() == 1
-            && let Some(Beat::Piece(text)) = beats.pop_if(|beat| matches!(beat, Beat::Piece(_)))
-        {
-            return Self::whole(text, Some(visit), is_answer);
-        }
+    fn new(beats: Vec<Beat>, pace: Option<Pace>, visit: Option<Visit>, is_answer: bool) -> Self {
         let beats = beats.into_iter();
-        Self {
-            beats,
-            length: None,
-            pace,
-            pause: None,
-            shutdown: None,
-            visit: Some(visit),
-            is_answer,
-            is_flushed: false,
+        Self { beats, length: None, pace, pause: None, shutdown: None, visit, is_answer, is_flushed: false }
+    }
+
+    /// The same, sent with its length if it is a single piece.
+    pub(super) fn measured(mut self) -> Self {
+        if let [Beat::Piece(text)] = self.beats.as_slice() {
+            self.length = Some(text.len() as u64);
         }
+        self
     }
 
     /// The same, told when the server is to stop.

@@ -1,10 +1,10 @@
-//! `/control`: what somebody changes while the simulator runs. An outage on and off; ledger, limits and schedule
+//! `/control`: what somebody changes while the simulator runs. An outage on and off; ledger, limits and clock
 //! anew.
 //!
 //! ```json
 //! { "outage": { "kind": "503", "rate": 0.5 }, "seconds": 60 }
 //! { "outage": null }
-//! { "reset": ["ledger", "limits", "schedule"] }
+//! { "reset": ["ledger", "limits", "clock"] }
 //! ```
 
 use std::time::Duration;
@@ -43,7 +43,7 @@ struct Order {
 enum Part {
     Ledger,
     Limits,
-    Schedule,
+    Clock,
 }
 
 /// Tells `null` from a key that is not there.
@@ -70,7 +70,7 @@ pub(super) async fn change(sim: &Sim, body: Incoming) -> Answer {
         match part {
             Part::Ledger => sim.ledger().clear(),
             Part::Limits => sim.reset_limits(),
-            Part::Schedule => sim.restart_schedule(),
+            Part::Clock => sim.restart_clock(),
         }
     }
     match order.outage {
@@ -112,7 +112,7 @@ pub(super) fn state(sim: &Sim) -> Answer {
     let outage = sim.faults.outage().map(|(rule, left)| {
         json!({ "kind": rule.kind.to_string(), "rate": rule.rate, "seconds_left": left.map(|left| left.as_secs_f64()) })
     });
-    let elapsed = sim.schedule.elapsed().as_secs_f64();
+    let elapsed = sim.clock.elapsed().as_secs_f64();
     let state = json!({ "outage": outage.unwrap_or(Value::Null), "seconds_since_start": elapsed });
     json_answer(StatusCode::OK, state.to_string())
 }

@@ -111,28 +111,27 @@ impl Play<'_> {
                 beats.push(text(self.wire.error_event(&self.overloaded())));
                 return beats;
             }
+            _ => {}
+        }
+        // One piece, so that no pause comes between what is said and its end.
+        let mut end = tools + &closing;
+        match self.kind {
             Some(FaultKind::DuplicateEvents) => {
                 if let Some(Beat::Piece(opening)) = beats.first() {
                     let opening = Beat::Piece(opening.clone());
                     beats.insert(0, opening);
                 }
-                beats.extend([text(tools), text(closing.clone())]);
+                end += &closing;
             }
             Some(FaultKind::UnknownEvents) => {
                 beats.insert(half, text(self.wire.unknown_event()));
-                beats.extend([text(self.wire.unknown_event()), text(tools)]);
+                end.insert_str(0, &self.wire.unknown_event());
             }
-            Some(FaultKind::Stall) => {
-                beats.insert(half, Beat::Silence(self.silence));
-                beats.push(text(tools));
-            }
-            Some(FaultKind::Silent) => {
-                beats.insert(0, Beat::Silence(self.silence));
-                beats.push(text(tools));
-            }
-            _ => beats.push(text(tools)),
+            Some(FaultKind::Stall) => beats.insert(half, Beat::Silence(self.silence)),
+            Some(FaultKind::Silent) => beats.insert(0, Beat::Silence(self.silence)),
+            _ => {}
         }
-        beats.push(text(closing));
+        beats.push(text(end));
         beats
     }
 

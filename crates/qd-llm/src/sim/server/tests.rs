@@ -103,7 +103,7 @@ fn tool(name: &str) -> ToolSpec {
 
 async fn ask(model: &Arc<dyn ChatModel>, prompt: &str, scope: &CallScope) -> Result<Answer, CallError> {
     // A test that waits for ever says less than one that fails.
-    tokio::time::timeout(Duration::from_secs(20), model.call(&request(prompt), scope)).await.unwrap()
+    tokio::time::timeout(Duration::from_secs(60), model.call(&request(prompt), scope)).await.unwrap()
 }
 
 /// Waits until a condition holds, which another task makes true.

@@ -4,6 +4,7 @@ use qd_types::{JobId, JobStatus, LogItem, Logged, Progress, Seq, Timestamp, Work
 
 use super::super::rows::{RowId, Rows, Settled, Spent, Started};
 use super::super::schedule::Hold;
+use super::spend::Charges;
 use super::{Core, Notice};
 use crate::{Claimed, Error, Fence, Finish, Lease, Outcome, Record, Refused, Revocation, Revoked};
 
@@ -28,7 +29,10 @@ impl<R: Rows> Core<R> {
             entry.set_last_seq(seq);
         }
         let accepted = job.first_ready_at();
-        self.schedule.place_held(row, Hold { until, spent: Spent::of(&job), accepted });
+        self.schedule.place_held(
+            row,
+            Hold { until, spent: Spent::of(&job), accepted, account: (job.tenant.clone(), job.crew.clone()) },
+        );
         if started.attempt == 1 {
             self.recent().note_wait(now, now.since(accepted));
         }
@@ -153,6 +157,7 @@ impl<R: Rows> Core<R> {
         let (attempt, mut seq) =
             self.schedule.get(row).map_or((0, 0), |entry| (entry.attempt, entry.last_seq()));
         let mut spent = self.schedule.hold(row).map(|hold| hold.spent.clone()).unwrap_or_default();
+        let mut charges = Charges::default();
         for item in items {
             seq += 1;
             if let LogItem::Entry { entry } = item {
@@ -160,11 +165,13 @@ impl<R: Rows> Core<R> {
                 spent.usage += usage;
                 spent.cost += cost;
                 self.recent().note_spend(now, &usage, cost);
+                charges.add(entry, now);
                 // News such as "the task starts" is no progress: a job that crashes its workers repeats it for ever.
                 spent.crashes = 0;
             }
             self.rows.append(row, &Logged { seq, at: now, attempt, item: item.clone() })?;
         }
+        self.charge(row, &charges)?;
         spent.progress = progress.clone();
         Ok((seq, spent))
     }

@@ -43,6 +43,16 @@ const ROWS: &[(&str, &str)] = &[
         "[worker]\nslots = 2026-01-31",
         "worker.slots: must be a whole number of at most 10000, found `\"2026-01-31\"`",
     ),
+    // Budgets.
+    (
+        "[budgets]\non_exceeded = \"degrade\"",
+        "2:1: budgets.on_exceeded: is degrade, which needs budgets.degrade_to",
+    ),
+    ("[budgets]\ndegrade_to = \"m\"", "2:1: budgets.degrade_to: "),
+    ("[budgets]\njob_usd = \"1\"", "2:1: budgets.job_usd: must be a number from 0 to 1000000, found"),
+    ("[budgets]\ntenant_day_usd = nan", "budgets.tenant_day_usd: must be a number from 0 to 1000000, found"),
+    ("[budgets.crews.x]\nday_usd = -1.0", "2:1: budgets.crews.x.day_usd: must be a number from 0 to 1000000"),
+    ("[budgets.crews.x]\nday = 1.0", "budgets.crews.x.day: there is no setting `day` in [budgets.crews.x]"),
     // Keys that are not there.
     ("colour = 1", "1:1: colour: there is no setting `colour` at the top; known: "),
     (

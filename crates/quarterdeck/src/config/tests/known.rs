@@ -136,6 +136,9 @@ fn with(path: &str, number: &str) -> String {
             format!("[providers.x]\nkind = \"sim\"\n[{table}]\nmax_concurrency = 2\n{line}")
         }
         "providers" => format!("[providers.x]\nkind = \"sim\"\n[{table}]\n{line}"),
+        "budgets" if line.contains("degrade\"") => {
+            format!("[budgets]\n{line}degrade_to = \"sim/standard\"\n[providers.sim]\n")
+        }
         // Two settings that bound each other.
         "retry" if key == "base_ms" => format!("[retry]\ncap_ms = 86400000\n{line}"),
         "retry" if key == "cap_ms" => format!("[retry]\nbase_ms = 1\n{line}"),

@@ -10,7 +10,8 @@ use serde::Deserialize;
 pub enum FaultKind {
     /// An error answer as the provider would word it: 400 to 599.
     Status(u16),
-    /// `refused`: takes no connections. Over HTTP only an outage closes the whole address; anything less is a reset.
+    /// `refused`: takes no connections. Over HTTP a rule without conditions, but for its window, closes the address; with
+    /// others it is a reset.
     Refused,
     /// `reset`: closes the connection without an answer.
     Reset,

@@ -9,13 +9,13 @@ use super::options::{BurstOptions, WarmUpOptions};
 
 /// The time since the start, which can be set back to zero. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Schedule {
+pub(crate) struct SimClock {
     env: Env,
     // Each use is a look or a replacement.
     began: Arc<Mutex<Duration>>,
 }
 
-impl Schedule {
+impl SimClock {
     pub(crate) fn new(env: Env) -> Self {
         let began = Arc::new(Mutex::new(env.monotonic()));
         Self { env, began }
@@ -62,7 +62,7 @@ impl Bursts {
         let elapsed = elapsed.as_secs_f64();
         let mut walk = lock(&self.walk);
         if elapsed < walk.since {
-            // The schedule was started anew.
+            // The clock was started anew.
             *walk = Walk::start(&self.options, self.seed, &self.label);
         }
         while walk.until <= elapsed {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_that_starts_anew_has_the_same_bursts() {
+    fn a_clock_that_starts_anew_has_the_same_bursts() {
         let options = BurstOptions { on_seconds: 5.0, off_seconds: 5.0 };
         let bursts = Bursts::new(options, 3, "burst/0".to_owned());
         let path = || (0..200).map(|second| bursts.is_on(seconds(second))).collect::<Vec<_>>();
