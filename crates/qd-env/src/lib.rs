@@ -27,6 +27,8 @@ pub struct Env {
 struct Inner {
     clock: Arc<dyn Clock>,
     seed: u64,
+    /// Secrets come from the operating system, as nothing of them may follow from a seed.
+    is_system: bool,
     draws: AtomicU64,
     tasks: TaskTracker,
 }
@@ -38,13 +40,18 @@ impl Env {
         // The one place where true randomness enters.
         #[allow(clippy::disallowed_methods)]
         let seed = fastrand::Rng::new().u64(..);
-        Self::with(Arc::new(SystemClock::default()), seed)
+        Self::new(Arc::new(SystemClock::default()), seed, true)
     }
 
     /// A given clock and seed, for tests and simulation.
     #[must_use]
     pub fn with(clock: Arc<dyn Clock>, seed: u64) -> Self {
-        Self { inner: Arc::new(Inner { clock, seed, draws: AtomicU64::new(0), tasks: TaskTracker::new() }) }
+        Self::new(clock, seed, false)
+    }
+
+    fn new(clock: Arc<dyn Clock>, seed: u64, is_system: bool) -> Self {
+        let (draws, tasks) = (AtomicU64::new(0), TaskTracker::new());
+        Self { inner: Arc::new(Inner { clock, seed, is_system, draws, tasks }) }
     }
 
     /// Wall clock.
@@ -70,6 +77,23 @@ impl Env {
     pub fn draw(&self) -> u64 {
         let n = self.inner.draws.fetch_add(1, Ordering::Relaxed);
         rng::mix(self.inner.seed ^ rng::mix(n))
+    }
+
+    /// Bytes that nobody can guess, for keys. Under a given seed they follow from it, as everything does.
+    ///
+    /// # Panics
+    /// If the operating system has no randomness to give: nothing secret can be made then.
+    #[must_use]
+    pub fn secret<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        if self.inner.is_system {
+            getrandom::fill(&mut bytes).expect("the operating system gives randomness");
+        } else {
+            for chunk in bytes.chunks_mut(8) {
+                chunk.copy_from_slice(&self.draw().to_le_bytes()[..chunk.len()]);
+            }
+        }
+        bytes
     }
 
     /// A new UUIDv7.
@@ -116,5 +140,17 @@ mod tests {
         let env = Env::with(Arc::new(ManualClock::at(1_000)), 7);
         assert_ne!(env.job_id(), env.job_id());
         assert_ne!(env.rng("jitter").u64(), env.rng("other").u64());
+    }
+
+    #[test]
+    fn secrets_differ_and_come_from_the_seed_only_under_one() {
+        let of = |env: &Env| env.secret::<32>();
+        let env = Env::with(Arc::new(ManualClock::at(1_000)), 7);
+        let (first, second) = (of(&env), of(&env));
+        assert_ne!(first, second);
+        assert_eq!(of(&Env::with(Arc::new(ManualClock::at(1_000)), 7)), first);
+        let system = Env::system();
+        let (first, second) = (of(&system), of(&system));
+        assert!(first != second && first != [0; 32]);
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use qd_env::Env;
 use qd_store::Store;
-use qd_types::TenantId;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::KeyBook;
 use crate::crews::CrewBook;
 use crate::observe::Observer;
 use crate::options::Options;
@@ -62,12 +62,11 @@ pub struct RateLimit {
 pub(crate) struct Context {
     pub(crate) store: Store,
     pub(crate) crews: Arc<CrewBook>,
+    pub(crate) keys: Arc<KeyBook>,
     pub(crate) health: Arc<dyn Health>,
     pub(crate) observer: Arc<Observer>,
     pub(crate) env: Env,
     pub(crate) options: Options,
-    /// The one tenant, until keys say whose a request is.
-    pub(crate) tenant: TenantId,
     /// Bytes that large bodies may take together.
     pub(crate) body_bytes: Semaphore,
     /// Places for those who watch a job.

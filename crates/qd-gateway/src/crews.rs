@@ -3,7 +3,7 @@
 //! A crew that was published elsewhere is seen after [`FRESH`] at the latest. A job that is accepted in between is
 //! pinned to the version before, which is as good as having arrived a moment earlier.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -90,6 +90,10 @@ pub struct CrewBook {
     store: Store,
     catalog: Arc<Catalog>,
     env: Env,
+    /// What every tenant has: name, hash and spec.
+    shared: Vec<(CrewName, String, String)>,
+    // Tenants whose crews are known to be in the store. Held for a look-up or an insertion.
+    provided: RwLock<HashSet<TenantId>>,
     // Held for a lookup or an insertion, never across a read of the store.
     entries: RwLock<HashMap<TenantId, HashMap<CrewName, Entry>>>,
 }
@@ -98,7 +102,31 @@ impl CrewBook {
     /// A book of the crews in a store.
     #[must_use]
     pub fn new(store: Store, catalog: Arc<Catalog>, env: Env) -> Self {
-        Self { store, catalog, env, entries: RwLock::default() }
+        let (shared, provided, entries) = (Vec::new(), RwLock::default(), RwLock::default());
+        Self { store, catalog, env, shared, provided, entries }
+    }
+
+    /// The same with crews that every tenant has, published when a tenant is first met by this process: by name, hash and
+    /// spec.
+    #[must_use]
+    pub fn sharing(self, shared: Vec<(CrewName, String, String)>) -> Self {
+        Self { shared, ..self }
+    }
+
+    /// Sees to it that a tenant has the crews that every tenant has.
+    ///
+    /// # Errors
+    /// If the store cannot answer.
+    pub async fn provide(&self, tenant: &TenantId) -> Result<(), qd_store::Error> {
+        if self.provided.read().unwrap_or_else(PoisonError::into_inner).contains(tenant) {
+            return Ok(());
+        }
+        // Two that come here at once both publish the same: harmless.
+        for (name, hash, spec) in &self.shared {
+            self.store.publish(tenant, name, hash, spec).await?;
+        }
+        self.provided.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone());
+        Ok(())
     }
 
     /// The newest version of a crew; `None` if there is no such crew.
@@ -114,8 +142,9 @@ impl CrewBook {
         if let Some(compiled) = self.fresh(tenant, name, now) {
             return compiled.map(Some).map_err(CrewBookError::Unusable);
         }
-        let stored =
-            self.store.crew(tenant, name, None).await.map_err(|e| CrewBookError::Store(Arc::new(e)))?;
+        let away = |error| CrewBookError::Store(Arc::new(error));
+        self.provide(tenant).await.map_err(away)?;
+        let stored = self.store.crew(tenant, name, None).await.map_err(away)?;
         let Some(stored) = stored else {
             self.forget(tenant, name);
             return Ok(None);
@@ -129,6 +158,7 @@ impl CrewBook {
         tenant: &TenantId,
     ) -> Result<Vec<(StoredCrew, Compiled)>, qd_store::Error> {
         let now = self.env.monotonic();
+        self.provide(tenant).await?;
         let stored = self.store.crews(tenant).await?;
         Ok(stored.into_iter().map(|crew| (crew.clone(), self.enter(tenant, crew, now))).collect())
     }

@@ -39,8 +39,8 @@ fn remedy(source: &io::Error) -> &'static str {
 pub enum InvalidOptions {
     /// Anybody on the network could use the API.
     #[error(
-        "refusing to listen on {listen}: other machines could reach it and there is no authentication; listen on \
-         127.0.0.1 behind a proxy that authenticates, or set `insecure_public = true` if the network is trusted"
+        "refusing to listen on {listen}: other machines could reach it and nobody needs a key; set `auth.mode = \"keys\"`, \
+         listen on 127.0.0.1 behind a proxy that authenticates, or set `insecure_public = true` if the network is trusted"
     )]
     Public {
         /// The address.

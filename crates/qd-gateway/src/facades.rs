@@ -5,17 +5,17 @@ pub(crate) mod tasks;
 
 use std::sync::Arc;
 
-use qd_types::{Code, Input, Job, JobStatus};
+use qd_types::{Code, Input, Job, JobStatus, TenantId};
 
 use crate::context::Context;
 use crate::crews::{CrewBookError, Published};
 use crate::problem::Problem;
 
-/// The crew that facades without a crew's name execute.
-async fn default_crew(context: &Context) -> Result<Arc<Published>, Problem> {
+/// The crew that facades without a crew's name execute, as a tenant has it.
+async fn default_crew(tenant: &TenantId, context: &Context) -> Result<Arc<Published>, Problem> {
     let name = &context.options.default_crew;
     let unavailable = |detail: String| Problem::new(Code::CrewUnavailable, detail);
-    match context.crews.newest(&context.tenant, name).await {
+    match context.crews.newest(tenant, name).await {
         Ok(Some(crew)) => Ok(crew),
         Ok(None) => Err(unavailable(format!(
             "the default crew `{name}` is not published; publish it, or set `default_crew` to one that is"

@@ -7,11 +7,12 @@ use std::time::Duration;
 use qd_env::Env;
 use qd_store::Store;
 use qd_telemetry::Metrics;
-use qd_types::TenantId;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use crate::access::gate::Gate;
+use crate::access::{Auth, KeyBook};
 use crate::context::{Context, Health};
 use crate::crews::CrewBook;
 use crate::error::Error;
@@ -37,6 +38,22 @@ pub struct Listeners {
     pub admin: Option<std::net::TcpListener>,
 }
 
+/// What a gateway is put together from.
+pub struct Parts {
+    /// Where everything ends.
+    pub store: Store,
+    /// The crews of that store.
+    pub crews: Arc<CrewBook>,
+    /// Its keys.
+    pub keys: Arc<KeyBook>,
+    /// The rest of the process.
+    pub health: Arc<dyn Health>,
+    /// Time and chance.
+    pub env: Env,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
 /// The gateway with its ports open; connections wait until it is started.
 pub struct Gateway {
     api: Port,
@@ -44,6 +61,7 @@ pub struct Gateway {
     local_addr: SocketAddr,
     admin_addr: Option<SocketAddr>,
     shutdown: Shutdown,
+    keys: Arc<KeyBook>,
     env: Env,
 }
 
@@ -52,36 +70,24 @@ impl Gateway {
     ///
     /// # Errors
     /// If the options cannot be served with or an address cannot be listened on.
-    pub async fn bind(
-        options: Options,
-        store: Store,
-        crews: Arc<CrewBook>,
-        health: Arc<dyn Health>,
-        env: Env,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, Error> {
-        Self::take(Listeners::default(), options, store, crews, health, env, metrics).await
+    pub async fn bind(options: Options, parts: Parts) -> Result<Self, Error> {
+        Self::take(Listeners::default(), options, parts).await
     }
 
     /// The same on ports that are open already, as far as they are.
     ///
     /// # Errors
     /// As [`Gateway::bind`], and if what was handed over is no listener.
-    pub async fn take(
-        listeners: Listeners,
-        mut options: Options,
-        store: Store,
-        crews: Arc<CrewBook>,
-        health: Arc<dyn Health>,
-        env: Env,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, Error> {
+    pub async fn take(listeners: Listeners, mut options: Options, parts: Parts) -> Result<Self, Error> {
         if let Some(inherited) = &listeners.api {
             // A public address needs leave, whoever opened it.
             options.listen = local(inherited, options.listen, "API")?;
         }
         options.validate()?;
+        let Parts { store, crews, keys, health, env, metrics } = parts;
         let observer = Arc::new(Observer::new(metrics));
+        // Until the store answers, nobody is let in who needs a key.
+        let _ = keys.refresh().await;
         let (listener, local_addr) = open(listeners.api, options.listen, "API").await?;
         let admin = match (listeners.admin, options.admin_listen) {
             (None, None) => None,
@@ -94,16 +100,24 @@ impl Gateway {
         let limits = Arc::new(Limits::of(&options));
         let (handler, max_connections) = (options.handler, options.max_connections);
         let max_connections_per_address = options.max_connections_per_address;
+        let gate = |auth, needs| {
+            Arc::new(Gate::new(auth, needs, Arc::clone(&keys), Arc::clone(&observer), env.clone()))
+        };
+        let (routes, needs) = router::routes().into_router();
+        let api_gate = gate(options.auth, needs);
+        // Who reaches this machine's own addresses may look at figures.
+        let is_near = admin.as_ref().is_none_or(|(_, address)| address.ip().to_canonical().is_loopback());
+        let admin_gate = gate(if is_near { Auth::Open } else { options.auth }, router::needs_of_admin());
         let context = Arc::new(Context {
             body_bytes: Semaphore::new(options.body_bytes_in_flight_max.min(Semaphore::MAX_PERMITS)),
             watchers: Arc::new(Semaphore::new(options.watchers_max.min(Semaphore::MAX_PERMITS))),
             store,
             crews,
+            keys: Arc::clone(&keys),
             health,
             observer: Arc::clone(&observer),
             env: env.clone(),
             options,
-            tenant: TenantId::default(),
             closing: shutdown.closing.clone(),
         });
         let port = |listener, answer, max_connections, max_connections_per_address| Port {
@@ -119,18 +133,24 @@ impl Gateway {
         Ok(Self {
             api: port(
                 listener,
-                Answer::new(router::api(Arc::clone(&context)), env.clone(), handler, Some(observer)),
+                Answer::new(
+                    router::api(routes, Arc::clone(&context), api_gate),
+                    env.clone(),
+                    handler,
+                    Some(observer),
+                ),
                 max_connections,
                 max_connections_per_address,
             ),
             admin: admin.map(|(listener, _)| {
                 // Probes and scrapes would drown what callers see of the API: this port is not counted.
-                let answer = Answer::new(router::admin(context), env.clone(), handler, None);
+                let answer = Answer::new(router::admin(context, admin_gate), env.clone(), handler, None);
                 port(listener, answer, ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MAX)
             }),
             local_addr,
             admin_addr,
             shutdown,
+            keys,
             env,
         })
     }
@@ -153,6 +173,7 @@ impl Gateway {
         let env = self.env;
         let ports = [Some(self.api), self.admin].into_iter().flatten();
         let ports = ports.map(|port| env.spawn(port.serve())).collect();
+        env.spawn(self.keys.keep_fresh(self.shutdown.closing.clone()));
         Running { ports, shutdown: self.shutdown }
     }
 }

@@ -4,6 +4,7 @@
 //! the engine's business, which this crate never calls. Start at [`Gateway`] (ports and life), then `router.rs` (which
 //! route is where), `submit.rs` (how a request becomes a job) and `problem.rs` (how errors are told).
 
+mod access;
 mod body;
 mod context;
 mod crews;
@@ -22,9 +23,12 @@ mod submit;
 mod tests;
 mod view;
 
+pub use access::{Auth, Issued, KeyBook, KeyError, Pace, Pepper, Rates, TenantPace, WantedKey};
 pub use context::{Deployment, Health, RateLimit};
 pub use crews::{CrewBook, CrewBookError, Published, Unusable};
 pub use error::{Error, InvalidOptions};
-pub use gateway::{Gateway, Listeners, Running};
+pub use gateway::{Gateway, Listeners, Parts, Running};
 pub use openapi::openapi;
 pub use options::Options;
+pub use routes::audit::verify as verify_audit;
+pub use view::key::{act_view, audit_view, issued_view, key_view};

@@ -47,8 +47,11 @@ struct MethodSeries {
 impl Observer {
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         // There from the start, so that a rate sees the first one.
-        for reason in ["validation", "payload", "backpressure", "draining"] {
+        for reason in ["validation", "payload", "auth", "limit", "backpressure", "draining"] {
             let _ = metrics.http_rejections.with([reason]);
+        }
+        for reason in ["missing", "malformed", "unknown", "expired", "revoked", "forbidden", "too_often"] {
+            let _ = metrics.auth_failures.with([reason]);
         }
         Self {
             routes: Handles::default(),
@@ -59,6 +62,11 @@ impl Observer {
                 .map(|outcome| metrics.idempotency_requests.with([outcome])),
             metrics,
         }
+    }
+
+    /// A request was not let in; `reason` is one of a closed list.
+    pub(crate) fn not_let_in(&self, reason: &'static str) {
+        self.metrics.auth_failures.with([reason]).inc();
     }
 
     /// Everything, with the queue as the store sees it now; without it, if the store cannot answer.
@@ -138,7 +146,7 @@ impl Observer {
             }
             Enqueued::Replayed(_) => 1,
             Enqueued::Conflict { .. } => 2,
-            Enqueued::Full { .. } => return,
+            Enqueued::OverQuota { .. } | Enqueued::Full { .. } => return,
         };
         if keyed {
             self.idempotency[outcome].inc();
@@ -219,12 +227,15 @@ fn rejection(code: Code) -> Option<&'static str> {
         | Code::IdempotencyConflict
         | Code::RequestTimeout => Some("validation"),
         Code::PayloadTooLarge => Some("payload"),
+        Code::Unauthorized | Code::Forbidden => Some("auth"),
+        Code::RateLimited | Code::QuotaExceeded => Some("limit"),
         Code::QueueFull | Code::Overloaded => Some("backpressure"),
         Code::Draining => Some("draining"),
         Code::NotFound
         | Code::MethodNotAllowed
         | Code::EventsPruned
         | Code::JobOver
+        | Code::KeyOver
         | Code::JobNotFailed
         | Code::StoreUnavailable
         | Code::Internal

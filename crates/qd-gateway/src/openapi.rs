@@ -11,65 +11,90 @@ mod shared;
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, delete, get, post};
+use http::Method;
 use serde_json::{Value, json};
 
 pub(crate) use operation::{Answer, Operation};
 pub(crate) use schema::{NO_CONTROLS, Schema};
 
+use crate::access::Needs;
+use crate::access::gate::NeedsOfRoutes;
 use crate::context::Shared;
 
-/// Routes with their descriptions.
+/// Routes with what they need and their descriptions.
 #[derive(Default)]
 pub(crate) struct Routes {
     router: Router<Shared>,
+    needs: NeedsOfRoutes,
     described: Vec<Described>,
 }
 
 /// A route as callers see it.
 pub(crate) struct Described {
-    pub(crate) method: &'static str,
+    pub(crate) method: Method,
     pub(crate) path: &'static str,
     pub(crate) operation: Operation,
 }
 
 impl Routes {
-    pub(crate) fn get<H, T>(self, path: &'static str, handler: H, about: fn() -> Operation) -> Self
+    pub(crate) fn get<H, T>(
+        self,
+        path: &'static str,
+        needs: Needs,
+        handler: H,
+        about: fn() -> Operation,
+    ) -> Self
     where
         H: Handler<T, Shared>,
         T: 'static,
     {
-        self.add("GET", path, get(handler), about())
+        self.add(Method::GET, path, needs, get(handler), about())
     }
 
-    pub(crate) fn post<H, T>(self, path: &'static str, handler: H, about: fn() -> Operation) -> Self
+    pub(crate) fn post<H, T>(
+        self,
+        path: &'static str,
+        needs: Needs,
+        handler: H,
+        about: fn() -> Operation,
+    ) -> Self
     where
         H: Handler<T, Shared>,
         T: 'static,
     {
-        self.add("POST", path, post(handler), about())
+        self.add(Method::POST, path, needs, post(handler), about())
     }
 
-    pub(crate) fn delete<H, T>(self, path: &'static str, handler: H, about: fn() -> Operation) -> Self
+    pub(crate) fn delete<H, T>(
+        self,
+        path: &'static str,
+        needs: Needs,
+        handler: H,
+        about: fn() -> Operation,
+    ) -> Self
     where
         H: Handler<T, Shared>,
         T: 'static,
     {
-        self.add("DELETE", path, delete(handler), about())
+        self.add(Method::DELETE, path, needs, delete(handler), about())
     }
 
     fn add(
         mut self,
-        method: &'static str,
+        method: Method,
         path: &'static str,
+        needs: Needs,
         route: MethodRouter<Shared>,
         operation: Operation,
     ) -> Self {
-        self.described.push(Described { method, path, operation });
+        self.needs.add(method.clone(), path, needs);
+        self.described.push(Described { method, path, operation: operation.needs(needs) });
         Self { router: self.router.route(path, route), ..self }
     }
 
-    pub(crate) fn into_router(self) -> Router<Shared> {
-        self.router
+    /// The router, and what its routes need.
+    pub(crate) fn into_router(self) -> (Router<Shared>, NeedsOfRoutes) {
+        (self.router, self.needs)
     }
 
     pub(crate) fn into_described(self) -> Vec<Described> {
@@ -82,7 +107,7 @@ impl Routes {
 pub fn openapi() -> Value {
     let mut paths = json!({});
     for Described { method, path, operation } in crate::router::routes().into_described() {
-        paths[path][method.to_ascii_lowercase()] = operation.into_value();
+        paths[path][method.as_str().to_ascii_lowercase()] = operation.into_value();
     }
     json!({
         "openapi": "3.1.0",

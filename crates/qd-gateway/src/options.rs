@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use qd_types::CrewName;
 
+use crate::access::Auth;
 use crate::error::InvalidOptions;
 
 /// Longest time that a client may ask to wait for the end of its job (`Prefer: wait=N`).
@@ -17,7 +18,9 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where probes are answered besides; `None` for no admin port.
     pub admin_listen: Option<SocketAddr>,
-    /// Allows a `listen` address that other machines reach, though nobody has to log in.
+    /// Whether requests need a key.
+    pub auth: Auth,
+    /// Allows a `listen` address that other machines reach, though nobody needs a key.
     pub insecure_public: bool,
     /// What `/chat` and `/tasks` execute.
     pub default_crew: CrewName,
@@ -58,6 +61,7 @@ impl Default for Options {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
             admin_listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+            auth: Auth::Open,
             insecure_public: false,
             default_crew: CrewName::new("assistant"),
             max_connections: 20_000,
@@ -85,7 +89,8 @@ impl Options {
     /// # Errors
     /// The first thing that cannot be, with what to do about it.
     pub fn validate(&self) -> Result<(), InvalidOptions> {
-        if !self.listen.ip().to_canonical().is_loopback() && !self.insecure_public {
+        let is_open = self.auth == Auth::Open && !self.insecure_public;
+        if is_open && !self.listen.ip().to_canonical().is_loopback() {
             return Err(InvalidOptions::Public { listen: self.listen });
         }
         let counts = [

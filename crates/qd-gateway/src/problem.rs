@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use qd_types::Code;
 use serde::Serialize;
 
@@ -102,6 +102,11 @@ struct Body<'a> {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = status_and_title(self.code).0.into_response();
+        if self.code == Code::Unauthorized {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, const { HeaderValue::from_static("Bearer") });
+        }
         response.extensions_mut().insert(self);
         response
     }
@@ -183,6 +188,11 @@ pub(crate) fn status_and_title(code: Code) -> (StatusCode, &'static str) {
         Code::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type"),
         Code::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Body too large"),
         Code::UnknownCrew => (StatusCode::UNPROCESSABLE_ENTITY, "Unknown crew"),
+        Code::Unauthorized => (StatusCode::UNAUTHORIZED, "No good key"),
+        Code::Forbidden => (StatusCode::FORBIDDEN, "Not allowed"),
+        Code::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
+        Code::QuotaExceeded => (StatusCode::TOO_MANY_REQUESTS, "Quota used up"),
+        Code::KeyOver => (StatusCode::CONFLICT, "Key is over"),
         Code::NotFound => (StatusCode::NOT_FOUND, "Not found"),
         Code::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
         Code::IdempotencyConflict => {

@@ -1,63 +1,80 @@
 //! Which route is where. A new route is one line here.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, any, get, post, put};
-use http::Uri;
-use qd_types::Code;
+use http::{Method, Uri};
+use qd_types::{Code, Scope};
 use tower::util::MapRequestLayer;
 
+use crate::access::Needs;
+use crate::access::gate::{self, Gate, NeedsOfRoutes};
 use crate::context::Shared;
 use crate::facades::{chat, tasks};
 use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
 use crate::routes::{
-    breakers, cancel, conversations, crews, docs, events, health, index, jobs, metrics, redrive, stats,
-    steps, usage,
+    audit, breakers, cancel, conversations, crews, docs, events, health, index, jobs, keys, metrics, redrive,
+    stats, steps, usage,
 };
 
-/// The routes of the API port, each with its handler and what the document says of it.
+const OPEN: Needs = Needs::Nothing;
+const JOBS_READ: Needs = Needs::Scope(Scope::JobsRead);
+const JOBS_WRITE: Needs = Needs::Scope(Scope::JobsWrite);
+const CREWS_READ: Needs = Needs::Scope(Scope::CrewsRead);
+const CONVERSATIONS: Needs = Needs::Scope(Scope::Conversations);
+const STATS: Needs = Needs::Scope(Scope::Stats);
+const SERVER_STATS: Needs = Needs::Operator(Scope::Stats);
+const ADMIN: Needs = Needs::Scope(Scope::Admin);
+const SERVER_ADMIN: Needs = Needs::Operator(Scope::Admin);
+
+/// The routes of the API port, each with what it needs, its handler and what the document says of it.
 pub(crate) fn routes() -> Routes {
     Routes::default()
-        .get("/", index::index, index::about)
-        .get("/docs", docs::page, docs::about_page)
-        .get("/openapi.json", docs::document, docs::about_document)
-        .get("/health", health::health, health::about_health)
-        .get("/ready", health::ready, health::about_ready)
-        .get("/v1/jobs", jobs::list, jobs::about_list)
-        .post("/v1/jobs", jobs::create, jobs::about_create)
-        .get("/v1/jobs/{id}", jobs::read, jobs::about_read)
-        .get("/v1/jobs/{id}/events", events::events, events::about)
-        .get("/v1/jobs/{id}/steps", steps::steps, steps::about)
-        .post("/v1/jobs/{id}/cancel", cancel::cancel, cancel::about)
-        .post("/v1/jobs/{id}/redrive", redrive::redrive, redrive::about)
-        .get("/v1/conversations/{id}", conversations::read, conversations::about_read)
-        .delete("/v1/conversations/{id}", conversations::forget, conversations::about_forget)
-        .get("/v1/crews", crews::list, crews::about_list)
-        .get("/v1/crews/{name}", crews::read, crews::about_read)
-        .get("/v1/stats", stats::stats, stats::about)
-        .get("/v1/breakers", breakers::list, breakers::about_list)
-        .post("/v1/breakers", breakers::force, breakers::about_force)
-        .get("/v1/usage", usage::usage, usage::about)
-        .post("/chat", chat::create, chat::about_create)
-        .get("/chat/{id}", chat::read, chat::about_read)
-        .post("/tasks", tasks::create, tasks::about_create)
-        .get("/tasks/{id}", tasks::read, tasks::about_read)
+        .get("/", OPEN, index::index, index::about)
+        .get("/docs", OPEN, docs::page, docs::about_page)
+        .get("/openapi.json", OPEN, docs::document, docs::about_document)
+        .get("/health", OPEN, health::health, health::about_health)
+        .get("/ready", OPEN, health::ready, health::about_ready)
+        .get("/v1/jobs", JOBS_READ, jobs::list, jobs::about_list)
+        .post("/v1/jobs", JOBS_WRITE, jobs::create, jobs::about_create)
+        .get("/v1/jobs/{id}", JOBS_READ, jobs::read, jobs::about_read)
+        .get("/v1/jobs/{id}/events", JOBS_READ, events::events, events::about)
+        .get("/v1/jobs/{id}/steps", JOBS_READ, steps::steps, steps::about)
+        .post("/v1/jobs/{id}/cancel", JOBS_WRITE, cancel::cancel, cancel::about)
+        .post("/v1/jobs/{id}/redrive", JOBS_WRITE, redrive::redrive, redrive::about)
+        .get("/v1/conversations/{id}", CONVERSATIONS, conversations::read, conversations::about_read)
+        .delete("/v1/conversations/{id}", CONVERSATIONS, conversations::forget, conversations::about_forget)
+        .get("/v1/crews", CREWS_READ, crews::list, crews::about_list)
+        .get("/v1/crews/{name}", CREWS_READ, crews::read, crews::about_read)
+        .get("/v1/stats", SERVER_STATS, stats::stats, stats::about)
+        .get("/v1/breakers", SERVER_STATS, breakers::list, breakers::about_list)
+        .post("/v1/breakers", SERVER_ADMIN, breakers::force, breakers::about_force)
+        .get("/v1/usage", STATS, usage::usage, usage::about)
+        .get("/v1/keys", ADMIN, keys::list, keys::about_list)
+        .post("/v1/keys", ADMIN, keys::create, keys::about_create)
+        .get("/v1/keys/{id}", ADMIN, keys::read, keys::about_read)
+        .delete("/v1/keys/{id}", ADMIN, keys::revoke, keys::about_revoke)
+        .post("/v1/keys/{id}/rotate", ADMIN, keys::rotate, keys::about_rotate)
+        .get("/v1/audit", SERVER_ADMIN, audit::list, audit::about_list)
+        .get("/v1/audit/check", SERVER_ADMIN, audit::check, audit::about_check)
+        .post("/chat", JOBS_WRITE, chat::create, chat::about_create)
+        .get("/chat/{id}", JOBS_READ, chat::read, chat::about_read)
+        .post("/tasks", JOBS_WRITE, tasks::create, tasks::about_create)
+        .get("/tasks/{id}", JOBS_READ, tasks::read, tasks::about_read)
 }
 
-/// Everything that the API port answers.
-pub(crate) fn api(context: Shared) -> Router {
-    finish(whole(), context).layer(MapRequestLayer::new(Matched::note::<Body>))
+/// Everything that the API port answers, behind its gate.
+pub(crate) fn api(routes: Router<Shared>, context: Shared, gate: Arc<Gate>) -> Router {
+    finish(not_yet_routes(routes), context, gate).layer(MapRequestLayer::new(Matched::note::<Body>))
 }
 
-/// The routes, built or not.
-pub(crate) fn whole() -> Router<Shared> {
-    not_yet_routes(routes().into_router())
-}
-
-/// The routes of the admin port.
-pub(crate) fn admin(context: Shared) -> Router {
+/// The routes of the admin port, behind its gate.
+pub(crate) fn admin(context: Shared, gate: Arc<Gate>) -> Router {
     let router = Router::new()
         .route("/health", get(health::health))
         .route("/livez", get(health::live))
@@ -66,11 +83,23 @@ pub(crate) fn admin(context: Shared) -> Router {
         .route("/readyz", get(health::ready))
         .route("/scale", get(metrics::scale))
         .route("/startupz", get(health::started));
-    finish(router, context)
+    finish(router, context, gate)
+}
+
+/// Probes carry no keys; figures are the operator's.
+pub(crate) fn needs_of_admin() -> NeedsOfRoutes {
+    let mut needs = NeedsOfRoutes::default();
+    for path in ["/health", "/livez", "/ready", "/readyz", "/startupz"] {
+        needs.add(Method::GET, path, OPEN);
+    }
+    for path in ["/metrics", "/scale"] {
+        needs.add(Method::GET, path, SERVER_STATS);
+    }
+    needs
 }
 
 /// Routes of the API whose capability is not built: a clear answer is better than "no such route".
-fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
+pub(crate) fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
     let reading: MethodRouter<Shared> = get(not_yet);
     let writing: MethodRouter<Shared> = post(not_yet);
     router
@@ -84,8 +113,10 @@ fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
         .route("/crews/{system}/{*rest}", any(not_yet))
 }
 
-fn finish(router: Router<Shared>, context: Shared) -> Router {
-    router.fallback(no_route).method_not_allowed_fallback(no_method).with_state(context)
+fn finish(router: Router<Shared>, context: Shared, gate: Arc<Gate>) -> Router {
+    // The layer comes last and so lies around the fallbacks as well.
+    let router = router.fallback(no_route).method_not_allowed_fallback(no_method).with_state(context);
+    router.layer(from_fn_with_state(gate, gate::pass))
 }
 
 async fn not_yet(method: http::Method, uri: Uri) -> Problem {

@@ -1,5 +1,6 @@
 //! The native API, one file a noun, and what they share: ids in paths and JSON answers.
 
+pub(crate) mod audit;
 pub(crate) mod breakers;
 pub(crate) mod cancel;
 pub(crate) mod conversations;
@@ -9,6 +10,7 @@ pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod index;
 pub(crate) mod jobs;
+pub(crate) mod keys;
 mod list_query;
 pub(crate) mod metrics;
 pub(crate) mod new_job;
@@ -24,7 +26,7 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
-use qd_types::{Code, ConversationId, Job, JobId};
+use qd_types::{Code, ConversationId, Job, JobId, TenantId};
 use serde::Serialize;
 
 use crate::body::{Fields, pointer};
@@ -61,9 +63,9 @@ impl<S: Send + Sync> FromRequestParts<S> for PathJob {
 }
 
 impl Context {
-    /// A job that must be there.
-    pub(crate) async fn job(&self, id: JobId) -> Result<Job, Problem> {
-        let job = self.store.job(&self.tenant, id).await?;
+    /// A job of a tenant that must be there.
+    pub(crate) async fn job(&self, tenant: &TenantId, id: JobId) -> Result<Job, Problem> {
+        let job = self.store.job(tenant, id).await?;
         job.ok_or_else(|| Problem::not_found("job", &id.to_string()))
     }
 }

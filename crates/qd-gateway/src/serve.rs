@@ -9,5 +9,6 @@ mod endless;
 mod guarded;
 
 pub(crate) use accept::{Port, Shutdown};
+pub(crate) use addresses::client;
 pub(crate) use connection::Limits;
 pub(crate) use endless::Endless;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName};
 use qd_crew::MACHINE_VERSION;
 use qd_store::{Enqueued, Idempotency, NewJob, OtherBody};
-use qd_types::{Code, ConversationId, Input, Job, JobId, NanoDollars, Priority, Timestamp};
+use qd_types::{Code, ConversationId, Input, Job, JobId, NanoDollars, Priority, TenantId, Timestamp};
 
 use crate::context::Context;
 use crate::crews::Published;
@@ -56,12 +56,12 @@ impl Submission {
         }
     }
 
-    /// The job to store.
-    pub(crate) fn into_job(self, id: JobId, context: &Context) -> NewJob {
+    /// The job of a tenant to store.
+    pub(crate) fn into_job(self, tenant: &TenantId, context: &Context) -> NewJob {
         let plan = &self.crew.plan;
         NewJob {
-            id,
-            tenant: context.tenant.clone(),
+            id: context.env.job_id(),
+            tenant: tenant.clone(),
             crew: plan.name().clone(),
             crew_version: self.crew.version,
             machine_version: MACHINE_VERSION,
@@ -100,11 +100,12 @@ pub(crate) async fn enqueue(context: &Context, job: NewJob) -> Result<Accepted, 
 /// lost must hear of its job even when the job's time is over or its crew has changed.
 pub(crate) async fn replay_or(
     problem: Problem,
+    tenant: &TenantId,
     context: &Context,
     idempotency: Option<&Idempotency>,
 ) -> Result<Accepted, Problem> {
     let Some(idempotency) = idempotency else { return Err(problem) };
-    match context.store.replay(&context.tenant, idempotency).await? {
+    match context.store.replay(tenant, idempotency).await? {
         Some(known) => {
             context.observer.enqueued(&known, true);
             accepted(known)
@@ -123,6 +124,13 @@ fn accepted(answer: Enqueued) -> Result<Accepted, Problem> {
                  again, or take a new key for a new job"
             );
             Err(Problem::new(Code::IdempotencyConflict, detail))
+        }
+        Enqueued::OverQuota { depth, retry_after } => {
+            let detail = format!(
+                "{depth} jobs of this tenant are queued, which is as many as it may have; nothing was stored, so repeat \
+                 the request later (the same idempotency key may be used again)"
+            );
+            Err(Problem::new(Code::QuotaExceeded, detail).retry_after(retry_after))
         }
         Enqueued::Full { depth, retry_after } => {
             let detail = format!(

@@ -1,5 +1,6 @@
 //! The gateway over real sockets, with a store in memory and an engine that each test plays itself.
 
+mod access;
 mod bad_fields;
 mod bad_requests;
 mod breakers;
@@ -32,7 +33,9 @@ use qd_store::Store;
 use qd_types::{Catalog, CrewName, TenantId};
 use serde_json::{Value, json};
 
-use crate::{CrewBook, Deployment, Gateway, Health, Options, RateLimit, Running};
+use crate::{
+    CrewBook, Deployment, Gateway, Health, KeyBook, Options, Parts, Pepper, RateLimit, Rates, Running,
+};
 
 /// What the process would say of itself.
 #[derive(Default)]
@@ -82,6 +85,7 @@ impl Health for Process {
 struct Server {
     store: Store,
     process: Arc<Process>,
+    keys: Arc<KeyBook>,
     address: SocketAddr,
     admin: SocketAddr,
     running: Running,
@@ -105,6 +109,14 @@ impl Server {
     }
 
     async fn with(set: impl FnOnce(&mut Options), set_store: impl FnOnce(&mut qd_store::Options)) -> Self {
+        Self::built(set, set_store, Rates::default()).await
+    }
+
+    async fn built(
+        set: impl FnOnce(&mut Options),
+        set_store: impl FnOnce(&mut qd_store::Options),
+        rates: Rates,
+    ) -> Self {
         let env = Env::system();
         let mut store_options = qd_store::Options::default();
         set_store(&mut store_options);
@@ -121,20 +133,28 @@ impl Server {
         publish(&store, "broken", &spec("broken", "Say {it}", Some("nowhere/model"))).await;
         let mut options = options();
         set(&mut options);
-        let crews = Arc::new(CrewBook::new(store.clone(), catalog(), env.clone()));
         let process = Arc::new(Process::default());
-        let gateway = Gateway::bind(
-            options,
-            store.clone(),
-            crews,
-            Arc::clone(&process) as Arc<dyn Health>,
-            env,
-            Arc::default(),
-        )
-        .await
-        .unwrap();
+        let parts = parts(&store, &env, Arc::clone(&process) as Arc<dyn Health>, rates);
+        let keys = Arc::clone(&parts.keys);
+        let gateway = Gateway::bind(options, parts).await.unwrap();
         let (address, admin) = (gateway.local_addr(), gateway.admin_addr().unwrap());
-        Self { store, process, address, admin, running: gateway.start() }
+        Self { store, process, keys, address, admin, running: gateway.start() }
+    }
+}
+
+/// What a gateway over a store is put together from.
+fn parts(store: &Store, env: &Env, health: Arc<dyn Health>, rates: Rates) -> Parts {
+    let crews = CrewBook::new(store.clone(), catalog(), env.clone());
+    let shared = spec("assistant", "Answer {message}", None).to_string();
+    let crews = crews.sharing(vec![(CrewName::new("assistant"), shared.clone(), shared)]);
+    let keys = KeyBook::new(store.clone(), Pepper::new(b"a pepper of tests"), rates, env.clone());
+    Parts {
+        store: store.clone(),
+        crews: Arc::new(crews),
+        keys: Arc::new(keys),
+        health,
+        env: env.clone(),
+        metrics: Arc::default(),
     }
 }
 

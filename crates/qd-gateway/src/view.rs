@@ -3,6 +3,7 @@
 pub(crate) mod crew;
 pub(crate) mod event;
 pub(crate) mod job;
+pub(crate) mod key;
 pub(crate) mod stats;
 pub(crate) mod step;
 pub(crate) mod time;

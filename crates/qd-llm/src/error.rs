@@ -155,6 +155,11 @@ impl Blame {
             | Code::UnsupportedMediaType
             | Code::PayloadTooLarge
             | Code::UnknownCrew
+            | Code::Unauthorized
+            | Code::Forbidden
+            | Code::RateLimited
+            | Code::QuotaExceeded
+            | Code::KeyOver
             | Code::NotFound
             | Code::MethodNotAllowed
             | Code::IdempotencyConflict

@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
+    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId, WorkerId,
 };
 
 use crate::{
-    CacheKey, Cancelled, Claimed, DayUsage, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, NewJob,
-    Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Slice, SliceAsk, SliceReturn,
-    SpendScope, Stats, StoredConversation, StoredCrew, Tick, UsageQuery,
+    Act, Actor, AuditHead, Audited, CacheKey, Cancelled, Claimed, DayUsage, Enqueued, Error, Fence, Finish,
+    Idempotency, JobQuery, KeyAdded, NewJob, NewKey, Page, Published, Recent, Record, Refused, Revocation,
+    ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey,
+    Tick, UsageQuery,
 };
 
 /// Everything a backend is.
-pub trait Backend: Jobs + Crews + Conversations + Spend + Cache {}
+pub trait Backend: Jobs + Crews + Conversations + Spend + Cache + Access {}
 
-impl<T: Jobs + Crews + Conversations + Spend + Cache> Backend for T {}
+impl<T: Jobs + Crews + Conversations + Spend + Cache + Access> Backend for T {}
 
 /// Jobs: their queue, leases, journal and history.
 #[async_trait]
@@ -142,4 +143,33 @@ pub trait Cache: Send + Sync {
         value: Vec<u8>,
         ttl: Duration,
     ) -> Result<(), Error>;
+}
+
+/// Keys, and the log of privileged acts. Whoever checks keys holds them all, and asks for [`Access::audit_head`] to learn
+/// of changes: every change of a key is an act.
+#[async_trait]
+pub trait Access: Send + Sync {
+    /// Keeps a key, bounds the life of the one that it takes the place of, and writes it down: all or nothing.
+    async fn add_key(&self, key: NewKey, by: Actor) -> Result<KeyAdded, Error>;
+
+    /// Ends a key's life and writes it down; `None` if there is no such key, or not of this tenant where one is given.
+    /// Repeating it changes nothing.
+    async fn revoke_key(
+        &self,
+        tenant: Option<&TenantId>,
+        id: KeyId,
+        by: Actor,
+    ) -> Result<Option<StoredKey>, Error>;
+
+    /// Every key of every tenant, oldest first, those that are over included, and the end of the audit log at that moment.
+    async fn keys(&self) -> Result<(Vec<StoredKey>, AuditHead), Error>;
+
+    /// Writes an act down.
+    async fn audit(&self, act: Act) -> Result<Audited, Error>;
+
+    /// Up to `limit` acts after a place, oldest first.
+    async fn audited(&self, after: u64, limit: usize) -> Result<Vec<Audited>, Error>;
+
+    /// The end of the audit log, as it was noted when the last act was written.
+    async fn audit_head(&self) -> Result<AuditHead, Error>;
 }

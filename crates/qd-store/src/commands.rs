@@ -119,6 +119,13 @@ pub enum Enqueued {
         /// The job of the other body.
         job: JobId,
     },
+    /// The tenant has as many jobs queued as it may have; nothing was stored and the key is not burnt.
+    OverQuota {
+        /// Jobs that it has queued now.
+        depth: usize,
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The queue is full; nothing was stored and the key is not burnt.
     Full {
         /// Jobs queued now.

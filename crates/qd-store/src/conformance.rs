@@ -3,6 +3,7 @@
 //! A backend joins with one `conformance_suite!` line. Cases get a [`Fixture`]: a store on a clock that they move.
 
 mod accept;
+mod access;
 mod cache;
 mod conversations;
 mod lease;
@@ -84,6 +85,20 @@ impl Fixture {
     pub(crate) async fn status(&self, id: JobId) -> qd_types::JobStatus {
         self.store.job(&TenantId::default(), id).await.unwrap().unwrap().status
     }
+}
+
+/// The same store opened anew, as after a restart. The file lock goes with the writer thread, which ends after the last
+/// handle: tried until it is free.
+pub(crate) async fn reopened(f: Fixture) -> Fixture {
+    let Fixture { store, clock, env, options, _folder } = f;
+    drop(store);
+    let store = loop {
+        match open(&options, &env) {
+            Err(crate::Error::Locked { .. }) => tokio::task::yield_now().await,
+            other => break other.unwrap(),
+        }
+    };
+    Fixture { store, clock, env, options, _folder }
 }
 
 /// A plain job of the default tenant.
@@ -183,7 +198,9 @@ macro_rules! conformance_suite {
                     full_queue_refuses_and_does_not_burn_the_key, full_queue_takes_a_job_that_is_run_again, retries_are_never_refused_by_a_full_queue,
                     key_outlives_its_window_while_the_job_is_not_over, cancelled_job_is_over_and_never_claimed;
                 queue: jobs_of_one_tenant_and_level_come_in_order_of_acceptance, levels_share_the_claims,
-                    tenants_take_turns, claim_takes_no_more_than_asked_and_no_job_twice;
+                    tenants_take_turns, noisy_neighbour_delays_a_quiet_tenant_by_one_claim_at_most,
+                    tenant_over_its_quota_is_refused_and_others_are_not, running_jobs_of_a_tenant_are_bounded_and_others_pass,
+                    jobs_that_stand_aside_are_counted_cancelled_and_outlive_a_restart, claim_takes_no_more_than_asked_and_no_job_twice;
                 lease: record_and_finish_need_the_current_fence, lapsed_lease_is_rescued_and_the_old_worker_refused,
                     renewed_lease_does_not_lapse, cancel_revokes_the_lease, released_job_is_not_in_doubt, doubt_outlives_a_release_that_did_not_settle_it,
                     log_is_gapless_and_complete, spend_adds_up, finish_carries_the_last_entries;
@@ -197,6 +214,9 @@ macro_rules! conformance_suite {
                 queries: pages_are_newest_first_and_complete, large_jobs_make_small_pages, filters_select, tenants_see_their_own_jobs_only,
                     publishing_the_same_spec_makes_no_new_version, log_pages_after_a_place, every_field_round_trips;
                 stats: queue_is_counted_by_priority_with_its_oldest, last_hour_is_summed_up;
+                access: kept_key_is_listed_as_it_was_made, revoked_key_stays_revoked, replaced_key_ends_after_the_overlap,
+                    keys_are_bounded_and_old_ones_make_room, every_change_is_written_down_and_chained,
+                    audit_log_and_keys_outlive_the_process;
                 cache: kept_result_is_there_until_its_time_is_up, results_of_tenants_are_apart, newer_result_replaces_the_older,
                     full_cache_lets_go_of_what_would_go_first, result_larger_than_the_room_is_not_kept;
                 spend: slices_never_exceed_the_budget, recorded_spend_comes_off_the_slices_of_tenant_and_crew,

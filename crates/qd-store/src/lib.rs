@@ -3,6 +3,7 @@
 //! Start at [`Store`] (the handle everyone holds), then `backend.rs` (the ports a backend implements) and `commands.rs`
 //! (what is asked and answered). `policy.rs` decides which job is next, for every backend alike.
 
+mod access;
 mod backend;
 mod cache;
 mod commands;
@@ -16,11 +17,16 @@ mod observe;
 mod open;
 pub mod policy;
 mod query;
+mod shares;
 mod spend;
 mod sqlite;
 mod store;
 
-pub use backend::{Backend, Cache, Conversations, Crews, Jobs, Spend};
+pub use access::{
+    Act, Actor, AuditHash, AuditHead, Audited, BrokenChain, Chain, Deed, KEYS_MAX, KeyAdded, NewKey,
+    StoredKey,
+};
+pub use backend::{Access, Backend, Cache, Conversations, Crews, Jobs, Spend};
 pub use cache::{CacheKey, CacheRoom};
 pub use commands::{
     Cancelled, Claimed, Enqueued, Fence, Finish, Idempotency, Incarnation, Lease, NewJob, OtherBody, Outcome,
@@ -32,5 +38,6 @@ pub use open::{Durability, Leases, Options, open};
 pub use query::{
     Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Published, Recent, Stats, StoredCrew,
 };
+pub use shares::{TenantShare, TenantShares};
 pub use spend::{DayUsage, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, UsageQuery};
 pub use store::Store;

@@ -1,6 +1,7 @@
 //! Everything in memory: for tests, for `quarterdeck run` without a store, and as the smallest example of a backend.
 //! Nothing survives the process.
 
+mod access;
 mod backend;
 mod cache;
 mod rows;

@@ -50,6 +50,12 @@ operations! {
     ReturnSlices = "return_slices",
     ScopeSpend = "scope_spend",
     Usage = "usage",
+    AddKey = "add_key",
+    RevokeKey = "revoke_key",
+    Keys = "keys",
+    Audit = "audit",
+    Audited = "audited",
+    AuditHead = "audit_head",
     Cached = "cached",
     Cache = "cache",
 }

@@ -11,7 +11,7 @@ use crate::live::{Live, LocalBus};
 use crate::memory::MemoryBackend;
 use crate::policy::Sharing;
 use crate::sqlite::SqliteBackend;
-use crate::{Backend, CacheRoom, Error, Store};
+use crate::{Backend, CacheRoom, Error, Store, TenantShares};
 
 /// How a store behaves.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Options {
     pub max_depth: usize,
     /// How priority levels share the claims.
     pub sharing: Sharing,
+    /// What each tenant may take of the queue and the workers.
+    pub tenants: TenantShares,
     /// How long leases last.
     pub leases: Leases,
     /// How long an idempotency key is remembered at least.
@@ -43,6 +45,7 @@ impl Default for Options {
             durability: Durability::Strict,
             max_depth: 10_000,
             sharing: Sharing::Weighted,
+            tenants: TenantShares::default(),
             leases: Leases::OfProcess,
             idempotency_window: Duration::from_secs(24 * 3600),
             retention: Duration::from_secs(30 * 24 * 3600),
@@ -77,6 +80,7 @@ impl Options {
         Limits {
             max_depth: self.max_depth,
             sharing: self.sharing,
+            tenants: self.tenants.clone(),
             lease: match self.leases {
                 Leases::OfProcess => None,
                 Leases::For(span) => Some(span),

@@ -3,6 +3,7 @@
 //! `writer.rs` owns the only connection that writes and the transitions on it; `reader.rs` answers queries; `schema.rs`
 //! holds the tables; `rows.rs` and `codec.rs` are the SQL. A lock file keeps a second process out.
 
+mod access;
 mod backend;
 mod cache;
 mod checkpoint;

@@ -6,14 +6,16 @@ use std::time::Duration;
 use qd_env::Env;
 use qd_telemetry::Metrics;
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, Delta, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
+    ConversationId, CrewName, CrewVersion, Delta, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
+    WorkerId,
 };
 
 use crate::observe::{Observer, Op};
 use crate::{
-    Backend, CacheKey, Cancelled, Claimed, DayUsage, Enqueued, Error, Fence, Finish, Idempotency, JobQuery,
-    Live, NewJob, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Slice, SliceAsk,
-    SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew, Tick, Turn, UsageQuery, Watch,
+    Act, Actor, AuditHead, Audited, Backend, CacheKey, Cancelled, Claimed, DayUsage, Enqueued, Error, Fence,
+    Finish, Idempotency, JobQuery, KeyAdded, Live, NewJob, NewKey, Page, Published, Recent, Record, Refused,
+    Revocation, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew,
+    StoredKey, Tick, Turn, UsageQuery, Watch,
 };
 
 /// The store. Cheap to clone.
@@ -298,6 +300,59 @@ impl Store {
         ttl: Duration,
     ) -> Result<(), Error> {
         self.observer.call(Op::Cache, self.backend.cache(tenant, key, value, ttl)).await
+    }
+
+    /// See [`crate::Access::add_key`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn add_key(&self, key: NewKey, by: Actor) -> Result<KeyAdded, Error> {
+        self.observer.call(Op::AddKey, self.backend.add_key(key, by)).await
+    }
+
+    /// See [`crate::Access::revoke_key`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn revoke_key(
+        &self,
+        tenant: Option<&TenantId>,
+        id: KeyId,
+        by: Actor,
+    ) -> Result<Option<StoredKey>, Error> {
+        self.observer.call(Op::RevokeKey, self.backend.revoke_key(tenant, id, by)).await
+    }
+
+    /// See [`crate::Access::keys`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn keys(&self) -> Result<(Vec<StoredKey>, AuditHead), Error> {
+        self.observer.call(Op::Keys, self.backend.keys()).await
+    }
+
+    /// Writes a privileged act down.
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out; the act should not be done then.
+    pub async fn audit(&self, act: Act) -> Result<Audited, Error> {
+        self.observer.call(Op::Audit, self.backend.audit(act)).await
+    }
+
+    /// See [`crate::Access::audited`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn audited(&self, after: u64, limit: usize) -> Result<Vec<Audited>, Error> {
+        self.observer.call(Op::Audited, self.backend.audited(after, limit)).await
+    }
+
+    /// See [`crate::Access::audit_head`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn audit_head(&self) -> Result<AuditHead, Error> {
+        self.observer.call(Op::AuditHead, self.backend.audit_head()).await
     }
 
     /// Listens to a job. Watch first, then read: whatever is committed later is heard.

@@ -67,7 +67,8 @@ catalogue! {
     http_requests: Counters "quarterdeck_http_requests_total" ["route", "method", "code"] "Requests answered on the API port, by route template, method and HTTP status; what matches no route shares `unmatched`";
     http_request_duration: Histograms in REQUESTS "quarterdeck_http_request_duration_seconds" ["route", "method"] "Time from a request's head to the head of its answer; an event stream counts until it begins";
     http_requests_in_flight: Gauges "quarterdeck_http_requests_in_flight" [] "Requests of the API port that are being answered";
-    http_rejections: Counters "quarterdeck_http_rejections_total" ["reason"] "Requests refused before they did anything: `validation`, `payload`, `backpressure`, `draining`";
+    http_rejections: Counters "quarterdeck_http_rejections_total" ["reason"] "Requests refused before they did anything: `validation`, `payload`, `auth`, `limit`, `backpressure`, `draining`";
+    auth_failures: Counters "quarterdeck_auth_failures_total" ["reason"] "Requests that were not let in: `missing`, `malformed`, `unknown`, `expired`, `revoked`, `forbidden` (the key lacks a scope), `too_often`";
     sse_connections: Gauges "quarterdeck_sse_connections" [] "Event streams that are open";
     idempotency_requests: Counters "quarterdeck_idempotency_requests_total" ["outcome"] "Requests with an idempotency key: `new`, `replayed`, `conflict`";
 

@@ -75,6 +75,11 @@ pub fn fault(code: Code) -> Fault {
         | Code::UnsupportedMediaType
         | Code::PayloadTooLarge
         | Code::UnknownCrew
+        | Code::Unauthorized
+        | Code::Forbidden
+        | Code::RateLimited
+        | Code::QuotaExceeded
+        | Code::KeyOver
         | Code::NotFound
         | Code::MethodNotAllowed
         | Code::IdempotencyConflict

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use qd_store::{
-    Backend, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, DayUsage, Enqueued, Error, Fence,
-    Finish, Idempotency, JobQuery, Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation,
-    ScopeSpend, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation, StoredCrew, Tick,
-    UsageQuery,
+    Access, Act, Actor, AuditHead, Audited, Backend, Cache, CacheKey, Cancelled, Claimed, Conversations,
+    Crews, DayUsage, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, Jobs, KeyAdded, NewJob, NewKey,
+    Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Slice, SliceAsk, SliceReturn, Spend,
+    SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, Tick, UsageQuery,
 };
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
+    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId, WorkerId,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -258,5 +258,37 @@ impl Spend for Crash {
 
     async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<DayUsage>, Error> {
         self.inner.usage(tenant, query).await
+    }
+}
+
+#[async_trait]
+impl Access for Crash {
+    async fn add_key(&self, key: NewKey, by: Actor) -> Result<KeyAdded, Error> {
+        self.inner.add_key(key, by).await
+    }
+
+    async fn revoke_key(
+        &self,
+        tenant: Option<&TenantId>,
+        id: KeyId,
+        by: Actor,
+    ) -> Result<Option<StoredKey>, Error> {
+        self.inner.revoke_key(tenant, id, by).await
+    }
+
+    async fn keys(&self) -> Result<(Vec<StoredKey>, AuditHead), Error> {
+        self.inner.keys().await
+    }
+
+    async fn audit(&self, act: Act) -> Result<Audited, Error> {
+        self.inner.audit(act).await
+    }
+
+    async fn audited(&self, after: u64, limit: usize) -> Result<Vec<Audited>, Error> {
+        self.inner.audited(after, limit).await
+    }
+
+    async fn audit_head(&self) -> Result<AuditHead, Error> {
+        self.inner.audit_head().await
     }
 }

@@ -228,6 +228,16 @@ codes! {
     PayloadTooLarge = "payload_too_large",
     /// There is no such crew.
     UnknownCrew = "unknown_crew",
+    /// The request has no key, or none that is good.
+    Unauthorized = "unauthorized",
+    /// The key may not do this.
+    Forbidden = "forbidden",
+    /// The key, its tenant or the address asked too often.
+    RateLimited = "rate_limited",
+    /// The tenant has as much as it may have.
+    QuotaExceeded = "quota_exceeded",
+    /// The key expired or was revoked.
+    KeyOver = "key_over",
     /// There is no such thing.
     NotFound = "not_found",
     /// The route does not take this method.

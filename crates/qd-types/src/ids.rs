@@ -81,7 +81,7 @@ macro_rules! text_ids {
 }
 
 text_ids! {
-    /// Whose data it is. One tenant, [`TenantId::default`], until keys exist.
+    /// Whose data it is. Requests without a key, and the operator's keys, are of [`TenantId::default`].
     TenantId, "tenant";
     /// Name of a crew, as the API and `quarterdeck run` use it.
     CrewName, "crew";

@@ -9,6 +9,7 @@ mod failure;
 mod ids;
 mod job;
 mod journal;
+mod key;
 mod money;
 mod priority;
 mod status;
@@ -25,6 +26,7 @@ pub use ids::{
 };
 pub use job::{Input, Job, JobOutput, Progress, TaskOutput};
 pub use journal::{Billed, Call, Delta, Entry, JOURNAL_VERSION, LogItem, Logged, Reserved, Seq, Source};
+pub use key::{ApiKey, KEY_PREFIX, KeyId, MalformedKey, Scope, Scopes, UnknownScope};
 pub use money::{InvalidMoney, NanoDollars};
 pub use priority::{InvalidPriority, Priority};
 pub use status::{JobStatus, UnknownStatus};

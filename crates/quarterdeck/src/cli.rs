@@ -1,5 +1,6 @@
 //! The command line. A new command is one variant here and one file in `commands/`; its arguments stand in `cli/`.
 
+mod access;
 mod jobs;
 mod project;
 mod server;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use access::{Audit, AuditList, AuditVerify, Keys, KeysCreate, KeysRotate};
 pub(crate) use jobs::{
     Breakers, Filter, Jobs, JobsChange, JobsExport, JobsGet, JobsList, Submit, Tail, Target,
 };
@@ -24,7 +26,7 @@ pub(crate) use server::{Demo, InputArgs, Run, Serve, SimCommand, SimServe};
     propagate_version = true,
     subcommand_required = true,
     arg_required_else_help = true,
-    after_help = "Examples:\n  quarterdeck demo\n  quarterdeck init my-crews && cd my-crews && quarterdeck run research -i topic=tides\n\nExit codes: 0 ok, 1 what was asked about failed, 2 usage, 3 configuration, 4 unreachable, 6 not found,\n7 conflict, 8 timed out, 9 limited, 130 interrupted"
+    after_help = "Examples:\n  quarterdeck demo\n  quarterdeck init my-crews && cd my-crews && quarterdeck run research -i topic=tides\n\nExit codes: 0 ok, 1 what was asked about failed, 2 usage, 3 configuration, 4 unreachable, 5 unauthorised,\n6 not found, 7 conflict, 8 timed out, 9 limited, 130 interrupted"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -87,6 +89,15 @@ pub(crate) enum Command {
         after_help = "Examples:\n  quarterdeck breakers list\n  quarterdeck breakers open groq/llama-3.3-70b\n  quarterdeck breakers auto groq/llama-3.3-70b"
     )]
     Breakers(Breakers),
+    /// Make, list, rotate and revoke API keys, on a server or on the store of one that is stopped
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  quarterdeck keys create ops --scope admin\n  quarterdeck keys list"
+    )]
+    Keys(Keys),
+    /// Show what was done with keys and breakers, and whether the log of it is whole
+    #[command(subcommand, after_help = "Examples:\n  quarterdeck audit list\n  quarterdeck audit verify")]
+    Audit(Audit),
     /// Check crew files and the configuration
     Check(Check),
     /// Show the configuration

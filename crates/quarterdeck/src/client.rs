@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 
+use crate::cli::Target;
 use crate::config::variable;
 use crate::exit::{Exit, ended};
 use crate::sse::{Decoder, Event};
@@ -20,15 +21,20 @@ const DEFAULT_URL: &str = "http://127.0.0.1:8000";
 pub(crate) struct Client {
     base: String,
     http: reqwest::Client,
+    /// Sent with every request.
+    key: Option<HeaderValue>,
 }
 
 impl Client {
-    /// For the server of `--url`, `QUARTERDECK_URL`, or this machine's.
-    pub(crate) fn new(url: Option<&str>) -> anyhow::Result<Self> {
-        let base = url
-            .map(str::to_owned)
-            .or_else(|| variable("QUARTERDECK_URL"))
-            .unwrap_or_else(|| DEFAULT_URL.to_owned());
+    /// For the server of `--url`, `QUARTERDECK_URL`, or this machine's, with the key of `--key` or `QUARTERDECK_API_KEY`.
+    pub(crate) fn of(target: &Target) -> anyhow::Result<Self> {
+        let url = target.url.clone().or_else(|| variable("QUARTERDECK_URL"));
+        let key = target.key.clone().or_else(|| variable("QUARTERDECK_API_KEY"));
+        Self::new(url.as_deref().unwrap_or(DEFAULT_URL), key.as_deref())
+    }
+
+    /// For a server of our own.
+    pub(crate) fn new(base: &str, key: Option<&str>) -> anyhow::Result<Self> {
         let base = base.trim_end_matches('/').to_owned();
         if !base.starts_with("http://") && !base.starts_with("https://") {
             return Err(ended(
@@ -37,7 +43,14 @@ impl Client {
             ));
         }
         let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).no_proxy().build()?;
-        Ok(Self { base, http })
+        let key = key.map(|key| {
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", key.trim())).map_err(|_| {
+                ended(Exit::Usage, "the API key has characters that no key has; copy it again, whole")
+            })?;
+            value.set_sensitive(true);
+            Ok::<_, anyhow::Error>(value)
+        });
+        Ok(Self { base, http, key: key.transpose()? })
     }
 
     /// Where the server is.
@@ -59,6 +72,11 @@ impl Client {
     /// Sends something.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.json(Method::POST, path, Some(body), None).await
+    }
+
+    /// Deletes something.
+    pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        self.json(Method::DELETE, path, None, None).await
     }
 
     /// Reads something.
@@ -119,6 +137,9 @@ impl Client {
         header: Option<(&'static str, &str)>,
     ) -> anyhow::Result<Response> {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(key) = &self.key {
+            request = request.header(AUTHORIZATION, key);
+        }
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -155,6 +176,7 @@ async fn refuse(response: Response) -> anyhow::Result<Response> {
     }
     let problem: Value = response.json().await.unwrap_or_default();
     let exit = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Unauthorised,
         StatusCode::NOT_FOUND => Exit::NotFound,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Exit::Limited,
         StatusCode::CONFLICT => Exit::Conflict,
@@ -162,7 +184,11 @@ async fn refuse(response: Response) -> anyhow::Result<Response> {
         _ if status.is_client_error() => Exit::Usage,
         _ => Exit::Failed,
     };
-    Err(ended(exit, explained(status, &problem)))
+    let mut text = explained(status, &problem);
+    if status == StatusCode::UNAUTHORIZED {
+        text.push_str("\n  name a key with --key or the variable QUARTERDECK_API_KEY");
+    }
+    Err(ended(exit, text))
 }
 
 fn explained(status: StatusCode, problem: &Value) -> String {

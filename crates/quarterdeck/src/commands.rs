@@ -1,5 +1,6 @@
 //! One file per command. Each reads its arguments, does one thing, prints, and says how it ended.
 
+mod audit;
 mod breakers;
 mod check;
 mod completions;
@@ -10,8 +11,10 @@ mod doctor;
 mod explain;
 mod init;
 mod jobs;
+mod keys;
 mod man;
 mod openapi;
+mod place;
 mod run;
 mod serve;
 mod sim_serve;
@@ -34,6 +37,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Submit(args) => submit::run(&global, args).await,
         Command::Jobs(args) => jobs::run(&global, args).await,
         Command::Breakers(args) => breakers::run(&global, args).await,
+        Command::Keys(args) => keys::run(&global, args).await,
+        Command::Audit(args) => audit::run(&global, args).await,
         Command::Tail(args) => tail::run(&global, args).await,
         Command::Init(args) => init::run(&global, &args),
         Command::Check(args) => check::run(&global, &args),

@@ -56,6 +56,7 @@ pub(crate) struct Settings {
     #[serde(default)]
     pub(crate) prices_file: Option<String>,
     pub(crate) server: Server,
+    pub(crate) auth: Auth,
     pub(crate) store: Store,
     pub(crate) queue: Queue,
     pub(crate) worker: Worker,
@@ -67,6 +68,8 @@ pub(crate) struct Settings {
     pub(crate) log: Log,
     #[serde(default)]
     pub(crate) systems: BTreeMap<String, System>,
+    #[serde(default)]
+    pub(crate) tenants: BTreeMap<String, TenantLimits>,
 }
 
 /// A named set of crews.
@@ -85,6 +88,34 @@ pub(crate) struct Server {
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_address: usize,
     pub(crate) max_body_bytes: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Auth {
+    pub(crate) mode: AuthMode,
+    #[serde(default, deserialize_with = "pepper")]
+    pub(crate) pepper: Option<qd_gateway::Pepper>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AuthMode {
+    Keys,
+    Open,
+}
+
+impl From<AuthMode> for qd_gateway::Auth {
+    fn from(mode: AuthMode) -> Self {
+        match mode {
+            AuthMode::Keys => Self::Keys,
+            AuthMode::Open => Self::Open,
+        }
+    }
+}
+
+fn pepper<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<qd_gateway::Pepper>, D::Error> {
+    String::deserialize(deserializer).map(|text| Some(qd_gateway::Pepper::new(text.as_bytes())))
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -141,6 +172,32 @@ pub(crate) struct Limits {
     pub(crate) tool_calls: u32,
     pub(crate) tokens: u64,
     pub(crate) parallel_effects: usize,
+    pub(crate) key_requests_per_second: f64,
+    pub(crate) key_burst: u32,
+    pub(crate) tenant_requests_per_second: f64,
+    pub(crate) tenant_burst: u32,
+    #[serde(default)]
+    pub(crate) tenant_max_queued: Option<usize>,
+    #[serde(default)]
+    pub(crate) tenant_max_running: Option<usize>,
+}
+
+/// Bounds of one tenant; what is missing is as for every tenant.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TenantLimits {
+    #[serde(default)]
+    pub(crate) key_requests_per_second: Option<f64>,
+    #[serde(default)]
+    pub(crate) key_burst: Option<u32>,
+    #[serde(default)]
+    pub(crate) requests_per_second: Option<f64>,
+    #[serde(default)]
+    pub(crate) burst: Option<u32>,
+    #[serde(default)]
+    pub(crate) max_queued: Option<usize>,
+    #[serde(default)]
+    pub(crate) max_running: Option<usize>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

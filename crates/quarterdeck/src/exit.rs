@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     Configuration = 3,
     /// The server cannot be reached.
     Unreachable = 4,
+    /// The server wants another key.
+    Unauthorised = 5,
     /// There is no such thing.
     NotFound = 6,
     /// Something else is in the way: a port, a lock, an idempotency key.

@@ -12,6 +12,7 @@ mod exit;
 mod follow;
 mod input;
 mod output;
+mod pepper;
 mod process_figures;
 #[cfg(test)]
 mod reference;

@@ -9,16 +9,18 @@ use anyhow::Context as _;
 use qd_crew::{CrewSource, CrewSpec, Diagnostic, Severity};
 use qd_engine::{Engine, Plans};
 use qd_env::Env;
-use qd_gateway::{CrewBook, Deployment, Gateway, Health, Listeners, RateLimit, Running};
+use qd_gateway::{
+    CrewBook, Deployment, Gateway, Health, KeyBook, Listeners, Pace, Parts, RateLimit, Rates, Running,
+    TenantPace,
+};
 use qd_llm::{Forced, Models};
-use qd_store::{Leases, Store, policy};
+use qd_store::{Leases, Store, TenantShare, policy};
 use qd_telemetry::Metrics;
 use qd_types::{Catalog, CrewName, NanoDollars, TenantId};
 
 use crate::config::{self, Config, Durability, Sharing};
-use crate::crew_files;
 use crate::exit::{Exit, ended};
-use crate::process_figures;
+use crate::{crew_files, pepper, process_figures};
 
 /// How long requests under way may take to end when the server stops.
 const CONNECTIONS_STOP: Duration = Duration::from_secs(5);
@@ -34,6 +36,8 @@ pub(crate) struct Server {
     /// Names of the published crews.
     pub(crate) crews: Vec<CrewName>,
     pub(crate) warnings: Vec<Diagnostic>,
+    /// Its keys.
+    pub(crate) keys: Arc<KeyBook>,
 }
 
 /// What the gateway may know of the engine.
@@ -119,24 +123,21 @@ pub(crate) async fn start(
     let store = open_store(config, &env)?.observed_by(&metrics, &env);
     let taken_over = store.stats().await?.taken_over;
     metrics.jobs_recovered.with(["restart"]).inc_by(taken_over as u64);
-    for spec in &specs {
-        let json = serde_json::to_string(spec).context("a crew cannot be written as JSON")?;
-        store.publish(&TenantId::default(), &spec.name, &spec.hash(), &json).await?;
-    }
+    let shared = specs.iter().map(shared).collect::<anyhow::Result<_>>()?;
+    let book = CrewBook::new(store.clone(), Arc::clone(&catalog), env.clone()).sharing(shared);
+    book.provide(&TenantId::default()).await?;
+    let keys = Arc::new(key_book(config, &store, &env)?);
     let health = Arc::new(Counts::default());
-    let book = Arc::new(CrewBook::new(store.clone(), Arc::clone(&catalog), env.clone()));
-    let for_gateway: Arc<dyn Health> = Arc::clone(&health) as Arc<dyn Health>;
-    let gateway = Gateway::take(
-        listeners,
-        options,
-        store.clone(),
-        book,
-        for_gateway,
-        env.clone(),
-        Arc::clone(&metrics),
-    )
-    .await
-    .map_err(|e| ended(Exit::Conflict, e.to_string()))?;
+    let parts = Parts {
+        store: store.clone(),
+        crews: Arc::new(book),
+        keys: Arc::clone(&keys),
+        health: Arc::clone(&health) as Arc<dyn Health>,
+        env: env.clone(),
+        metrics: Arc::clone(&metrics),
+    };
+    let gateway =
+        Gateway::take(listeners, options, parts).await.map_err(|e| ended(Exit::Conflict, e.to_string()))?;
     let (address, admin) = (gateway.local_addr(), gateway.admin_addr());
     let plans = Plans::new(store.clone(), catalog);
     let _ = health.models.set(Arc::clone(&models));
@@ -145,7 +146,53 @@ pub(crate) async fn start(
     let crews: Vec<CrewName> = specs.into_iter().map(|spec| spec.name).collect();
     let admin_address = admin.map(tracing::field::display);
     tracing::info!(%address, admin_address, crews = crews.len(), "ready");
-    Ok(Server { gateway: gateway.start(), engine, health, store, address, admin, crews, warnings })
+    Ok(Server { gateway: gateway.start(), engine, health, store, address, admin, crews, warnings, keys })
+}
+
+/// A crew as every tenant has it: name, hash, spec.
+fn shared(spec: &CrewSpec) -> anyhow::Result<(CrewName, String, String)> {
+    let json = serde_json::to_string(spec).context("a crew cannot be written as JSON")?;
+    Ok((spec.name.clone(), spec.hash(), json))
+}
+
+/// The keys of a store, under the pepper that belongs to it.
+pub(crate) fn key_book(config: &Config, store: &Store, env: &Env) -> anyhow::Result<KeyBook> {
+    Ok(KeyBook::new(store.clone(), pepper::of(config, env)?, rates(&config.settings), env.clone()))
+}
+
+fn rates(s: &config::Settings) -> Rates {
+    let pace = |per_second: f64, burst| (per_second > 0.0).then(|| Pace::new(per_second, burst));
+    let l = &s.limits;
+    let of = |t: &config::TenantLimits| TenantPace {
+        key: (t.key_requests_per_second.is_some() || t.key_burst.is_some()).then(|| {
+            pace(
+                t.key_requests_per_second.unwrap_or(l.key_requests_per_second),
+                t.key_burst.unwrap_or(l.key_burst),
+            )
+        }),
+        tenant: (t.requests_per_second.is_some() || t.burst.is_some()).then(|| {
+            pace(
+                t.requests_per_second.unwrap_or(l.tenant_requests_per_second),
+                t.burst.unwrap_or(l.tenant_burst),
+            )
+        }),
+    };
+    Rates {
+        key: pace(l.key_requests_per_second, l.key_burst),
+        tenant: pace(l.tenant_requests_per_second, l.tenant_burst),
+        tenants: s.tenants.iter().map(|(name, t)| (TenantId::new(name), of(t))).collect(),
+    }
+}
+
+fn tenant_shares(s: &config::Settings) -> qd_store::TenantShares {
+    let of = |t: &config::TenantLimits| TenantShare { max_queued: t.max_queued, max_running: t.max_running };
+    qd_store::TenantShares {
+        each: TenantShare {
+            max_queued: s.limits.tenant_max_queued,
+            max_running: s.limits.tenant_max_running,
+        },
+        named: s.tenants.iter().map(|(name, t)| (TenantId::new(name), of(t))).collect(),
+    }
 }
 
 /// The crews that the configuration names and more, with the built-in one that they do not replace, and warnings.
@@ -196,10 +243,16 @@ impl Server {
     }
 }
 
-fn open_store(config: &Config, env: &Env) -> anyhow::Result<Store> {
+/// The file of an embedded store.
+pub(crate) fn database(config: &Config) -> Option<std::path::PathBuf> {
+    config.settings.store.url.strip_prefix("sqlite:").map(|path| config.base.join(path))
+}
+
+/// Opens the store that is configured.
+pub(crate) fn open_store(config: &Config, env: &Env) -> anyhow::Result<Store> {
     let s = &config.settings;
-    let url = match s.store.url.strip_prefix("sqlite:") {
-        Some(path) => format!("sqlite:{}", config.base.join(path).display()),
+    let url = match database(config) {
+        Some(path) => format!("sqlite:{}", path.display()),
         None => s.store.url.clone(),
     };
     let options = qd_store::Options {
@@ -213,6 +266,7 @@ fn open_store(config: &Config, env: &Env) -> anyhow::Result<Store> {
             Sharing::Weighted => policy::Sharing::Weighted,
             Sharing::Strict => policy::Sharing::Strict,
         },
+        tenants: tenant_shares(s),
         leases: Leases::OfProcess,
         retention: Duration::from_secs(s.retention.jobs_days * 24 * 3600),
         conversation_ttl: Duration::from_secs(s.conversations.ttl_seconds),
@@ -239,6 +293,7 @@ pub(crate) fn gateway_options(config: &Config) -> anyhow::Result<qd_gateway::Opt
         } else {
             Some(address(&server.admin_listen)?)
         },
+        auth: config.settings.auth.mode.into(),
         insecure_public: server.insecure_public,
         default_crew: CrewName::new(&config.settings.default_crew),
         max_connections: server.max_connections,

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::json as value;
 
 use super::{default_crew, text_input};
+use crate::access::Caller;
 use crate::body::{self, Fields};
 use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
@@ -41,6 +42,7 @@ struct ChatView<'a> {
 /// `POST /chat`. The route that load is measured on: one call of the store, nothing hashed without a key.
 pub(crate) async fn create(
     State(context): State<Shared>,
+    caller: Caller,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     let key = submit::header_key(request.headers())?.map(str::to_owned);
@@ -55,7 +57,7 @@ pub(crate) async fn create(
         fields.integer("priority", 1, new_job::PRIORITY_MAX).and_then(|level| Priority::new(level).ok());
     fields.finish()?;
 
-    let crew = default_crew(&context).await?;
+    let crew = default_crew(&caller.tenant, &context).await?;
     let input = text_input(&crew, "message", message.unwrap_or_default())?;
     let submission = Submission {
         priority: priority.unwrap_or_default(),
@@ -63,7 +65,7 @@ pub(crate) async fn create(
         idempotency,
         ..Submission::of(crew, input)
     };
-    let made = submit::enqueue(&context, submission.into_job(context.env.job_id(), &context)).await?;
+    let made = submit::enqueue(&context, submission.into_job(&caller.tenant, &context)).await?;
     let view = SubmittedView {
         job_id: made.job.id.to_string(),
         status: status(made.job.status),
@@ -77,8 +79,12 @@ pub(crate) async fn create(
 }
 
 /// `GET /chat/{id}`.
-pub(crate) async fn read(State(context): State<Shared>, PathJob(id): PathJob) -> Result<Response, Problem> {
-    let job = context.job(id).await?;
+pub(crate) async fn read(
+    State(context): State<Shared>,
+    caller: Caller,
+    PathJob(id): PathJob,
+) -> Result<Response, Problem> {
+    let job = context.job(&caller.tenant, id).await?;
     Ok(json(StatusCode::OK, &ChatView::from(&job)))
 }
 

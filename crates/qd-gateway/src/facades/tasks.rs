@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::{Value, json as value};
 
 use super::{default_crew, text_input};
+use crate::access::Caller;
 use crate::body::{self, Fields};
 use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
@@ -38,6 +39,7 @@ struct TaskView<'a> {
 /// `POST /tasks`.
 pub(crate) async fn create(
     State(context): State<Shared>,
+    caller: Caller,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     let header_key = submit::header_key(request.headers())?.map(str::to_owned);
@@ -54,7 +56,7 @@ pub(crate) async fn create(
     }
     fields.finish()?;
 
-    let crew = default_crew(&context).await?;
+    let crew = default_crew(&caller.tenant, &context).await?;
     let input = text_input(&crew, "task", task.unwrap_or_default())?;
     let on_other_body = if header_key.is_some() { OtherBody::Refuse } else { OtherBody::Replay };
     let idempotency = header_key
@@ -64,7 +66,7 @@ pub(crate) async fn create(
     let user = user.map_or_else(|| ANONYMOUS.to_owned(), |user| user.to_string());
     let metadata = BTreeMap::from([("user_id".to_owned(), user)]);
     let submission = Submission { metadata, idempotency, ..Submission::of(crew, input) };
-    let made = submit::enqueue(&context, submission.into_job(context.env.job_id(), &context)).await?;
+    let made = submit::enqueue(&context, submission.into_job(&caller.tenant, &context)).await?;
     let mut response = json(StatusCode::ACCEPTED, &TaskView::from(&*made.job));
     if made.replayed {
         mark_replayed(&mut response);
@@ -73,8 +75,12 @@ pub(crate) async fn create(
 }
 
 /// `GET /tasks/{id}`.
-pub(crate) async fn read(State(context): State<Shared>, PathJob(id): PathJob) -> Result<Response, Problem> {
-    let job = context.job(id).await?;
+pub(crate) async fn read(
+    State(context): State<Shared>,
+    caller: Caller,
+    PathJob(id): PathJob,
+) -> Result<Response, Problem> {
+    let job = context.job(&caller.tenant, id).await?;
     Ok(json(StatusCode::OK, &TaskView::from(&job)))
 }
 

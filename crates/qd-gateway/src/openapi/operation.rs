@@ -6,6 +6,7 @@ use qd_types::Code;
 use serde_json::{Map, Value, json};
 
 use super::schema::Schema;
+use crate::access::Needs;
 use crate::problem::status_and_title;
 
 /// A route's description.
@@ -18,6 +19,7 @@ pub(crate) struct Operation {
     body: Option<Value>,
     answers: Vec<(u16, Answer)>,
     codes: Vec<Code>,
+    pub(crate) needs: Needs,
 }
 
 /// Codes that any request may be answered with: an address that is too long, a mistake of ours, too many connections.
@@ -44,6 +46,7 @@ impl Operation {
             body: None,
             answers: Vec::new(),
             codes: ALWAYS.to_vec(),
+            needs: Needs::Nothing,
         }
     }
 
@@ -108,6 +111,20 @@ impl Operation {
         self
     }
 
+    /// What a caller must be allowed.
+    pub(crate) fn needs(self, needs: Needs) -> Self {
+        let needing = Self { needs, ..self };
+        match needs {
+            Needs::Nothing => needing,
+            Needs::Key | Needs::Scope(_) | Needs::Operator(_) => needing.fails(&[
+                Code::Unauthorized,
+                Code::Forbidden,
+                Code::RateLimited,
+                Code::StoreUnavailable,
+            ]),
+        }
+    }
+
     /// The operation object of the document.
     pub(crate) fn into_value(mut self) -> Value {
         self.codes.sort_by_key(|code| code.as_str());
@@ -129,9 +146,11 @@ impl Operation {
             }
         }
         let mut operation = json!({ "tags": [self.tag], "operationId": self.id, "summary": self.summary });
-        if !self.about.is_empty() {
-            operation["description"] = self.about.into();
+        let about = [self.about, &allowed(self.needs)].join(" ").trim().to_owned();
+        if !about.is_empty() {
+            operation["description"] = about.into();
         }
+        operation["security"] = security(self.needs);
         if !self.parameters.is_empty() {
             operation["parameters"] = self.parameters.into();
         }
@@ -140,6 +159,23 @@ impl Operation {
         }
         operation["responses"] = json!(responses);
         operation
+    }
+}
+
+/// What a caller must be allowed, in words.
+fn allowed(needs: Needs) -> String {
+    match needs {
+        Needs::Nothing | Needs::Key => String::new(),
+        Needs::Scope(scope) => format!("Scope: `{}`.", scope.as_str()),
+        Needs::Operator(scope) => format!("Scope: `{}`, of the tenant `default`.", scope.as_str()),
+    }
+}
+
+/// The key may come in either header. A server in the mode `open` takes requests without one.
+fn security(needs: Needs) -> Value {
+    match needs {
+        Needs::Nothing => json!([]),
+        Needs::Key | Needs::Scope(_) | Needs::Operator(_) => json!([{ "bearer": [] }, { "header": [] }, {}]),
     }
 }
 
@@ -164,8 +200,11 @@ fn problem(status: u16, codes: &[Code]) -> Value {
         "headers": { "X-Request-Id": header_ref("X-Request-Id") },
         "content": { "application/problem+json": { "schema": schema } },
     });
-    if status == 503 {
+    if matches!(status, 429 | 503) {
         answer["headers"]["Retry-After"] = header_ref("Retry-After");
+    }
+    if status == 401 {
+        answer["headers"]["WWW-Authenticate"] = header_ref("WWW-Authenticate");
     }
     answer
 }

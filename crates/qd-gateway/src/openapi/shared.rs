@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::Schema;
 use crate::facades::{chat, tasks};
 use crate::problem;
-use crate::routes::{breakers, conversations, health, index, jobs, new_job, usage};
+use crate::routes::{audit, breakers, conversations, health, index, jobs, keys, new_job, usage};
 use crate::submit::key_schema;
 use crate::view::{crew, event, job, stats, step};
 
@@ -21,6 +21,11 @@ request was read: with 503 `overloaded`, or 408 `request_timeout` if the request
 
 **Repeating requests is safe** with an `Idempotency-Key`: the same key and body give the job that was made the first time.
 
+**Keys** say whose a request is and what it may do. Things of another tenant are answered like things that do not exist. \
+Where a key has a pace, answers carry `RateLimit-Policy` (its quota `q` within `w` seconds) and `RateLimit` (what remains, \
+`r`, and when all of it is there again, `t`), and a request beyond it is answered 429 `rate_limited` with `Retry-After`. \
+Without a good key nothing is said of which routes there are: any other path is answered 401.
+
 **Times** are RFC 3339 in UTC, durations are in seconds unless the name says otherwise, money is an exact decimal string \
 (a number in facades). Fields that a request leaves out may as well be null. New fields may appear in answers and new \
 events in streams: ignore what you do not know.
@@ -33,6 +38,7 @@ pub(super) fn tags() -> Value {
         ("conversations", "What was said, across jobs."),
         ("crews", "What can be executed."),
         ("facades", "Other APIs' shapes over the same jobs, for the default crew."),
+        ("access", "Keys, and what was done with them."),
         ("server", "How the server is, and what it can do."),
     ];
     tags.iter().map(|(name, about)| json!({ "name": name, "description": about })).collect()
@@ -41,7 +47,28 @@ pub(super) fn tags() -> Value {
 pub(super) fn components() -> Value {
     let schemas: Map<String, Value> =
         schemas().into_iter().map(|(name, schema)| (name.to_owned(), schema.into_value())).collect();
-    json!({ "schemas": schemas, "parameters": parameters(), "headers": headers() })
+    json!({
+        "schemas": schemas,
+        "parameters": parameters(),
+        "headers": headers(),
+        "securitySchemes": security_schemes(),
+    })
+}
+
+fn security_schemes() -> Value {
+    json!({
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key: `Authorization: Bearer qd_live_…`. `quarterdeck keys create` makes one.",
+        },
+        "header": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-API-Key",
+            "description": "The same key, for clients that cannot set `Authorization`.",
+        },
+    })
 }
 
 /// Every named schema. A new view's are one line here.
@@ -62,6 +89,8 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         tasks::schemas(),
         stats::schemas(),
         breakers::schemas(),
+        keys::schemas(),
+        audit::schemas(),
         usage::schemas(),
         health::schemas(),
         index::schemas(),
@@ -106,7 +135,7 @@ fn parameters() -> Value {
 fn headers() -> Value {
     let header = |about: &str, required: bool, schema: Schema| json!({ "description": about, "required": required, "schema": schema.into_value() });
     json!({
-        "Location": header("Path of the job.", true, Schema::text().pattern("^/v1/jobs/")),
+        "Location": header("Path of what was made.", true, Schema::text().pattern("^/v1/(jobs|keys)/")),
         "Retry-After": header("Seconds after which to try again.", false, Schema::whole(1, i64::from(u32::MAX))),
         "Idempotent-Replayed": header(
             "An earlier request with the same idempotency key made the job.", false, Schema::words(["true"])
@@ -115,6 +144,7 @@ fn headers() -> Value {
             "The wait that was granted, which may be less than was asked for.", false,
             Schema::text().pattern("^wait=[0-9]+$")
         ),
+        "WWW-Authenticate": header("How to send a key.", true, Schema::words(["Bearer"])),
         "X-Request-Id": header(
             "Names the request in the server's log: yours if the request carried a usable one. Missing only if the \
              connection was turned away.",

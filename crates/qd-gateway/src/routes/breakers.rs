@@ -5,10 +5,12 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::{Request, StatusCode};
-use qd_types::Code;
+use qd_store::Act;
+use qd_types::{Code, TenantId};
 use serde_json::{Value, json as value};
 
 use super::json;
+use crate::access::Caller;
 use crate::body::{self, Fields};
 use crate::context::{Deployment, Shared};
 use crate::openapi::{Answer, Operation, Schema};
@@ -26,6 +28,7 @@ pub(crate) async fn list(State(context): State<Shared>) -> Response {
 /// `POST /v1/breakers`: an operator decides about one.
 pub(crate) async fn force(
     State(context): State<Shared>,
+    caller: Caller,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     let mut fields = Fields::of(body::json(request, &context).await?)?;
@@ -33,11 +36,13 @@ pub(crate) async fn force(
     if deployment.len() > NAME_MAX {
         fields.error("/deployment".to_owned(), format!("is longer than {NAME_MAX} bytes"));
     }
-    let open = match fields.required_text("state").as_deref() {
-        Some("open") => Some(true),
-        Some("closed") => Some(false),
-        Some("auto") | None => None,
-        Some(other) => {
+    let state = fields.required_text("state").unwrap_or_default();
+    let open = match state.as_str() {
+        "open" => Some(true),
+        "closed" => Some(false),
+        // What is missing was told.
+        "auto" | "" => None,
+        other => {
             let message = format!("`{}` is none of open, closed, auto", shown(other));
             fields.error("/state".to_owned(), message);
             None
@@ -47,7 +52,15 @@ pub(crate) async fn force(
     let forced = context.health.force_breaker(&deployment, open);
     let found = context.health.deployments().into_iter().find(|one| one.name == deployment);
     match found.filter(|_| forced) {
-        Some(one) => Ok(json(StatusCode::OK, &view(&one))),
+        Some(one) => {
+            let act = Act::new(TenantId::default(), caller.actor(), "breaker.forced", &deployment);
+            if let Err(error) = context.store.audit(act.with("state", &state)).await {
+                // What cannot be written down is not done.
+                context.health.force_breaker(&deployment, None);
+                return Err(error.into());
+            }
+            Ok(json(StatusCode::OK, &view(&one)))
+        }
         None => {
             let detail = format!(
                 "there is no provider for `{}`; name a model as `provider/model`, as `GET /v1/breakers` lists them",
@@ -86,7 +99,7 @@ pub(crate) fn about_force() -> Operation {
         .about(about)
         .body("ForceBreaker", &[("open", value!({ "deployment": "groq/llama-3.3-70b", "state": "open" }))])
         .answers(200, Answer::json("The deployment as it is now.", "Breaker"))
-        .fails(&[Code::NotFound])
+        .fails(&[Code::NotFound, Code::StoreUnavailable])
 }
 
 pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {

@@ -7,14 +7,19 @@ use qd_store::Cancelled;
 use qd_types::{Code, JobStatus};
 
 use super::{PathJob, json};
+use crate::access::Caller;
 use crate::context::Shared;
 use crate::openapi::{Answer, Operation};
 use crate::problem::Problem;
 use crate::view::JobView;
 
 /// `POST /v1/jobs/{id}/cancel`. Repeating it is harmless; a job that succeeded or failed cannot be cancelled any more.
-pub(crate) async fn cancel(State(context): State<Shared>, PathJob(id): PathJob) -> Result<Response, Problem> {
-    match context.store.cancel(&context.tenant, id).await? {
+pub(crate) async fn cancel(
+    State(context): State<Shared>,
+    caller: Caller,
+    PathJob(id): PathJob,
+) -> Result<Response, Problem> {
+    match context.store.cancel(&caller.tenant, id).await? {
         Cancelled::Now(job) => Ok(json(StatusCode::ACCEPTED, &JobView::from(&*job))),
         Cancelled::Already(job) if job.status == JobStatus::Cancelled => {
             Ok(json(StatusCode::ACCEPTED, &JobView::from(&*job)))

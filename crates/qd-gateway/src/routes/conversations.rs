@@ -8,6 +8,7 @@ use qd_types::{Code, ConversationId};
 use serde::Serialize;
 
 use super::{Name, json};
+use crate::access::Caller;
 use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
 use crate::problem::Problem;
@@ -33,9 +34,13 @@ struct MessageView<'a> {
 }
 
 /// `GET /v1/conversations/{id}`: its messages, oldest first.
-pub(crate) async fn read(State(context): State<Shared>, Name(name): Name) -> Result<Response, Problem> {
+pub(crate) async fn read(
+    State(context): State<Shared>,
+    caller: Caller,
+    Name(name): Name,
+) -> Result<Response, Problem> {
     let id = named(&name)?;
-    let kept = context.store.conversation(&context.tenant, &id, MESSAGES_MAX).await?;
+    let kept = context.store.conversation(&caller.tenant, &id, MESSAGES_MAX).await?;
     let kept = kept.ok_or_else(|| unknown(&name))?;
     let view = ConversationView {
         id: id.as_str(),
@@ -47,9 +52,13 @@ pub(crate) async fn read(State(context): State<Shared>, Name(name): Name) -> Res
 }
 
 /// `DELETE /v1/conversations/{id}`. Jobs of the conversation that are not over go on, without its past.
-pub(crate) async fn forget(State(context): State<Shared>, Name(name): Name) -> Result<Response, Problem> {
+pub(crate) async fn forget(
+    State(context): State<Shared>,
+    caller: Caller,
+    Name(name): Name,
+) -> Result<Response, Problem> {
     let id = named(&name)?;
-    if context.store.forget(&context.tenant, &id).await? {
+    if context.store.forget(&caller.tenant, &id).await? {
         Ok(StatusCode::NO_CONTENT.into_response())
     } else {
         Err(unknown(&name))

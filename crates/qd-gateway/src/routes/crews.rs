@@ -7,6 +7,7 @@ use qd_types::{Code, CrewName};
 use serde_json::json;
 
 use super::{Name, json};
+use crate::access::Caller;
 use crate::context::Shared;
 use crate::crews::CrewBookError;
 use crate::openapi::{Answer, Operation, Schema};
@@ -14,8 +15,8 @@ use crate::problem::Problem;
 use crate::view::CrewView;
 
 /// `GET /v1/crews`: the newest version of each.
-pub(crate) async fn list(State(context): State<Shared>) -> Result<Response, Problem> {
-    let crews = context.crews.all(&context.tenant).await?;
+pub(crate) async fn list(State(context): State<Shared>, caller: Caller) -> Result<Response, Problem> {
+    let crews = context.crews.all(&caller.tenant).await?;
     let views: Vec<CrewView> = crews
         .iter()
         .map(|(stored, compiled)| match compiled {
@@ -27,14 +28,18 @@ pub(crate) async fn list(State(context): State<Shared>) -> Result<Response, Prob
 }
 
 /// `GET /v1/crews/{name}`.
-pub(crate) async fn read(State(context): State<Shared>, Name(name): Name) -> Result<Response, Problem> {
+pub(crate) async fn read(
+    State(context): State<Shared>,
+    caller: Caller,
+    Name(name): Name,
+) -> Result<Response, Problem> {
     let unknown = || Problem::not_found("crew", &name);
     let crew = CrewName::parse(&name).map_err(|_| unknown())?;
-    match context.crews.newest(&context.tenant, &crew).await {
+    match context.crews.newest(&caller.tenant, &crew).await {
         Ok(Some(published)) => Ok(json(StatusCode::OK, &CrewView::from(&*published))),
         Ok(None) => Err(unknown()),
         Err(CrewBookError::Unusable(why)) => {
-            let stored = context.store.crew(&context.tenant, &crew, None).await?.ok_or_else(unknown)?;
+            let stored = context.store.crew(&caller.tenant, &crew, None).await?.ok_or_else(unknown)?;
             Ok(json(StatusCode::OK, &CrewView::unusable(&stored, &why)))
         }
         Err(CrewBookError::Store(error)) => Err(CrewBookError::Store(error).into()),

@@ -15,10 +15,11 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use qd_store::{LiveEvent, Watch};
-use qd_types::{Code, Entry, JobId, LogItem, Logged, Seq, StepId};
-use tokio::sync::OwnedSemaphorePermit;
+use qd_types::{Code, Entry, JobId, LogItem, Logged, Seq, StepId, TenantId};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::PathJob;
+use crate::access::Caller;
 use crate::context::{Context, Shared};
 use crate::observe::Open;
 use crate::openapi::{Answer, Operation, Schema};
@@ -33,11 +34,14 @@ const PAGE: usize = 64;
 
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 /// Sent when the server stops: the reader comes back on its own and goes on where it was.
+/// Sent when whoever reads would not be let in any more; coming back is answered with why.
+const NOT_LET_IN: Bytes = Bytes::from_static(b": the key is not good any more\n\n");
 const COME_BACK: Bytes = Bytes::from_static(b": the server is stopping, come back\nretry: 2000\n\n");
 
 /// The route.
 pub(crate) async fn events(
     State(context): State<Shared>,
+    caller: Caller,
     PathJob(id): PathJob,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -45,12 +49,12 @@ pub(crate) async fn events(
     let place = Arc::clone(&context.watchers).try_acquire_owned().map_err(|_| too_many())?;
     // Watch first, then read: what is committed in between is heard.
     let watch = context.store.watch(id);
-    let job = context.job(id).await?;
+    let job = context.job(&caller.tenant, id).await?;
     let after = match last_seen {
-        Some(seq) => still_there(&context, id, seq).await?,
+        Some(seq) => still_there(&context, &caller.tenant, id, seq).await?,
         None => 0,
     };
-    let mut stream = Stream::new(context, watch, place, id, after);
+    let mut stream = Stream::new(context, caller, watch, place, id, after);
     if last_seen.is_none() {
         stream.ready.push_back(event::accepted(&job));
     }
@@ -109,9 +113,9 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Seq>, Problem> {
 }
 
 /// The place after which to go on, if the job has that event.
-async fn still_there(context: &Context, id: JobId, seq: Seq) -> Result<Seq, Problem> {
+async fn still_there(context: &Context, tenant: &TenantId, id: JobId, seq: Seq) -> Result<Seq, Problem> {
     let Some(before) = seq.checked_sub(1) else { return Ok(0) };
-    let found = context.store.log(&context.tenant, id, before, 1).await?.unwrap_or_default();
+    let found = context.store.log(tenant, id, before, 1).await?.unwrap_or_default();
     match found.first() {
         Some(logged) if logged.seq == seq => Ok(seq),
         Some(_) => {
@@ -128,6 +132,9 @@ async fn still_there(context: &Context, id: JobId, seq: Seq) -> Result<Seq, Prob
 /// Where one reader is.
 struct Stream {
     context: Shared,
+    caller: Caller,
+    /// Keys that were changed.
+    keys: watch::Receiver<()>,
     watch: Watch,
     _place: OwnedSemaphorePermit,
     _open: Open,
@@ -143,10 +150,19 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(context: Shared, watch: Watch, place: OwnedSemaphorePermit, id: JobId, after: Seq) -> Self {
+    fn new(
+        context: Shared,
+        caller: Caller,
+        watch: Watch,
+        place: OwnedSemaphorePermit,
+        id: JobId,
+        after: Seq,
+    ) -> Self {
         Self {
             _open: context.observer.stream(),
+            keys: context.keys.changes(),
             context,
+            caller,
             watch,
             _place: place,
             id,
@@ -174,7 +190,13 @@ impl Stream {
                         self.over = true;
                         return Some(COME_BACK);
                     }
+                    // Keys also expire, which nobody says.
+                    Heard::Silence | Heard::Keys if !self.caller.is_still_good(&self.context.keys) => {
+                        self.over = true;
+                        return Some(NOT_LET_IN);
+                    }
                     Heard::Silence => self.ready.push_back(COMMENT),
+                    Heard::Keys => continue,
                     Heard::Changed => {}
                 }
             }
@@ -191,13 +213,14 @@ impl Stream {
         tokio::select! {
             () = self.context.closing.cancelled() => Heard::Closing,
             () = tokio::time::sleep(keep_alive) => Heard::Silence,
+            Ok(()) = self.keys.changed() => Heard::Keys,
             event = next_of_interest(&mut self.watch, &self.told) => event,
         }
     }
 
     /// Reads the next page of the log.
     async fn read(&mut self) -> Result<(), Problem> {
-        let page = self.context.store.log(&self.context.tenant, self.id, self.after, PAGE).await?;
+        let page = self.context.store.log(&self.caller.tenant, self.id, self.after, PAGE).await?;
         // The job was deleted while its reader lagged behind.
         let Some(page) = page else { return Err(Problem::not_found("job", &self.id.to_string())) };
         self.drained = page.len() < PAGE;
@@ -226,6 +249,7 @@ enum Heard {
     Changed,
     Delta(Bytes),
     Silence,
+    Keys,
     Closing,
 }
 

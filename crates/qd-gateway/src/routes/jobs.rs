@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::json as value;
 
 use super::{PathJob, json, list_query, new_job, prefer};
+use crate::access::Caller;
 use crate::body;
 use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
@@ -21,6 +22,7 @@ use crate::view::{JobView, job};
 /// `POST /v1/jobs`.
 pub(crate) async fn create(
     State(context): State<Shared>,
+    caller: Caller,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     let key = submit::header_key(request.headers())?.map(str::to_owned);
@@ -30,12 +32,12 @@ pub(crate) async fn create(
     let idempotency = key
         .zip(body_hash)
         .map(|(key, hash)| submit::idempotency("POST /v1/jobs", &key, hash, OtherBody::Refuse));
-    let made = match new_job::read(body, &context).await {
+    let made = match new_job::read(body, &caller.tenant, &context).await {
         Ok(submission) => {
-            let new = Submission { idempotency, ..submission }.into_job(context.env.job_id(), &context);
+            let new = Submission { idempotency, ..submission }.into_job(&caller.tenant, &context);
             submit::enqueue(&context, new).await?
         }
-        Err(problem) => submit::replay_or(problem, &context, idempotency.as_ref()).await?,
+        Err(problem) => submit::replay_or(problem, &caller.tenant, &context, idempotency.as_ref()).await?,
     };
     let (job, replayed) = (made.job, made.replayed);
     // It is a preference: with too many waiting already, the job is answered as it is.
@@ -45,7 +47,7 @@ pub(crate) async fn create(
         Some(span) => {
             // Watch first, then read: an end in between is not missed.
             let watch = context.store.watch(job.id);
-            let seen = Box::new(context.job(job.id).await?);
+            let seen = Box::new(context.job(&caller.tenant, job.id).await?);
             prefer::until_over(&context, watch, seen, span).await?
         }
         None => job,
@@ -76,8 +78,12 @@ pub(crate) fn mark_replayed(response: &mut Response) {
 }
 
 /// `GET /v1/jobs/{id}`.
-pub(crate) async fn read(State(context): State<Shared>, PathJob(id): PathJob) -> Result<Response, Problem> {
-    let job = context.job(id).await?;
+pub(crate) async fn read(
+    State(context): State<Shared>,
+    caller: Caller,
+    PathJob(id): PathJob,
+) -> Result<Response, Problem> {
+    let job = context.job(&caller.tenant, id).await?;
     Ok(json(StatusCode::OK, &JobView::from(&job)))
 }
 
@@ -90,11 +96,12 @@ struct ListView<'a> {
 /// `GET /v1/jobs`.
 pub(crate) async fn list(
     State(context): State<Shared>,
+    caller: Caller,
     parameters: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(parameters) = parameters
         .map_err(|_| Problem::new(Code::InvalidRequest, "the query of the address cannot be read"))?;
-    let page = context.store.jobs(&context.tenant, list_query::read(parameters)?).await?;
+    let page = context.store.jobs(&caller.tenant, list_query::read(parameters)?).await?;
     let jobs = page.jobs.iter().map(JobView::from).collect();
     let view = ListView { jobs, next_cursor: page.next.map(|cursor| cursor.to_string()) };
     Ok(json(StatusCode::OK, &view))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use qd_types::{Code, CrewName, Input, Priority};
+use qd_types::{Code, CrewName, Input, Priority, TenantId};
 use serde_json::Value;
 
 use super::conversation_field;
@@ -25,8 +25,8 @@ const METADATA_CHARS_MAX: usize = 512;
 /// Known crews named in an answer; more of them help nobody.
 const CREWS_NAMED_MAX: usize = 20;
 
-/// Reads the body.
-pub(crate) async fn read(body: Value, context: &Context) -> Result<Submission, Problem> {
+/// Reads the body of a tenant's request.
+pub(crate) async fn read(body: Value, tenant: &TenantId, context: &Context) -> Result<Submission, Problem> {
     let mut fields = Fields::of(body)?;
     let crew_name = fields.required_text("crew");
     let input = fields.object("input").unwrap_or_else(Input::new);
@@ -47,7 +47,7 @@ pub(crate) async fn read(body: Value, context: &Context) -> Result<Submission, P
     let budget = fields.dollars("budget_usd");
     fields.not_supported("webhook_url");
     let crew = match crew_name {
-        Some(name) => find_crew(&mut fields, &name, context).await?,
+        Some(name) => find_crew(&mut fields, &name, tenant, context).await?,
         None => None,
     };
     if let Some(crew) = &crew {
@@ -107,10 +107,11 @@ fn is_metadata_key(key: &str) -> bool {
 async fn find_crew(
     fields: &mut Fields,
     name: &str,
+    tenant: &TenantId,
     context: &Context,
 ) -> Result<Option<std::sync::Arc<crate::crews::Published>>, Problem> {
     let found = match CrewName::parse(name) {
-        Ok(crew) => match context.crews.newest(&context.tenant, &crew).await {
+        Ok(crew) => match context.crews.newest(tenant, &crew).await {
             Err(crate::crews::CrewBookError::Unusable(why)) => {
                 fields.error_as("/crew".to_owned(), Code::InvalidCrew, why.to_string());
                 return Ok(None);
@@ -120,7 +121,7 @@ async fn find_crew(
         Err(_) => None,
     };
     if found.is_none() {
-        let known = context.store.crews(&context.tenant).await?;
+        let known = context.store.crews(tenant).await?;
         let names: Vec<&str> = known.iter().map(|crew| crew.name.as_str()).take(CREWS_NAMED_MAX).collect();
         let more = if known.len() > names.len() { ", …" } else { "" };
         let message = match names.as_slice() {

@@ -44,19 +44,19 @@ pub(crate) async fn until_over(
     job: Box<Job>,
     span: Duration,
 ) -> Result<Box<Job>, Problem> {
-    let id = job.id;
+    let (id, tenant) = (job.id, job.tenant.clone());
     let over = async {
         let mut job = job;
         while !job.status.is_terminal() {
             changed(&mut watch).await;
-            *job = context.job(id).await?;
+            *job = context.job(&tenant, id).await?;
         }
         Ok(job)
     };
     tokio::select! {
         over = over => over,
-        () = tokio::time::sleep(span) => Ok(Box::new(context.job(id).await?)),
-        () = context.closing.cancelled() => Ok(Box::new(context.job(id).await?)),
+        () = tokio::time::sleep(span) => Ok(Box::new(context.job(&tenant, id).await?)),
+        () = context.closing.cancelled() => Ok(Box::new(context.job(&tenant, id).await?)),
     }
 }
 

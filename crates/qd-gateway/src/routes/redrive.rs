@@ -4,10 +4,11 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use qd_store::OtherBody;
-use qd_types::{Code, CrewName, Job, JobStatus};
+use qd_types::{Code, Job, JobStatus};
 
 use super::PathJob;
 use super::jobs::{JOB_LINKS, made_answer, mark_replayed};
+use crate::access::Caller;
 use crate::context::{Context, Shared};
 use crate::crews::{CrewBookError, Published};
 use crate::openapi::{Answer, Operation};
@@ -18,6 +19,7 @@ use crate::submit::{self, Submission};
 /// been mended meanwhile. The old job stays as it is; its journal is not used again.
 pub(crate) async fn redrive(
     State(context): State<Shared>,
+    caller: Caller,
     PathJob(id): PathJob,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -26,7 +28,7 @@ pub(crate) async fn redrive(
         let hash = crate::body::canonical_hash(&serde_json::Value::String(id.to_string()));
         submit::idempotency("POST /v1/jobs/{id}/redrive", key, hash, OtherBody::Refuse)
     });
-    let failed = context.job(id).await?;
+    let failed = context.job(&caller.tenant, id).await?;
     if !matches!(failed.status, JobStatus::Failed | JobStatus::Cancelled) {
         let detail = format!(
             "job {id} is {}; only a job that failed or was cancelled can be run again",
@@ -36,10 +38,10 @@ pub(crate) async fn redrive(
     }
     let made = match again(&context, &failed).await {
         Ok(submission) => {
-            let new = Submission { idempotency, ..submission }.into_job(context.env.job_id(), &context);
+            let new = Submission { idempotency, ..submission }.into_job(&caller.tenant, &context);
             submit::enqueue(&context, new).await?
         }
-        Err(problem) => submit::replay_or(problem, &context, idempotency.as_ref()).await?,
+        Err(problem) => submit::replay_or(problem, &caller.tenant, &context, idempotency.as_ref()).await?,
     };
     let mut response = made_answer(&made.job, StatusCode::ACCEPTED);
     if made.replayed {
@@ -50,7 +52,7 @@ pub(crate) async fn redrive(
 
 /// What the failed job asked for, except when it should begin and expire: those moments are past.
 async fn again(context: &Context, failed: &Job) -> Result<Submission, Problem> {
-    let crew = newest(context, &failed.crew).await?;
+    let crew = newest(context, failed).await?;
     let errors = submit::input_errors(&crew, &failed.input);
     if !errors.is_empty() {
         return Err(Problem::of_fields(errors));
@@ -67,8 +69,9 @@ async fn again(context: &Context, failed: &Job) -> Result<Submission, Problem> {
     })
 }
 
-async fn newest(context: &Context, name: &CrewName) -> Result<std::sync::Arc<Published>, Problem> {
-    match context.crews.newest(&context.tenant, name).await {
+async fn newest(context: &Context, failed: &Job) -> Result<std::sync::Arc<Published>, Problem> {
+    let name = &failed.crew;
+    match context.crews.newest(&failed.tenant, name).await {
         Err(CrewBookError::Unusable(why)) => Err(Problem::new(Code::InvalidCrew, why.to_string())),
         other => other?.ok_or_else(|| {
             let detail = format!("the job's crew `{name}` is not published any more");

@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::{PathJob, json};
+use crate::access::Caller;
 use crate::context::Shared;
 use crate::openapi::{Answer, Operation};
 use crate::problem::Problem;
@@ -15,12 +16,16 @@ use crate::view::step;
 const PAGE: usize = 500;
 
 /// `GET /v1/jobs/{id}/steps`. Bounded by what one job may do.
-pub(crate) async fn steps(State(context): State<Shared>, PathJob(id): PathJob) -> Result<Response, Problem> {
-    let job = context.job(id).await?;
+pub(crate) async fn steps(
+    State(context): State<Shared>,
+    caller: Caller,
+    PathJob(id): PathJob,
+) -> Result<Response, Problem> {
+    let job = context.job(&caller.tenant, id).await?;
     let mut log = Vec::new();
     loop {
         let after = log.last().map_or(0, |logged: &qd_types::Logged| logged.seq);
-        let Some(page) = context.store.log(&context.tenant, id, after, PAGE).await? else {
+        let Some(page) = context.store.log(&caller.tenant, id, after, PAGE).await? else {
             return Err(Problem::not_found("job", &id.to_string()));
         };
         let last = page.len() < PAGE;

@@ -8,6 +8,7 @@ use qd_types::{Code, CrewName, Day, NanoDollars, Usage};
 use serde::Serialize;
 
 use super::json;
+use crate::access::Caller;
 use crate::body::pointer;
 use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
@@ -40,13 +41,14 @@ struct DayView {
 /// `GET /v1/usage`.
 pub(crate) async fn usage(
     State(context): State<Shared>,
+    caller: Caller,
     parameters: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(parameters) = parameters
         .map_err(|_| Problem::new(Code::InvalidRequest, "the query of the address cannot be read"))?;
     let query = read(&parameters, context.env.now().day()).map_err(Problem::of_fields)?;
     let (from, to) = (query.from, query.to);
-    let rows = context.store.usage(&context.tenant, query).await?;
+    let rows = context.store.usage(&caller.tenant, query).await?;
     if rows.len() > ROWS_MAX {
         let detail =
             format!("the answer would have more than {ROWS_MAX} rows; ask for fewer days or for one crew");

@@ -75,8 +75,13 @@ impl Port {
         };
         // Answers are small and complete: waiting for more to send only delays them.
         let _ = stream.set_nodelay(true);
-        let served =
-            connection::serve(stream, self.answer.clone(), Arc::clone(&self.limits), self.shutdown.clone());
+        let served = connection::serve(
+            stream,
+            peer.ip(),
+            self.answer.clone(),
+            Arc::clone(&self.limits),
+            self.shutdown.clone(),
+        );
         self.env.spawn(async move {
             served.await;
             drop((place, of_address));

@@ -49,7 +49,7 @@ impl Drop for Place {
 }
 
 /// Who a peer counts as: an IPv6 client owns a whole /64 network.
-fn client(peer: IpAddr) -> IpAddr {
+pub(crate) fn client(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),

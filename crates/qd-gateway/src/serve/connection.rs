@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,7 @@ use super::accept::Shutdown;
 use super::answer::Answer;
 use super::endless::{self, Endless};
 use super::guarded::{Activity, Guarded, Version};
+use crate::access::Peer;
 use crate::options::Options;
 
 /// Most headers of one request.
@@ -54,7 +56,13 @@ impl Limits {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(stream: TcpStream, answer: Answer, limits: Arc<Limits>, shutdown: Shutdown) {
+pub(crate) async fn serve(
+    stream: TcpStream,
+    peer: IpAddr,
+    answer: Answer,
+    limits: Arc<Limits>,
+    shutdown: Shutdown,
+) {
     let activity = Activity::default();
     let mut socket = Guarded::new(stream, activity.clone(), limits.header_read, limits.write_stall);
     let version = tokio::select! {
@@ -68,7 +76,10 @@ pub(crate) async fn serve(stream: TcpStream, answer: Answer, limits: Arc<Limits>
     let handover = Handover::default();
     let service = {
         let (activity, handover) = (activity.clone(), handover.clone());
-        service_fn(move |request| answered(request, answer.clone(), activity.clone(), handover.clone()))
+        service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            answered(request, answer.clone(), activity.clone(), handover.clone())
+        })
     };
     // Boxed, so that its memory goes when an endless answer takes the socket over.
     match version {

@@ -6,19 +6,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_env::Env;
 use qd_store::{
-    Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, DayUsage, Enqueued, Error, Fence, Finish,
-    JobQuery, Jobs, LocalBus, NewJob, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend,
-    Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, Store, StoredConversation, StoredCrew, Tick,
-    UsageQuery,
+    Access, Act, Actor, AuditHead, Audited, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews,
+    DayUsage, Enqueued, Error, Fence, Finish, JobQuery, Jobs, KeyAdded, LocalBus, NewJob, NewKey, Page,
+    Published, Recent, Record, Refused, Revocation, ScopeSpend, Slice, SliceAsk, SliceReturn, Spend,
+    SpendScope, Stats, Store, StoredConversation, StoredCrew, StoredKey, Tick, UsageQuery,
 };
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
+    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId, WorkerId,
 };
 use serde_json::json;
 
 use super::client::request;
-use super::{Process, catalog, options, soon};
-use crate::{CrewBook, Gateway};
+use super::{Process, catalog, options, parts, soon};
+use crate::{CrewBook, Gateway, Parts, Rates};
 
 struct BrokenDisk;
 
@@ -139,13 +139,36 @@ impl Spend for BrokenDisk {
     }
 }
 
+#[async_trait]
+impl Access for BrokenDisk {
+    async fn add_key(&self, _: NewKey, _: Actor) -> Result<KeyAdded, Error> {
+        broken()
+    }
+    async fn revoke_key(&self, _: Option<&TenantId>, _: KeyId, _: Actor) -> Result<Option<StoredKey>, Error> {
+        broken()
+    }
+    async fn keys(&self) -> Result<(Vec<StoredKey>, AuditHead), Error> {
+        broken()
+    }
+    async fn audit(&self, _: Act) -> Result<Audited, Error> {
+        broken()
+    }
+    async fn audited(&self, _: u64, _: usize) -> Result<Vec<Audited>, Error> {
+        broken()
+    }
+    async fn audit_head(&self) -> Result<AuditHead, Error> {
+        broken()
+    }
+}
+
 #[tokio::test]
 async fn every_route_says_that_the_store_is_away_and_liveness_does_not_depend_on_it() {
     let env = Env::system();
     let store = Store::new(Arc::new(BrokenDisk), Arc::new(LocalBus::default()));
-    let crews = Arc::new(CrewBook::new(store.clone(), catalog(), env.clone()));
-    let process = Arc::new(Process::default());
-    let gateway = Gateway::bind(options(), store, crews, process, env, Arc::default()).await.unwrap();
+    let parts = parts(&store, &env, Arc::new(Process::default()), Rates::default());
+    // No crew is missing, so that requests get as far as the queue.
+    let crews = Arc::new(CrewBook::new(store, catalog(), env));
+    let gateway = Gateway::bind(options(), Parts { crews, ..parts }).await.unwrap();
     let (api, admin) = (gateway.local_addr(), gateway.admin_addr().unwrap());
     let running = gateway.start();
     let id = "018f0000-0000-7000-8000-000000000000";
@@ -169,6 +192,9 @@ async fn every_route_says_that_the_store_is_away_and_liveness_does_not_depend_on
         ("GET", "/v1/crews".to_owned(), ""),
         ("GET", "/v1/stats".to_owned(), ""),
         ("GET", "/v1/usage".to_owned(), ""),
+        ("GET", "/v1/keys".to_owned(), ""),
+        ("GET", "/v1/audit".to_owned(), ""),
+        ("GET", "/v1/audit/check".to_owned(), ""),
     ] {
         let reply =
             request(api, method, &path, &[("content-type", "application/json")], body.as_bytes()).await;

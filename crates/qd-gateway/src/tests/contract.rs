@@ -80,7 +80,8 @@ impl Contract {
             return assert!(refused || turned_away(), "{what}");
         }
         // Answers that are no route's: none there, another method, not built yet, a port that has other routes.
-        let beside = reply.text().contains("there is no route") || reply.status == 405;
+        let hidden = reply.status == 401 && self.route(method, path).is_none();
+        let beside = hidden || reply.text().contains("there is no route") || reply.status == 405;
         if beside || reply.text().contains("is part of the API but not built") {
             return self.valid("/components/schemas/Problem", &reply.json(), &what);
         }
@@ -117,7 +118,9 @@ impl Contract {
                 Some(text) => self.valid(&format!("{place}/schema"), &json!(text), what),
             }
         }
-        for name in ["location", "retry-after", "idempotent-replayed", "preference-applied"] {
+        for name in
+            ["location", "retry-after", "idempotent-replayed", "preference-applied", "www-authenticate"]
+        {
             let told =
                 described["headers"].as_object().unwrap().keys().any(|told| told.eq_ignore_ascii_case(name));
             assert!(told || reply.header(name).is_none(), "{name} is not described: {what}");

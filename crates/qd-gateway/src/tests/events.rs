@@ -43,17 +43,22 @@ fn names(events: &[Event]) -> Vec<&str> {
 }
 
 /// A reader that is still listening.
-struct Listener {
+pub(super) struct Listener {
     stream: TcpStream,
     bytes: Vec<u8>,
 }
 
 impl Listener {
     async fn open(address: SocketAddr, id: JobId, last: Option<&str>) -> Self {
-        let mut stream = TcpStream::connect(address).await.unwrap();
         let last = last.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
+        Self::open_with(address, id, &last).await
+    }
+
+    /// With more lines of its head.
+    pub(super) async fn open_with(address: SocketAddr, id: JobId, more: &str) -> Self {
+        let mut stream = TcpStream::connect(address).await.unwrap();
         let head =
-            format!("GET /v1/jobs/{id}/events HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{last}\r\n");
+            format!("GET /v1/jobs/{id}/events HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{more}\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         Self { stream, bytes: Vec::new() }
     }
@@ -66,7 +71,7 @@ impl Listener {
     }
 
     /// Reads until what has come holds this; answers everything so far.
-    async fn until(&mut self, what: &str) -> String {
+    pub(super) async fn until(&mut self, what: &str) -> String {
         soon(what, async {
             while !self.text().contains(what) {
                 assert!(self.stream.read_buf(&mut self.bytes).await.unwrap() > 0, "ended: {}", self.text());
@@ -77,7 +82,7 @@ impl Listener {
     }
 
     /// Reads to the end.
-    async fn rest(mut self) -> Reply {
+    pub(super) async fn rest(mut self) -> Reply {
         soon("the end of the stream", self.stream.read_to_end(&mut self.bytes)).await.unwrap();
         let reply = parse(&self.bytes);
         contract::check("GET", "/v1/jobs/x/events", &reply);

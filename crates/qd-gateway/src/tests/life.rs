@@ -9,14 +9,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::client::request;
-use super::{Process, Server, catalog, options, soon};
-use crate::{CrewBook, Deployment, Error, Gateway, Health, InvalidOptions, Options};
+use super::{Process, Server, options, parts, soon};
+use crate::{Deployment, Error, Gateway, Health, InvalidOptions, Options, Rates};
 
 async fn bind(options: Options, health: Arc<dyn Health>) -> Result<Gateway, Error> {
     let env = Env::system();
     let store = qd_store::open(&qd_store::Options::default(), &env).unwrap();
-    let crews = Arc::new(CrewBook::new(store.clone(), catalog(), env.clone()));
-    Gateway::bind(options, store, crews, health, env, Arc::default()).await
+    Gateway::bind(options, parts(&store, &env, health, Rates::default())).await
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! was; a backend whose transaction fails as a whole rebuilds the schedule from its rows.
 
 mod accept;
+mod access;
 mod attempt;
 mod housekeeping;
 mod spend;
@@ -18,13 +19,14 @@ use super::recent::RecentHour;
 use super::rows::{DurableRows, OpenJob, RowId, Rows, Settled, Spent};
 use super::schedule::{Hold, Schedule};
 use crate::policy::Sharing;
-use crate::{CacheRoom, Error, Fence, Incarnation, Stats};
+use crate::{CacheRoom, Error, Fence, Incarnation, Stats, TenantShares};
 
 /// Bounds that the transitions obey.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     pub(crate) max_depth: usize,
     pub(crate) sharing: Sharing,
+    pub(crate) tenants: TenantShares,
     /// How long a lease lasts without renewal; `None`: as long as the process.
     pub(crate) lease: Option<Duration>,
     pub(crate) idempotency_window: Duration,
@@ -61,7 +63,7 @@ pub(crate) struct Core<R> {
 impl<R: Rows> Core<R> {
     /// Rows without any open job.
     pub(crate) fn new(rows: R, env: Env, limits: Limits, incarnation: Incarnation, next_row: RowId) -> Self {
-        let schedule = Schedule::new(limits.sharing);
+        let schedule = Schedule::new(limits.sharing, limits.tenants.clone());
         let recent = Arc::new(Mutex::new(RecentHour::since(env.now())));
         let notices = Vec::new();
         Self { rows, schedule, env, limits, incarnation, next_row, notices, taken_over: 0, recent }
@@ -137,7 +139,7 @@ impl<R: DurableRows> Core<R> {
     /// Rebuilds the schedule from the rows after a failed write. It only reads: the disk may be full. Running jobs stay
     /// with their workers, who may try their write again; hints of earlier commands are kept.
     pub(crate) fn rebuild(&mut self) -> Result<(), Error> {
-        self.schedule = Schedule::new(self.limits.sharing);
+        self.schedule = Schedule::new(self.limits.sharing, self.limits.tenants.clone());
         let until = self.lease_end(self.env.now());
         for job in self.load_open()? {
             let row = self.rows.load(job.row)?;

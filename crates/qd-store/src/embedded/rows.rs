@@ -2,11 +2,11 @@
 //! transaction that the caller has open; none of them decides anything.
 
 use qd_types::{
-    ConversationId, CrewName, Day, Failure, Job, JobId, JobOutput, JobStatus, Logged, NanoDollars, Priority,
-    Progress, Seq, TenantId, Timestamp, Usage,
+    ConversationId, CrewName, Day, Failure, Job, JobId, JobOutput, JobStatus, KeyId, Logged, NanoDollars,
+    Priority, Progress, Seq, TenantId, Timestamp, Usage,
 };
 
-use crate::{Error, Idempotency, ScopeSpend, SpendScope, Turn};
+use crate::{AuditHead, Audited, Error, Idempotency, ScopeSpend, SpendScope, StoredKey, Turn};
 
 /// Place of a job in the order of acceptance.
 pub(crate) type RowId = i64;
@@ -61,7 +61,7 @@ pub(crate) struct Charge {
 
 /// A known idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StoredKey {
+pub(crate) struct Remembered {
     pub(crate) row: RowId,
     pub(crate) body_hash: [u8; 32],
     pub(crate) expires_at: Timestamp,
@@ -118,13 +118,13 @@ pub(crate) trait Rows {
     /// Reads a job's log after a place.
     fn log(&mut self, row: RowId, after: Seq, limit: usize) -> Result<Vec<Logged>, Error>;
     /// Looks an idempotency key up.
-    fn key(&mut self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<StoredKey>, Error>;
+    fn key(&mut self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<Remembered>, Error>;
     /// Remembers an idempotency key, in place of an older one.
     fn remember(
         &mut self,
         tenant: &TenantId,
         idempotency: &Idempotency,
-        stored: StoredKey,
+        stored: Remembered,
     ) -> Result<(), Error>;
     /// Adds to a conversation, unless it outlived `forgotten_before`: then it starts anew.
     fn say(
@@ -157,6 +157,22 @@ pub(crate) trait Rows {
         silent_before: Timestamp,
         limit: usize,
     ) -> Result<usize, Error>;
+}
+
+/// Where keys and the audit log are kept.
+pub(crate) trait AccessRows {
+    /// Reads a key.
+    fn kept_key(&mut self, id: KeyId) -> Result<Option<StoredKey>, Error>;
+    /// How many keys are kept.
+    fn count_keys(&mut self) -> Result<usize, Error>;
+    /// Writes a key, over what is known of it.
+    fn put_key(&mut self, key: &StoredKey) -> Result<(), Error>;
+    /// Forgets keys that were over before a moment.
+    fn prune_keys(&mut self, over_before: Timestamp) -> Result<(), Error>;
+    /// The end of the audit log.
+    fn audit_head(&mut self) -> Result<AuditHead, Error>;
+    /// Adds to the audit log.
+    fn append_audit(&mut self, row: &Audited) -> Result<(), Error>;
 }
 
 /// Rows that outlive their process: a schedule can be built from them.

@@ -4,14 +4,19 @@
 //! counted apart. A million queued jobs must fit: what only few jobs have stands beside the entries, and the entries
 //! stand in a B-tree, which never moves them all at once as a growing table would.
 
+mod ready;
+mod tenants;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use qd_types::{ConversationId, CrewName, JobId, Priority, TenantId, Timestamp};
 
+use self::ready::Ready;
+use self::tenants::Tenants;
 use super::rows::{OpenJob, RowId, Spent};
-use crate::LevelStats;
-use crate::policy::{Level, Sharing, Turns};
+use crate::policy::{Sharing, Turns};
+use crate::{LevelStats, TenantShares};
 
 type TenantKey = u32;
 type ConversationKey = (TenantKey, ConversationId);
@@ -113,7 +118,7 @@ struct Line {
 /// All jobs that are not over.
 pub(crate) struct Schedule {
     jobs: BTreeMap<RowId, Entry>,
-    ready: [Level<TenantKey, BTreeSet<RowId>>; Priority::LEVELS],
+    ready: Ready,
     turns: Turns<TenantKey>,
     /// Ready jobs whose worker crashed too often: each runs with nothing beside it.
     suspects: BTreeSet<RowId>,
@@ -126,8 +131,7 @@ pub(crate) struct Schedule {
     leases: BTreeSet<(Timestamp, RowId)>,
     held: HashMap<JobId, RowId>,
     lines: HashMap<Arc<ConversationKey>, Line>,
-    tenants: HashMap<TenantId, TenantKey>,
-    tenant_names: Vec<TenantId>,
+    tenants: Tenants,
     /// The queued ones by priority, the longest queued first.
     queued: [usize; Priority::LEVELS],
     /// Delayed ones that no worker took up yet.
@@ -135,10 +139,10 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    pub(crate) fn new(sharing: Sharing) -> Self {
+    pub(crate) fn new(sharing: Sharing, shares: TenantShares) -> Self {
         Self {
             jobs: BTreeMap::new(),
-            ready: Default::default(),
+            ready: Ready::default(),
             turns: Turns::new(sharing),
             suspects: BTreeSet::new(),
             alone: None,
@@ -148,8 +152,7 @@ impl Schedule {
             leases: BTreeSet::new(),
             held: HashMap::new(),
             lines: HashMap::new(),
-            tenants: HashMap::new(),
-            tenant_names: Vec::new(),
+            tenants: Tenants::new(shares),
             queued: Default::default(),
             scheduled: 0,
         }
@@ -157,7 +160,7 @@ impl Schedule {
 
     /// Adds a job that is queued or delayed; a job that was running when its process died comes in as queued.
     pub(crate) fn add(&mut self, job: &OpenJob) {
-        let tenant = self.tenant_key(&job.tenant);
+        let tenant = self.tenants.key(&job.tenant);
         if let Some(at) = job.expires_at {
             self.expiring.insert((at, job.row));
             self.expiries.insert(job.row, at);
@@ -206,7 +209,12 @@ impl Schedule {
     }
 
     pub(crate) fn tenant_name(&self, key: TenantKey) -> &TenantId {
-        &self.tenant_names[key as usize]
+        self.tenants.name(key)
+    }
+
+    /// How many jobs a tenant has queued, if those are as many as it may have.
+    pub(crate) fn full_of(&self, tenant: &TenantId) -> Option<usize> {
+        self.tenants.full(tenant)
     }
 
     /// Jobs that are queued.
@@ -218,9 +226,9 @@ impl Schedule {
     /// cost memory for every queued job, and be asked for one number.
     pub(crate) fn levels(&self) -> [LevelStats; Priority::LEVELS] {
         std::array::from_fn(|level| {
-            let next = self.ready[level].values().take(TENANTS_LOOKED_AT).filter_map(BTreeSet::first);
-            let suspects = self.suspects.iter().filter(|row| self.level_of(**row) == Some(level));
-            let since = next.chain(suspects).filter_map(|row| match self.jobs.get(row)?.place {
+            let next = self.ready.firsts(level, TENANTS_LOOKED_AT);
+            let suspects = self.suspects.iter().copied().filter(|row| self.level_of(*row) == Some(level));
+            let since = next.chain(suspects).filter_map(|row| match self.jobs.get(&row)?.place {
                 Place::Queued(since) => Some(since),
                 Place::Delayed(_) | Place::Held(_) => None,
             });
@@ -265,8 +273,7 @@ impl Schedule {
             self.unplace(row);
             return Some(row);
         }
-        let (level, tenant) = self.turns.next(&self.ready)?;
-        let row = *self.ready[level].get(&tenant)?.first()?;
+        let row = self.ready.next(&mut self.turns)?;
         self.unplace(row);
         Some(row)
     }
@@ -282,6 +289,9 @@ impl Schedule {
             self.alone = Some(row);
         }
         self.held.insert(entry.id, row);
+        if self.tenants.runs(entry.tenant) {
+            self.ready.set_aside(entry.tenant);
+        }
         self.hold_line(row);
     }
 
@@ -309,6 +319,7 @@ impl Schedule {
         let Some(entry) = self.jobs.get_mut(&row) else { return };
         entry.place = Place::Queued(since);
         self.queued[entry.priority.index()] += 1;
+        self.tenants.queued(entry.tenant);
         if entry.conversation.is_none() {
             self.make_ready(row);
             return;
@@ -335,6 +346,7 @@ impl Schedule {
         match std::mem::replace(&mut entry.place, Place::Delayed(Timestamp::default())) {
             Place::Queued(_) => {
                 self.queued[entry.priority.index()] -= 1;
+                self.tenants.not_queued(entry.tenant);
                 if entry.conversation.is_none() {
                     self.make_unready(row);
                     return;
@@ -354,6 +366,9 @@ impl Schedule {
             }
             Place::Held(hold) => {
                 self.held.remove(&entry.id);
+                if self.tenants.stops(entry.tenant) {
+                    self.ready.let_in(entry.tenant);
+                }
                 self.alone.take_if(|alone| *alone == row);
                 if let Some(until) = hold.until {
                     self.leases.remove(&(until, row));
@@ -413,16 +428,6 @@ impl Schedule {
         [&self.due, &self.expiring, &self.leases].into_iter().filter_map(|set| Some(set.first()?.0)).min()
     }
 
-    fn tenant_key(&mut self, name: &TenantId) -> TenantKey {
-        if let Some(key) = self.tenants.get(name) {
-            return *key;
-        }
-        let key = TenantKey::try_from(self.tenant_names.len()).expect("fewer tenants than 2^32");
-        self.tenants.insert(name.clone(), key);
-        self.tenant_names.push(name.clone());
-        key
-    }
-
     /// One copy of each key, however many jobs a conversation has.
     fn conversation_key(&mut self, key: ConversationKey) -> Arc<ConversationKey> {
         match self.lines.get_key_value(&key) {
@@ -460,7 +465,7 @@ impl Schedule {
                 self.suspects.insert(row);
                 return;
             }
-            self.ready[entry.priority.index()].entry(entry.tenant).or_default().insert(row);
+            self.ready.insert(entry.priority.index(), entry.tenant, row);
         }
     }
 
@@ -469,13 +474,7 @@ impl Schedule {
             return;
         }
         let Some(entry) = self.jobs.get(&row) else { return };
-        let level = &mut self.ready[entry.priority.index()];
-        if let Some(rows) = level.get_mut(&entry.tenant) {
-            rows.remove(&row);
-            if rows.is_empty() {
-                level.remove(&entry.tenant);
-            }
-        }
+        self.ready.remove(entry.priority.index(), entry.tenant, row);
     }
 }
 
@@ -496,12 +495,10 @@ fn first_until(set: &BTreeSet<(Timestamp, RowId)>, now: Timestamp) -> Option<Row
 
 impl std::fmt::Debug for Schedule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let waiting: BTreeMap<_, _> =
-            self.ready.iter().map(|l| l.values().map(BTreeSet::len).sum::<usize>()).enumerate().collect();
         f.debug_struct("Schedule")
             .field("queued", &self.depth())
             .field("held", &self.held.len())
-            .field("ready", &waiting)
+            .field("ready", &self.ready.counts())
             .finish()
     }
 }

@@ -7,17 +7,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_env::Env;
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
+    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId, WorkerId,
 };
 
 use super::rows::MemoryRows;
 use crate::embedded::{Core, Limits, RecentHour, Rows};
 use crate::live::{Live, tell};
 use crate::{
-    Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, DayUsage, Enqueued, Error, Fence, Finish,
-    Idempotency, Incarnation, JobQuery, Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation,
-    ScopeSpend, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation, StoredCrew, Tick,
-    UsageQuery,
+    Access, Act, Actor, AuditHead, Audited, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews,
+    DayUsage, Enqueued, Error, Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs, KeyAdded, NewJob,
+    NewKey, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Slice, SliceAsk, SliceReturn,
+    Spend, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, Tick, UsageQuery,
 };
 
 /// The backend behind `memory:`.
@@ -217,5 +217,38 @@ impl Spend for MemoryBackend {
 
     async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<DayUsage>, Error> {
         Ok(self.lock().rows.money.usage(tenant, &query))
+    }
+}
+
+#[async_trait]
+impl Access for MemoryBackend {
+    async fn add_key(&self, key: NewKey, by: Actor) -> Result<KeyAdded, Error> {
+        self.change(|core| core.add_key(&key, by))
+    }
+
+    async fn revoke_key(
+        &self,
+        tenant: Option<&TenantId>,
+        id: KeyId,
+        by: Actor,
+    ) -> Result<Option<StoredKey>, Error> {
+        self.change(|core| core.revoke_key(tenant, id, by))
+    }
+
+    async fn keys(&self) -> Result<(Vec<StoredKey>, AuditHead), Error> {
+        let access = &self.lock().rows.access;
+        Ok((access.keys(), access.head()))
+    }
+
+    async fn audit(&self, act: Act) -> Result<Audited, Error> {
+        self.change(|core| core.audit(&act))
+    }
+
+    async fn audited(&self, after: u64, limit: usize) -> Result<Vec<Audited>, Error> {
+        Ok(self.lock().rows.access.audited(after, limit))
+    }
+
+    async fn audit_head(&self) -> Result<AuditHead, Error> {
+        Ok(self.lock().rows.access.head())
     }
 }

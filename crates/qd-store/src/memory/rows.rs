@@ -7,10 +7,11 @@ use qd_types::{
     ConversationId, CrewName, Day, Job, JobId, JobStatus, Logged, NanoDollars, Seq, TenantId, Timestamp,
 };
 
+use super::access::MemoryAccess;
 use super::cache::KeptResults;
 use super::spend::MemorySpend;
 use crate::embedded::{
-    Charge, KEPT_SPEND, KEPT_TURNS, PAGE_BYTES, RowId, Rows, Settled, Spent, Started, StoredKey,
+    Charge, KEPT_SPEND, KEPT_TURNS, PAGE_BYTES, Remembered, RowId, Rows, Settled, Spent, Started,
 };
 use crate::{
     Error, Idempotency, JobQuery, Page, ScopeSpend, SpendScope, StoredConversation, StoredMessage, Turn,
@@ -28,10 +29,11 @@ pub(super) struct MemoryRows {
     jobs: BTreeMap<RowId, Job>,
     ids: HashMap<JobId, RowId>,
     logs: HashMap<RowId, Vec<Logged>>,
-    keys: HashMap<(TenantId, String, String), StoredKey>,
+    keys: HashMap<(TenantId, String, String), Remembered>,
     conversations: HashMap<(TenantId, ConversationId), Conversation>,
     pub(super) results: KeptResults,
     pub(super) money: MemorySpend,
+    pub(super) access: MemoryAccess,
 }
 
 impl MemoryRows {
@@ -154,7 +156,7 @@ impl Rows for MemoryRows {
         Ok(log.iter().filter(|logged| logged.seq > after).take(limit).cloned().collect())
     }
 
-    fn key(&mut self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<StoredKey>, Error> {
+    fn key(&mut self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<Remembered>, Error> {
         Ok(self.keys.get(&(tenant.clone(), idempotency.scope.clone(), idempotency.key.clone())).copied())
     }
 
@@ -162,7 +164,7 @@ impl Rows for MemoryRows {
         &mut self,
         tenant: &TenantId,
         idempotency: &Idempotency,
-        stored: StoredKey,
+        stored: Remembered,
     ) -> Result<(), Error> {
         self.keys.insert((tenant.clone(), idempotency.scope.clone(), idempotency.key.clone()), stored);
         Ok(())

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_env::Env;
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
+    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId, WorkerId,
 };
 use rusqlite::{Connection, params};
 
@@ -16,13 +16,14 @@ use super::file_lock::FileLock;
 use super::reader::Readers;
 use super::rows::SqliteRows;
 use super::writer::Writer;
-use super::{cache, query, schema, spend};
+use super::{access, cache, query, schema, spend};
 use crate::embedded::{Core, Limits, RecentHour};
 use crate::{
-    Cache, CacheKey, CacheRoom, Cancelled, Claimed, Conversations, Crews, DayUsage, Durability, Enqueued,
-    Error, Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs, Live, NewJob, Page, Published, Recent,
-    Record, Refused, Revocation, ScopeSpend, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
-    StoredConversation, StoredCrew, Tick, UsageQuery,
+    Access, Act, Actor, AuditHead, Audited, Cache, CacheKey, CacheRoom, Cancelled, Claimed, Conversations,
+    Crews, DayUsage, Durability, Enqueued, Error, Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs,
+    KeyAdded, Live, NewJob, NewKey, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Slice,
+    SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, Tick,
+    UsageQuery,
 };
 
 /// The backend behind `sqlite:PATH`.
@@ -310,5 +311,38 @@ impl Spend for SqliteBackend {
     async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<DayUsage>, Error> {
         let tenant = tenant.clone();
         self.readers.read(move |connection| spend::usage(connection, &tenant, &query)).await
+    }
+}
+
+#[async_trait]
+impl Access for SqliteBackend {
+    async fn add_key(&self, key: NewKey, by: Actor) -> Result<KeyAdded, Error> {
+        self.writer.call(move |core| core.add_key(&key, by)).await
+    }
+
+    async fn revoke_key(
+        &self,
+        tenant: Option<&TenantId>,
+        id: KeyId,
+        by: Actor,
+    ) -> Result<Option<StoredKey>, Error> {
+        let tenant = tenant.cloned();
+        self.writer.call(move |core| core.revoke_key(tenant.as_ref(), id, by)).await
+    }
+
+    async fn keys(&self) -> Result<(Vec<StoredKey>, AuditHead), Error> {
+        self.readers.read(access::keys).await
+    }
+
+    async fn audit(&self, act: Act) -> Result<Audited, Error> {
+        self.writer.call(move |core| core.audit(&act)).await
+    }
+
+    async fn audited(&self, after: u64, limit: usize) -> Result<Vec<Audited>, Error> {
+        self.readers.read(move |connection| access::audited(connection, after, limit)).await
+    }
+
+    async fn audit_head(&self) -> Result<AuditHead, Error> {
+        self.readers.read(access::head).await
     }
 }

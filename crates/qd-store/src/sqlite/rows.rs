@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{cache, codec, spend};
 use crate::embedded::{
-    Charge, DurableRows, KEPT_SPEND, KEPT_TURNS, OpenJob, RowId, Rows, Settled, Spent, Started, StoredKey,
+    Charge, DurableRows, KEPT_SPEND, KEPT_TURNS, OpenJob, Remembered, RowId, Rows, Settled, Spent, Started,
 };
 use crate::{Error, Idempotency, ScopeSpend, SpendScope, Turn};
 
@@ -101,13 +101,17 @@ impl Rows for SqliteRows {
         codec::log(&self.connection, row, after, limit)
     }
 
-    fn key(&mut self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<StoredKey>, Error> {
+    fn key(&mut self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<Remembered>, Error> {
         let mut statement = self.connection.prepare_cached(
             "SELECT job, body_hash, expires_at FROM idempotency WHERE tenant = ?1 AND scope = ?2 AND key = ?3",
         )?;
         let found =
             statement.query_row(params![tenant.as_str(), idempotency.scope, idempotency.key], |row| {
-                Ok(StoredKey { row: row.get(0)?, body_hash: row.get(1)?, expires_at: Timestamp(row.get(2)?) })
+                Ok(Remembered {
+                    row: row.get(0)?,
+                    body_hash: row.get(1)?,
+                    expires_at: Timestamp(row.get(2)?),
+                })
             });
         Ok(found.optional()?)
     }
@@ -116,7 +120,7 @@ impl Rows for SqliteRows {
         &mut self,
         tenant: &TenantId,
         idempotency: &Idempotency,
-        stored: StoredKey,
+        stored: Remembered,
     ) -> Result<(), Error> {
         self.connection
             .prepare_cached(

@@ -136,6 +136,7 @@ async fn left(folder: &Path, account: &Account, fault: Fault) {
     }
     if !doubt.rest {
         assert_eq!((&view.conversations, &view.crews), (&found.conversations, &found.crews), "{fault:?}");
+        assert_eq!(view.access, found.access, "{fault:?}");
     }
     assert!(found.jobs.values().all(|kept| kept.job.status != JobStatus::Running));
     if let Err(verdict) = works(&store, &env).await {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use qd_store::{JobQuery, Store, StoredConversation};
+use qd_store::{AuditHead, JobQuery, Store, StoredConversation, StoredKey};
 use qd_types::{ConversationId, Job, JobId, JobStatus, LogItem, Logged, TenantId, Timestamp};
 
 /// Tenants of the workload.
@@ -31,6 +31,8 @@ pub(crate) struct View {
     pub(crate) conversations: BTreeMap<(TenantId, ConversationId), StoredConversation>,
     /// Newest version by tenant and crew.
     pub(crate) crews: BTreeMap<(TenantId, String), (u32, String)>,
+    /// API keys, and the end of the audit log.
+    pub(crate) access: (Vec<StoredKey>, AuditHead),
     /// Jobs by tenant and idempotency key.
     pub(crate) keys: BTreeMap<(TenantId, String), JobId>,
 }
@@ -42,6 +44,7 @@ pub(crate) enum Change {
     Conversation((TenantId, ConversationId), Option<StoredConversation>),
     Crew((TenantId, String), (u32, String)),
     Key((TenantId, String), JobId),
+    Access((Vec<StoredKey>, AuditHead)),
 }
 
 /// One operation.
@@ -66,13 +69,14 @@ impl View {
                 Change::Conversation(name, None) => drop(self.conversations.remove(&name)),
                 Change::Crew(name, newest) => drop(self.crews.insert(name, newest)),
                 Change::Key(key, job) => drop(self.keys.insert(key, job)),
+                Change::Access(access) => self.access = access,
             }
         }
     }
 
-    /// What a store shows. Keys cannot be listed; they are asked for one by one.
+    /// What a store shows. Idempotency keys cannot be listed; they are asked for one by one.
     pub(crate) async fn of(store: &Store) -> Result<Self, qd_store::Error> {
-        let mut view = Self::default();
+        let mut view = Self { access: store.keys().await?, ..Self::default() };
         for tenant in tenants() {
             let mut cursor = None;
             loop {
@@ -99,7 +103,7 @@ impl View {
         Ok(view)
     }
 
-    /// Whether a store that was opened again shows this, but for its keys. Answers the first difference.
+    /// Whether a store that was opened again shows this, but for its idempotency keys. Answers the first difference.
     pub(crate) fn differs(&self, found: &Self) -> Option<String> {
         if self.jobs.len() != found.jobs.len() {
             return Some(format!("{} jobs instead of {}", found.jobs.len(), self.jobs.len()));
@@ -115,6 +119,9 @@ impl View {
                 "conversations {:?} instead of {:?}",
                 found.conversations, self.conversations
             ));
+        }
+        if self.access != found.access {
+            return Some(format!("access {:?} instead of {:?}", found.access, self.access));
         }
         (self.crews != found.crews).then(|| format!("crews {:?} instead of {:?}", found.crews, self.crews))
     }

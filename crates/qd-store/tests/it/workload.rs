@@ -10,13 +10,13 @@ use futures::future::join_all;
 use qd_env::{Env, ManualClock};
 use qd_faultfs::FaultFs;
 use qd_store::{
-    Cancelled, Claimed, Durability, Enqueued, Error, Finish, Idempotency, NewJob, Options, OtherBody,
-    Outcome, Record, Store, Turn, TurnRole, open,
+    Actor, Cancelled, Claimed, Durability, Enqueued, Error, Finish, Idempotency, KeyAdded, NewJob, NewKey,
+    Options, OtherBody, Outcome, Record, Store, Turn, TurnRole, open,
 };
 use qd_types::{
     Call, ChatReply, Class, Code, CrewName, CrewVersion, Entry, Failure, Input, JobId, JobOutput, JobStatus,
-    LogItem, NanoDollars, Priority, Progress, Source, StepId, StopReason, TaskId, TenantId, Timestamp, Usage,
-    WorkerId,
+    KeyId, LogItem, NanoDollars, Priority, Progress, Scope, Source, StepId, StopReason, TaskId, TenantId,
+    Timestamp, Usage, WorkerId,
 };
 
 use crate::ledger::{Change, Kept, Step, View, conversations, tenants};
@@ -169,6 +169,7 @@ impl Workload {
             84..91 => self.tick().await,
             91..93 => self.publish().await,
             93..95 => self.forget().await,
+            95..97 => self.change_keys().await,
             _ => self.checkpoint(),
         }
     }
@@ -452,6 +453,33 @@ impl Workload {
         let known = self.store.forget(&name.0, &name.1).await?;
         assert_eq!(known, self.view.conversations.contains_key(&name));
         self.note(asked, vec![Change::Conversation(name, None)]);
+        Ok(())
+    }
+
+    async fn change_keys(&mut self) -> Result<(), Error> {
+        let now = self.now();
+        let known = self.rng.choice(&self.view.access.0).filter(|key| key.is_good(now)).map(|key| key.id);
+        self.doubt.rest = true;
+        let asked = self.fs.position();
+        if let Some(id) = known.filter(|_| self.rng.bool()) {
+            let revoked = self.store.revoke_key(None, id, Actor::Console).await?.expect("it is known");
+            assert_eq!(revoked.revoked_at, Some(now));
+        } else {
+            let key = NewKey {
+                id: KeyId::from_random(self.env.secret()),
+                tenant: tenants()[0].clone(),
+                name: "ci".into(),
+                scopes: [Scope::JobsRead, Scope::JobsWrite].into_iter().collect(),
+                digest: self.env.secret(),
+                pepper: [1; 8],
+                lifetime: Duration::from_secs(self.rng.u64(1..500)),
+                replaces: known.map(|id| (id, Duration::from_secs(30))),
+            };
+            let added = self.store.add_key(key, Actor::Console).await?;
+            assert!(matches!(added, KeyAdded::Added(_)), "{added:?}");
+        }
+        let access = self.store.keys().await?;
+        self.note(asked, vec![Change::Access(access)]);
         Ok(())
     }
 

@@ -9,6 +9,9 @@ pub(crate) struct Target {
     /// The server, e.g. http://127.0.0.1:8000 [also: QUARTERDECK_URL]
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
+    /// An API key of the server; the variable is better, as others on the machine can read arguments [also: QUARTERDECK_API_KEY]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::{Breakers, Format, Global};
+use crate::cli::{Breakers, Format, Global, Target};
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::output;
@@ -11,20 +11,20 @@ const HEADINGS: [&str; 5] = ["model", "breaker", "calls", "limits left", "note"]
 
 pub(super) async fn run(global: &Global, args: Breakers) -> anyhow::Result<Exit> {
     let (args, state) = match args {
-        Breakers::List(args) => return list(global, args.target.url.as_deref()).await,
+        Breakers::List(args) => return list(global, &args.target).await,
         Breakers::Open(args) => (args, "open"),
         Breakers::Close(args) => (args, "closed"),
         Breakers::Auto(args) => (args, "auto"),
     };
-    let client = Client::new(args.target.url.as_deref())?;
+    let client = Client::of(&args.target)?;
     let body = json!({ "deployment": args.deployment, "state": state });
     let one = client.post("/v1/breakers", &body).await?;
     output::show(global.output, &one, |one| output::table(&HEADINGS, &[row(one)]))?;
     Ok(Exit::Ok)
 }
 
-async fn list(global: &Global, url: Option<&str>) -> anyhow::Result<Exit> {
-    let answer = Client::new(url)?.get("/v1/breakers").await?;
+async fn list(global: &Global, target: &Target) -> anyhow::Result<Exit> {
+    let answer = Client::of(target)?.get("/v1/breakers").await?;
     let breakers = answer["breakers"].as_array().cloned().unwrap_or_default();
     if global.output == Format::Jsonl {
         breakers.iter().try_for_each(|one| output::print(&one.to_string()))?;

@@ -37,7 +37,7 @@ pub(super) fn run(global: &Global, origin: bool) -> anyhow::Result<Exit> {
 fn mask(value: &mut Value) {
     let Some(map) = value.as_object_mut() else { return };
     for (key, value) in map.iter_mut() {
-        if key == "api_key" && !value.is_object() {
+        if (key == "api_key" || key == "pepper") && !value.is_object() {
             *value = Value::String("[redacted]".to_owned());
         } else {
             mask(value);

@@ -49,7 +49,7 @@ pub(super) async fn run(_: &Global, args: Demo) -> anyhow::Result<Exit> {
     let keys = Keys::start(&env);
     let stays = args.jobs.is_none() && keys.are_there();
     let server = ServerProcess::start(args.listen.as_deref(), &provider).await?;
-    let client = Client::new(Some(server.url()))?;
+    let client = Client::new(server.url(), None)?;
     client.ready(PATIENCE).await?;
     let show = Show::new();
     show.welcome(server.url(), server.folder(), keys.are_there());

@@ -31,7 +31,7 @@ async fn list(global: &Global, args: JobsList) -> anyhow::Result<Exit> {
     if args.limit == 0 {
         return Err(ended(Exit::Usage, "--limit 0 lists nothing; it is at least 1"));
     }
-    let client = Client::new(args.target.url.as_deref())?;
+    let client = Client::of(&args.target)?;
     let most = if args.all { usize::MAX } else { args.limit };
     let mut pages = Pages::new(&client, &args.filter, most);
     if global.output == Format::Json {
@@ -80,7 +80,7 @@ fn row(job: &Value) -> Vec<String> {
 }
 
 async fn get(global: &Global, args: JobsGet) -> anyhow::Result<Exit> {
-    let client = Client::new(args.target.url.as_deref())?;
+    let client = Client::of(&args.target)?;
     let job = client.get(&format!("/v1/jobs/{}", encoded(&args.job))).await?;
     output::show(global.output, &job, |job| {
         let mut text = String::new();

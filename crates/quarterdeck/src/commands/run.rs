@@ -9,7 +9,7 @@ use super::serve::stop_signals;
 use super::{configuration, require_model, sim_flags};
 use crate::cli::{Format, Global, Run};
 use crate::client::Client;
-use crate::config::{Flag, variable};
+use crate::config::{AuthMode, Flag, variable};
 use crate::exit::{Exit, ended};
 use crate::follow::{self, Teller};
 use crate::{crew_files, input, output, wire};
@@ -19,7 +19,7 @@ pub(super) async fn run(global: &Global, args: Run) -> anyhow::Result<Exit> {
     let remote = args.target.url.is_some() || (variable("QUARTERDECK_URL").is_some() && !args.sim);
     check_crew(&args.crew, remote)?;
     if remote {
-        let client = Client::new(args.target.url.as_deref())?;
+        let client = Client::of(&args.target)?;
         return follow_one(global, &client, &json!({"crew": args.crew, "input": input})).await;
     }
     let mut config = configuration(global, flags(args.sim))?;
@@ -41,6 +41,8 @@ pub(super) async fn run(global: &Global, args: Run) -> anyhow::Result<Exit> {
         config.settings.default_crew = "assistant".to_owned();
         config.settings.systems.clear();
     }
+    // Nobody else knows where it is, and it is gone with this command.
+    config.settings.auth.mode = AuthMode::Open;
     let server = wire::start(&config, at_hand.sources, qd_gateway::Listeners::default()).await?;
     for warning in &server.warnings {
         output::say(&warning.to_string());
@@ -50,7 +52,7 @@ pub(super) async fn run(global: &Global, args: Run) -> anyhow::Result<Exit> {
     } else {
         args.crew
     };
-    let client = Client::new(Some(&server.url()))?;
+    let client = Client::new(&server.url(), None)?;
     client.ready(Duration::from_secs(10)).await?;
     let outcome = follow_one(global, &client, &json!({"crew": crew, "input": input})).await;
     server.stop().await;

@@ -1,13 +1,22 @@
 //! `serve`: API, workers and background services in one process, until it is told to stop.
 
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use qd_gateway::WantedKey;
+use qd_store::Actor;
+use qd_types::{Scope, TenantId};
 use serde_json::json;
 
 use super::{configuration, flag, require_model, sim_flags};
 use crate::cli::{Global, Serve};
-use crate::config::LogFormat;
+use crate::config::{AuthMode, Config, LogFormat};
 use crate::exit::{Exit, ended};
 use crate::output::say;
 use crate::{supervisor, wire};
+
+/// How long the first key is good: a year.
+const FIRST_KEY: Duration = Duration::from_secs(365 * 86_400);
 
 pub(super) async fn run(global: &Global, args: Serve) -> anyhow::Result<Exit> {
     let mut flags: Vec<_> = [
@@ -39,8 +48,9 @@ pub(super) async fn run(global: &Global, args: Serve) -> anyhow::Result<Exit> {
         tracing::warn!(reason = %warning, "a crew has a warning");
     }
     if !global.quiet {
-        announce(&server, &config.profile, config.models.default_model.as_deref());
+        announce(&server, &config);
     }
+    first_key(&server, &config).await?;
     supervisor::ready();
     tokio::select! {
         () = stop.wait() => {}
@@ -58,7 +68,8 @@ pub(super) async fn run(global: &Global, args: Serve) -> anyhow::Result<Exit> {
     }
 }
 
-fn announce(server: &wire::Server, profile: &str, model: Option<&str>) {
+fn announce(server: &wire::Server, config: &Config) {
+    let (profile, model) = (&config.profile, config.models.default_model.as_deref());
     let crews: Vec<_> = server.crews.iter().map(ToString::to_string).collect();
     say(&format!("Quarterdeck {} ({profile})", env!("CARGO_PKG_VERSION")));
     say(&format!("  API     {}", server.url()));
@@ -66,7 +77,37 @@ fn announce(server: &wire::Server, profile: &str, model: Option<&str>) {
         say(&format!("  Health  http://{admin}/readyz"));
     }
     say(&format!("  Crews   {}", crews.join(", ")));
+    if config.settings.auth.mode == AuthMode::Open {
+        say("  Keys    none needed: whoever reaches the API may do everything");
+    }
     say(&format!("  Model   {}", model.unwrap_or("as each agent names it")));
+}
+
+/// Where keys are needed and nobody has one that can make others: a person who watches gets one, shown this once; a log
+/// gets none.
+async fn first_key(server: &wire::Server, config: &Config) -> anyhow::Result<()> {
+    if config.settings.auth.mode == AuthMode::Open || server.keys.has_admin().await? {
+        return Ok(());
+    }
+    if !std::io::stderr().is_terminal() {
+        tracing::warn!(
+            "requests need an API key and there is none with the scope `admin`; stop the server and make one with \
+             `quarterdeck keys create ops --scope admin`"
+        );
+        return Ok(());
+    }
+    let wanted = WantedKey {
+        tenant: TenantId::default(),
+        name: "first".to_owned(),
+        scopes: [Scope::Admin].into_iter().collect(),
+        lifetime: FIRST_KEY,
+    };
+    let issued = server.keys.issue(wanted, Actor::Console).await?;
+    say(&format!("  Key     {}", issued.key.reveal()));
+    say(
+        "          The first one, for everything, for a year. It is shown this once: keep it where secrets are kept.",
+    );
+    Ok(())
 }
 
 /// Returns when standard input ends; never, if that is not watched.

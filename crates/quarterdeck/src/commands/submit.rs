@@ -9,7 +9,7 @@ use crate::follow::{self, Teller};
 use crate::{input, output};
 
 pub(super) async fn run(global: &Global, args: Submit) -> anyhow::Result<Exit> {
-    let client = Client::new(args.target.url.as_deref())?;
+    let client = Client::of(&args.target)?;
     let mut body = json!({"crew": args.crew, "input": input::read(&args.input)?});
     if let Some(level) = args.priority {
         body["priority"] = json!(level);

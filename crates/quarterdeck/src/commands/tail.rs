@@ -12,7 +12,7 @@ use crate::follow::{self, Teller};
 use crate::output;
 
 pub(super) async fn run(global: &Global, args: Tail) -> anyhow::Result<Exit> {
-    let client = Client::new(args.target.url.as_deref())?;
+    let client = Client::of(&args.target)?;
     let mut stop = super::serve::stop_signals()?;
     let following = async {
         match &args.job {

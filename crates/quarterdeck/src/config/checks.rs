@@ -7,7 +7,10 @@ use serde_json::Value;
 use super::decode::{Problem, Problems};
 use super::keys::{self, Key, Kind};
 use super::layers::{Origin, Tree, is_reference};
-use super::{OnExceeded, Settings};
+use super::{AuthMode, OnExceeded, Settings};
+
+/// Shorter ones could be guessed.
+const PEPPER_CHARS_MIN: usize = 32;
 
 /// Every number within the bounds of its key.
 pub(super) fn bounds(tree: &Tree, problems: &mut Problems) {
@@ -91,9 +94,10 @@ fn is_outside(kind: &Kind, value: &Value) -> bool {
 
 /// Keys that stand in the file itself: refused in production, frowned upon in staging.
 pub(super) fn literal_secrets(tree: &Tree, profile: &str, problems: &mut Problems, warnings: &mut Problems) {
-    let Some(providers) = tree.values.get("providers").and_then(Value::as_object) else { return };
-    for name in providers.keys().filter(|_| profile != "development") {
-        let path = format!("providers.{name}.api_key");
+    let providers = tree.values.get("providers").and_then(Value::as_object);
+    let keys =
+        providers.into_iter().flat_map(|all| all.keys()).map(|name| format!("providers.{name}.api_key"));
+    for path in keys.chain(["auth.pepper".to_owned()]).filter(|_| profile != "development") {
         let at = tree.origin(&path);
         let literal =
             tree.get(&path).is_some_and(|key| key.as_object().is_none_or(|table| !is_reference(table)));
@@ -180,6 +184,13 @@ pub(super) fn settings(
         }
     };
     server(s, &mut must);
+    auth(s, profile, &mut must);
+    let pepper = tree.get("auth.pepper").and_then(Value::as_str);
+    must(
+        pepper.is_none_or(|pepper| pepper.len() >= PEPPER_CHARS_MIN),
+        "auth.pepper",
+        "has fewer than 32 characters; make one with `openssl rand -hex 32`",
+    );
     must(retry, "retry.cap_ms", "must be at least retry.base_ms");
     must(tokens, "conversations.reserve_tokens", "must be below conversations.token_budget");
     if let Err(error) = qd_telemetry::check_level(&s.log.level) {
@@ -193,9 +204,9 @@ pub(super) fn settings(
         }
     };
     should(
-        !(s.server.insecure_public && profile == "production"),
+        !(s.server.insecure_public && s.auth.mode == AuthMode::Open && profile == "production"),
         "server.insecure_public",
-        "there is no authentication: whoever reaches this server can spend your money; put a proxy in front that asks who it is",
+        "nobody needs a key: whoever reaches this server can spend your money; put a proxy in front that asks who it is",
     );
     should(
         s.store.url != "memory:" || profile == "development",
@@ -228,7 +239,8 @@ fn server(s: &Settings, must: &mut dyn FnMut(bool, &str, &str)) {
     );
     if let Ok(listen) = address {
         let insecure_public = s.server.insecure_public;
-        let options = qd_gateway::Options { listen, insecure_public, ..qd_gateway::Options::default() };
+        let auth = s.auth.mode.into();
+        let options = qd_gateway::Options { listen, auth, insecure_public, ..qd_gateway::Options::default() };
         if let Err(error) = options.validate() {
             must(false, "server.listen", &error.to_string());
         }
@@ -241,6 +253,21 @@ fn server(s: &Settings, must: &mut dyn FnMut(bool, &str, &str)) {
         Some(_) | None => false,
     };
     must(known, "store.url", &format!("`{}` names no store; use sqlite:PATH or memory:", s.store.url));
+}
+
+fn auth(s: &Settings, profile: &str, must: &mut dyn FnMut(bool, &str, &str)) {
+    must(
+        profile != "production" || s.auth.mode == AuthMode::Keys || s.server.insecure_public,
+        "auth.mode",
+        "is open, and production lets nobody in without a key; take it out, or set server.insecure_public = true if \
+         something in front asks who it is",
+    );
+    for name in s.tenants.keys() {
+        let path = format!("tenants.{name}");
+        if let Err(wrong) = qd_types::TenantId::parse(name) {
+            must(false, &path, &wrong.to_string());
+        }
+    }
 }
 
 fn crews(s: &Settings, must: &mut dyn FnMut(bool, &str, &str)) {

@@ -96,6 +96,7 @@ pub(super) fn build(sources: &Sources, base: &Path, reading: &Reading<'_>) -> Re
     tables(&mut tree, &mut problems);
     let shown = tree.clone();
     providers::complete(&mut tree, &|reference| (reading.secret)(reference, &variables), &mut problems);
+    providers::pepper(&mut tree, &|reference| (reading.secret)(reference, &variables), &mut problems);
     scenario::lay_under(&mut tree, reading.file, &mut problems);
     let mut rest = tree.clone();
     let mut models = Map::new();

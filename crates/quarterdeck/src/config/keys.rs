@@ -70,11 +70,12 @@ pub(crate) const ROOT: &[Key] = &[
         "A file of prices like those under [prices], which go before it. Relative to this one.",
     ),
     key("server", Table(SERVER), "Where the API is served, and its bounds."),
+    key("auth", Table(AUTH), "Who is let in."),
     key("store", Table(STORE), "Where jobs are kept."),
     key("queue", Table(QUEUE), "Jobs that wait."),
     key("worker", Table(WORKER), "Who works on jobs."),
     key("retry", Table(RETRY), "When a step that failed is tried again."),
-    key("limits", Table(LIMITS), "What one job may do over its whole life."),
+    key("limits", Table(LIMITS), "What one job, one API key and one tenant may do."),
     key("conversations", Table(CONVERSATIONS), "History that jobs share."),
     key("budgets", Table(BUDGETS), "What may be spent on model calls."),
     key("retention", Table(RETENTION), "How long things are kept."),
@@ -84,6 +85,7 @@ pub(crate) const ROOT: &[Key] = &[
         Named(SYSTEM),
         "Named sets of crews that are run as one. The system `default` holds all crews.",
     ),
+    key("tenants", Named(TENANT), "Bounds of single tenants, by name, in place of those under [limits]."),
     key(
         "providers",
         Named(PROVIDER),
@@ -104,6 +106,15 @@ const SERVER: &[Key] = &[
     set("max_connections", Whole(1, COUNT_MAX)),
     set("max_connections_per_address", Whole(1, COUNT_MAX)),
     set("max_body_bytes", Whole(1_024, 64 << 20)),
+];
+
+const AUTH: &[Key] = &[
+    set("mode", Choice(&["keys", "open"])),
+    key(
+        "pepper",
+        Secret,
+        "What digests of API keys are made under, of at least 32 characters: { env = \"NAME\" } or { file = \"PATH\" }. Without one: a file beside the store, made at the first start.",
+    ),
 ];
 
 const STORE: &[Key] = &[
@@ -134,6 +145,37 @@ const LIMITS: &[Key] = &[
     set("tool_calls", Whole(0, COUNT_MAX)),
     set("tokens", Whole(1, 1_000_000_000_000)),
     set("parallel_effects", Whole(1, 256)),
+    set("key_requests_per_second", Number(0.0, 1e6)),
+    set("key_burst", Whole(1, COUNT_MAX)),
+    set("tenant_requests_per_second", Number(0.0, 1e6)),
+    set("tenant_burst", Whole(1, COUNT_MAX)),
+    key(
+        "tenant_max_queued",
+        Whole(1, 100_000_000),
+        "Queued jobs of one tenant beyond which its new ones are refused with 429. Without it: queue.max_depth alone.",
+    ),
+    key(
+        "tenant_max_running",
+        Whole(1, 10_000),
+        "Jobs of one tenant at once; its others wait, and those of other tenants pass. Without it: worker.slots alone.",
+    ),
+];
+
+const TENANT: &[Key] = &[
+    key(
+        "key_requests_per_second",
+        Number(0.0, 1e6),
+        "Requests a second of each of its API keys; 0 for no bound.",
+    ),
+    key("key_burst", Whole(1, COUNT_MAX), "Requests at once of each of its API keys."),
+    key(
+        "requests_per_second",
+        Number(0.0, 1e6),
+        "Requests a second of all its keys together; 0 for no bound.",
+    ),
+    key("burst", Whole(1, COUNT_MAX), "Requests at once of all its keys together."),
+    key("max_queued", Whole(1, 100_000_000), "Its queued jobs beyond which new ones are refused with 429."),
+    key("max_running", Whole(1, 10_000), "Its jobs at once; others wait meanwhile."),
 ];
 
 const CONVERSATIONS: &[Key] = &[

@@ -59,6 +59,33 @@ pub(super) fn keys_from_variables(models: &mut qd_llm::Options, tree: &Tree, var
     }
 }
 
+/// Resolves the pepper's `{ env = … }` or `{ file = … }`.
+pub(super) fn pepper(
+    tree: &mut Tree,
+    read: &dyn Fn(&Value) -> Result<String, String>,
+    problems: &mut Problems,
+) {
+    const PATH: &str = "auth.pepper";
+    let Some(reference) = tree.get(PATH).filter(|pepper| pepper.is_object()).cloned() else { return };
+    let at = tree.origin(PATH);
+    let Some((table, key)) = tree.holder(PATH) else { return };
+    match resolved(&reference, read) {
+        Ok(secret) => drop(table.insert(key.to_owned(), Value::String(secret))),
+        Err(message) => {
+            table.remove(key);
+            problems.add(Problem { at, path: PATH.to_owned(), message });
+        }
+    }
+}
+
+fn resolved(reference: &Value, read: &dyn Fn(&Value) -> Result<String, String>) -> Result<String, String> {
+    if reference.as_object().is_some_and(is_reference) {
+        read(reference)
+    } else {
+        Err(format!("must be {}", Kind::Secret.wanted()))
+    }
+}
+
 /// Fills in what a known provider's name implies, and resolves `{ env = … }` and `{ file = … }`.
 pub(super) fn complete(
     tree: &mut Tree,
@@ -76,9 +103,7 @@ pub(super) fn complete(
             }
         }
         if let Some(reference) = provider.get("api_key").filter(|key| key.is_object()).cloned() {
-            let is_one = reference.as_object().is_some_and(is_reference);
-            let wrong = || Err(format!("must be {}", Kind::Secret.wanted()));
-            match if is_one { read(&reference) } else { wrong() } {
+            match resolved(&reference, read) {
                 Ok(secret) => {
                     provider.insert("api_key".into(), Value::String(secret));
                 }

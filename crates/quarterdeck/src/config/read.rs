@@ -29,18 +29,18 @@ pub(crate) fn read(
         file: &|name| read_named(&base, name),
     };
     let mut config = build(&sources, &base, &reading)?;
+    let keys = config.models.providers.keys().map(|name| format!("providers.{name}.api_key"));
     let open: Vec<Problem> =
-        config.models.providers.keys().filter_map(|name| open_secret(&config, name)).collect();
+        keys.chain(["auth.pepper".to_owned()]).filter_map(|path| open_secret(&config, &path)).collect();
     config.warnings.extend(open);
     prices::add(&mut config)?;
     Ok(config)
 }
 
-/// A provider's key in a file that everybody on the machine can read.
-fn open_secret(config: &Config, provider: &str) -> Option<Problem> {
+/// A secret in a file that everybody on the machine can read.
+fn open_secret(config: &Config, path: &str) -> Option<Problem> {
     use std::os::unix::fs::PermissionsExt as _;
-    let path = format!("providers.{provider}.api_key");
-    let file = config.base.join(config.tree.get(&path)?.get("file")?.as_str()?);
+    let file = config.base.join(config.tree.get(path)?.get("file")?.as_str()?);
     let meta = std::fs::symlink_metadata(&file).ok()?;
     // What a container is given has the modes of whoever gave it, and nobody else is in there.
     let is_given =
@@ -49,7 +49,7 @@ fn open_secret(config: &Config, provider: &str) -> Option<Problem> {
         return None;
     }
     let message = format!("everybody on this machine can read {0}; `chmod 600 {0}`", file.display());
-    Some(Problem { at: config.tree.origin(&path), path, message })
+    Some(Problem { at: config.tree.origin(path), path: path.to_owned(), message })
 }
 
 /// The mistakes that the file's other profiles have, by profile. Which secrets they will find where they run is not known
@@ -62,7 +62,7 @@ pub(crate) fn other_profiles(file: Option<&Path>, than: &str) -> Vec<(String, Pr
     let wrong = names.filter_map(|name| {
         let (mut sources, _) = sources(file, Some(name.clone()), Vec::new()).ok()?;
         sources.dotenv = None;
-        let secret = &|_: &Value, _: &Variables| Ok("unknown".to_owned());
+        let secret = &|_: &Value, _: &Variables| Ok("unknown".repeat(9));
         let reading = Reading { secret, file: &|name| read_named(&base, name) };
         let problems = build(&sources, &base, &reading).err()?;
         Some((name.clone(), problems))
@@ -169,7 +169,7 @@ fn secret(reference: &Value, base: &Path, variables: &Variables) -> Result<Strin
     let text = |key: &str| reference.get(key).and_then(Value::as_str);
     match (text("env"), text("file")) {
         (Some(name), None) => variables.get(name).cloned().ok_or_else(|| {
-            format!("the variable {name} is not set; set it, or remove the provider if it is not used")
+            format!("the variable {name} is not set; set it, or take this setting out if it is not used")
         }),
         (None, Some(file)) => {
             let path = base.join(file);

@@ -12,7 +12,7 @@ use super::layers::{Origin, Sources, Tree};
 /// The profile in which `.env` is read.
 const DOTENV_PROFILE: &str = "development";
 /// What the binary itself reads before there is a configuration.
-const OWN: [&str; 3] = ["QUARTERDECK_CONFIG", "QUARTERDECK_ENV", "QUARTERDECK_URL"];
+const OWN: [&str; 4] = ["QUARTERDECK_API_KEY", "QUARTERDECK_CONFIG", "QUARTERDECK_ENV", "QUARTERDECK_URL"];
 /// Settings at the top of the file.
 const TOP: [&str; 3] = ["QUARTERDECK_CREWS", "QUARTERDECK_DEFAULT_CREW", "QUARTERDECK_DEFAULT_MODEL"];
 

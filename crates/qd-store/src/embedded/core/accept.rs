@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use qd_types::{Class, Code, ConversationId, Failure, Job, JobId, JobStatus, LogItem, Logged, TenantId};
 
-use super::super::rows::{OpenJob, Rows, Settled, StoredKey};
+use super::super::rows::{OpenJob, Remembered, Rows, Settled};
 use super::attempt::before;
 use super::{Core, Notice};
 use crate::{Cancelled, Enqueued, Error, Idempotency, NewJob, OtherBody};
@@ -21,17 +21,22 @@ impl<R: Rows> Core<R> {
         {
             return Ok(answer);
         }
-        let depth = self.schedule.depth();
         // A job that is run again was accepted once; refusing it would lose it.
-        if depth >= self.limits.max_depth && new.redrive_of.is_none() {
-            return Ok(Enqueued::Full { depth, retry_after: FULL_RETRY_AFTER });
+        if new.redrive_of.is_none() {
+            if let Some(depth) = self.schedule.full_of(&new.tenant) {
+                return Ok(Enqueued::OverQuota { depth, retry_after: FULL_RETRY_AFTER });
+            }
+            let depth = self.schedule.depth();
+            if depth >= self.limits.max_depth {
+                return Ok(Enqueued::Full { depth, retry_after: FULL_RETRY_AFTER });
+            }
         }
         let row = self.next_row;
         let job = new.accepted(now);
         self.rows.insert(row, &job)?;
         if let Some(idempotency) = &new.idempotency {
             let expires_at = now.plus(self.limits.idempotency_window);
-            let stored = StoredKey { row, body_hash: idempotency.body_hash, expires_at };
+            let stored = Remembered { row, body_hash: idempotency.body_hash, expires_at };
             self.rows.remember(&new.tenant, idempotency, stored)?;
         }
         self.next_row += 1;

@@ -61,7 +61,7 @@ impl Change {
 const JOBS_MAX: usize = 1_000_000;
 
 pub(super) async fn run(global: &Global, change: Change, args: JobsChange) -> anyhow::Result<Exit> {
-    let client = Client::new(args.target.url.as_deref())?;
+    let client = Client::of(&args.target)?;
     let filter = &args.filter;
     let is_empty = [&filter.status, &filter.crew, &filter.created_after, &filter.created_before]
         .iter()

@@ -11,7 +11,7 @@ use crate::follow::{self, is_over};
 use crate::output;
 
 pub(super) async fn run(args: JobsExport) -> anyhow::Result<Exit> {
-    let client = Client::new(args.target.url.as_deref())?;
+    let client = Client::of(&args.target)?;
     let mut stop = stop_signals()?;
     let mut place = Place { cursor: args.cursor.clone(), jobs: 0, complete: false };
     let ended = tokio::select! {

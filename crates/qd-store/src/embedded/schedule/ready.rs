@@ -1,0 +1,81 @@
+//! The jobs that a worker may take up, by level and tenant. Those of a tenant whose share of the workers is used up stand
+//! aside, where the turns do not see them: a whole queue is moved there and back, whatever its length.
+
+use std::collections::{BTreeSet, HashMap};
+
+use qd_types::Priority;
+
+use super::TenantKey;
+use crate::embedded::rows::RowId;
+use crate::policy::{Level, Turns};
+
+type Queues = [BTreeSet<RowId>; Priority::LEVELS];
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Ready {
+    levels: [Level<TenantKey, BTreeSet<RowId>>; Priority::LEVELS],
+    aside: HashMap<TenantKey, Queues>,
+}
+
+impl Ready {
+    pub(super) fn insert(&mut self, level: usize, tenant: TenantKey, row: RowId) {
+        match self.aside.get_mut(&tenant) {
+            Some(queues) => queues[level].insert(row),
+            None => self.levels[level].entry(tenant).or_default().insert(row),
+        };
+    }
+
+    pub(super) fn remove(&mut self, level: usize, tenant: TenantKey, row: RowId) {
+        if let Some(queues) = self.aside.get_mut(&tenant) {
+            queues[level].remove(&row);
+            return;
+        }
+        if let Some(rows) = self.levels[level].get_mut(&tenant) {
+            rows.remove(&row);
+            if rows.is_empty() {
+                self.levels[level].remove(&tenant);
+            }
+        }
+    }
+
+    /// The job whose turn it is.
+    pub(super) fn next(&self, turns: &mut Turns<TenantKey>) -> Option<RowId> {
+        let (level, tenant) = turns.next(&self.levels)?;
+        self.levels[level].get(&tenant)?.first().copied()
+    }
+
+    /// A tenant has all that it may have: its jobs stand aside until [`Ready::let_in`].
+    pub(super) fn set_aside(&mut self, tenant: TenantKey) {
+        if !self.aside.contains_key(&tenant) {
+            let queues = std::array::from_fn(|level| self.levels[level].remove(&tenant).unwrap_or_default());
+            self.aside.insert(tenant, queues);
+        }
+    }
+
+    /// A tenant may have more again.
+    pub(super) fn let_in(&mut self, tenant: TenantKey) {
+        let Some(queues) = self.aside.remove(&tenant) else { return };
+        for (level, rows) in queues.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
+            self.levels[level].insert(tenant, rows);
+        }
+    }
+
+    /// The next job of up to `most` tenants of a level, and of those that stand aside.
+    pub(super) fn firsts(&self, level: usize, most: usize) -> impl Iterator<Item = RowId> {
+        let aside = self.aside.values().map(move |queues| &queues[level]);
+        self.levels[level]
+            .values()
+            .take(most)
+            .chain(aside.take(most))
+            .filter_map(|rows| rows.first().copied())
+    }
+
+    /// How many jobs there are, by level.
+    pub(super) fn counts(&self) -> [usize; Priority::LEVELS] {
+        std::array::from_fn(|level| {
+            let aside = self.aside.values().map(|queues| queues[level].len());
+            self.levels[level].values().map(BTreeSet::len).chain(aside).sum()
+        })
+    }
+}
