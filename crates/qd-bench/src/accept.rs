@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::load::{Target, run as load};
+use crate::load::{Target, no_headers, run as load};
 use crate::process::{Server, project};
 
 pub(crate) async fn run() -> anyhow::Result<()> {
@@ -14,7 +14,8 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     )?;
     let server = Server::serve(folder.path()).await?;
     let body = Arc::new(|n: u64| format!("{{\"user_id\":\"user-{n}\",\"message\":\"hello\"}}"));
-    let target = Target { address: server.address.clone(), path: "/chat", body, status: 202 };
+    let target =
+        Target { address: server.address.clone(), path: "/chat", headers: no_headers(), body, status: 202 };
     load(target.clone(), 64, None, Duration::from_secs(2)).await?;
     let closed = load(target.clone(), 64, None, Duration::from_secs(10)).await?;
     println!("closed loop: {}", closed.line());

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::load::{Outcome, Target, Wire, run as load};
+use crate::load::{Outcome, Target, Wire, no_headers, run as load};
 use crate::process::{Server, project};
 
 /// Jobs queued.
@@ -45,7 +45,13 @@ pub(crate) async fn run() -> anyhow::Result<()> {
 
 async fn accepting(server: &Server, what: &str) -> anyhow::Result<()> {
     let body = Arc::new(|n: u64| format!("{{\"crew\":\"echo\",\"input\":{{\"message\":\"{n}\"}}}}"));
-    let target = Target { address: server.address.clone(), path: "/v1/jobs", body, status: 202 };
+    let target = Target {
+        address: server.address.clone(),
+        path: "/v1/jobs",
+        headers: no_headers(),
+        body,
+        status: 202,
+    };
     load(target.clone(), 64, Some(RATE), Duration::from_secs(2)).await?;
     let outcome: Outcome = load(target, 64, Some(RATE), Duration::from_secs(10)).await?;
     println!("accepting, {what}: {}", outcome.line());
@@ -54,7 +60,13 @@ async fn accepting(server: &Server, what: &str) -> anyhow::Result<()> {
 
 async fn fill(server: &Server, most: u64) -> anyhow::Result<u64> {
     let body = Arc::new(|n: u64| format!("{{\"crew\":\"echo\",\"input\":{{\"message\":\"{n}\"}}}}"));
-    let target = Target { address: server.address.clone(), path: "/v1/jobs", body, status: 202 };
+    let target = Target {
+        address: server.address.clone(),
+        path: "/v1/jobs",
+        headers: no_headers(),
+        body,
+        status: 202,
+    };
     let (begin, mut queued) = (Instant::now(), 0);
     while queued < most {
         queued += load(target.clone(), 64, None, Duration::from_secs(2)).await?.requests;

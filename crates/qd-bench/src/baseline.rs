@@ -8,7 +8,7 @@ use axum::Json;
 use axum::routing::post;
 use serde_json::Value;
 
-use crate::load::{Target, run as load};
+use crate::load::{Target, no_headers, run as load};
 
 pub(crate) async fn run() -> anyhow::Result<()> {
     println!("## baselines");
@@ -28,8 +28,13 @@ pub(crate) async fn echo() -> anyhow::Result<crate::load::Outcome> {
     let address = listener.local_addr()?.to_string();
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
     let body = Arc::new(|n: u64| format!("{{\"user_id\":\"user-{n}\",\"message\":\"hello\"}}"));
-    let outcome =
-        load(Target { address, path: "/chat", body, status: 200 }, 64, None, Duration::from_secs(5)).await?;
+    let outcome = load(
+        Target { address, path: "/chat", headers: no_headers(), body, status: 200 },
+        64,
+        None,
+        Duration::from_secs(5),
+    )
+    .await?;
     server.abort();
     Ok(outcome)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::load::{Target, run as load};
+use crate::load::{Target, no_headers, run as load};
 use crate::process::{Server, project};
 
 pub(crate) async fn run() -> anyhow::Result<()> {
@@ -16,7 +16,8 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     ))?;
     let server = Server::serve(folder.path()).await?;
     let body = Arc::new(|n: u64| format!("{{\"user_id\":\"user-{n}\",\"message\":\"hello\"}}"));
-    let target = Target { address: server.address.clone(), path: "/chat", body, status: 202 };
+    let target =
+        Target { address: server.address.clone(), path: "/chat", headers: no_headers(), body, status: 202 };
     let feed = tokio::spawn(load(target, 32, Some(600.0), Duration::from_secs(20)));
     tokio::time::sleep(Duration::from_secs(5)).await;
     let (before, since) = (answered(&sim).await?, std::time::Instant::now());

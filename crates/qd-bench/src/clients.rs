@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::load::{Target, Wire, run as load};
+use crate::load::{Target, Wire, no_headers, run as load};
 use crate::process::{Server, project};
 
 const CLIENTS: usize = 500;
@@ -165,7 +165,8 @@ pub(crate) async fn soak() -> anyhow::Result<()> {
     let folder = project(&settings(&provider))?;
     let server = Server::serve(folder.path()).await?;
     let body = Arc::new(|n: u64| format!("{{\"user_id\":\"user-{}\",\"message\":\"hello {n}\"}}", n % 5_000));
-    let target = Target { address: server.address.clone(), path: "/chat", body, status: 202 };
+    let target =
+        Target { address: server.address.clone(), path: "/chat", headers: no_headers(), body, status: 202 };
     let running = tokio::spawn(load(target, 8, Some(50.0), span));
     let begin = Instant::now();
     while !running.is_finished() {

@@ -17,10 +17,20 @@ use tokio::net::TcpStream;
 pub(crate) struct Target {
     pub(crate) address: String,
     pub(crate) path: &'static str,
+    /// More headers of the n-th request, each with its line end.
+    pub(crate) headers: Headers,
     /// The body of the n-th request.
     pub(crate) body: Arc<dyn Fn(u64) -> String + Send + Sync>,
     /// The status of success.
     pub(crate) status: u16,
+}
+
+/// Headers by the number of the request.
+pub(crate) type Headers = Arc<dyn Fn(u64) -> String + Send + Sync>;
+
+/// None but those of every request.
+pub(crate) fn no_headers() -> Headers {
+    Arc::new(|_| String::new())
 }
 
 /// What came back.
@@ -100,7 +110,7 @@ async fn connection(
         if begin > Instant::now() {
             tokio::time::sleep_until(begin.into()).await;
         }
-        let status = wire.post(target.path, &(target.body)(n)).await?;
+        let status = wire.post_with(target.path, &(target.headers)(n), &(target.body)(n)).await?;
         outcome.latency.saturating_record(u64::try_from(begin.elapsed().as_micros())?.max(1));
         outcome.requests += 1;
         outcome.errors += u64::from(status != target.status);

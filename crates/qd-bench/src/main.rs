@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the real clock and starts its own tasks")]
 
 mod accept;
+mod auth;
 mod backlog;
 mod baseline;
 mod calls;
@@ -35,6 +36,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wants("accept") {
         accept::run().await?;
+    }
+    if wants("auth") {
+        auth::run().await?;
     }
     if wants("cycles") {
         cycles::run().await?;

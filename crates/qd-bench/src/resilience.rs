@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::load::{Outcome, Target, Wire, run as load};
+use crate::load::{Outcome, Target, Wire, no_headers, run as load};
 use crate::process::{Server, project};
 
 /// How long jobs get to end after the last one was sent.
@@ -40,7 +40,13 @@ impl Pair {
     async fn offer(&self, rate: f64, span: Duration) -> anyhow::Result<Outcome> {
         let body =
             Arc::new(|n: u64| format!("{{\"crew\":\"echo\",\"input\":{{\"message\":\"hello {n}\"}}}}"));
-        let target = Target { address: self.server.address.clone(), path: "/v1/jobs", body, status: 202 };
+        let target = Target {
+            address: self.server.address.clone(),
+            path: "/v1/jobs",
+            headers: no_headers(),
+            body,
+            status: 202,
+        };
         load(target, 32, Some(rate), span).await
     }
 

@@ -10,7 +10,7 @@ use qd_llm::sim::{LimitOptions, Sim, SimOptions};
 use qd_llm::{CallScope, ChatModel, SimModel};
 use qd_types::{ChatRequest, Message, StepId, ToolChoice};
 
-use crate::load::{Target, run as load};
+use crate::load::{Target, no_headers, run as load};
 use crate::process::Server;
 
 const SPAN: Duration = Duration::from_secs(5);
@@ -41,7 +41,8 @@ pub(crate) async fn run() -> anyhow::Result<()> {
                 let message = format!("{{\"role\":\"user\",\"content\":\"hello from {n}\"}}");
                 format!("{{\"model\":\"standard\",\"max_tokens\":500,\"messages\":[{message}]}}")
             });
-            let target = Target { address: sim.address.clone(), path, body, status: 200 };
+            let target =
+                Target { address: sim.address.clone(), path, headers: no_headers(), body, status: 200 };
             let outcome = load(target, 64, None, SPAN).await?;
             println!("{wire} wire over HTTP, 64 connections, closed loop{name}: {}", outcome.line());
         }

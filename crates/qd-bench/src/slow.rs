@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::load::{Target, Wire, run as load};
+use crate::load::{Target, Wire, no_headers, run as load};
 use crate::process::{Server, project};
 
 const SLOW_HEADS: usize = 400;
@@ -25,7 +25,8 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     )?;
     let server = Server::serve(folder.path()).await?;
     let body = Arc::new(|n: u64| format!("{{\"user_id\":\"user-{n}\",\"message\":\"hello\"}}"));
-    let target = Target { address: server.address.clone(), path: "/chat", body, status: 202 };
+    let target =
+        Target { address: server.address.clone(), path: "/chat", headers: no_headers(), body, status: 202 };
     load(target.clone(), 64, Some(RATE), Duration::from_secs(2)).await?;
     // Twice without and twice with them, in turns: the machine is noisy.
     for round in 1..=2 {

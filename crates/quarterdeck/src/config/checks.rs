@@ -257,7 +257,11 @@ fn server(s: &Settings, must: &mut dyn FnMut(bool, &str, &str)) {
 
 fn auth(s: &Settings, profile: &str, must: &mut dyn FnMut(bool, &str, &str)) {
     must(
-        profile != "production" || s.auth.mode == AuthMode::Keys || s.server.insecure_public,
+        // A public address was refused for it already.
+        profile != "production"
+            || s.auth.mode == AuthMode::Keys
+            || s.server.insecure_public
+            || is_public(&s.server.listen),
         "auth.mode",
         "is open, and production lets nobody in without a key; take it out, or set server.insecure_public = true if \
          something in front asks who it is",

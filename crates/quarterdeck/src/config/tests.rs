@@ -268,7 +268,7 @@ fn variables_of_others_are_left_alone() {
 
 #[test]
 fn what_is_allowed_and_doubtful_is_warned_of() {
-    let public = "[server]\nlisten = \"0.0.0.0:8000\"\ninsecure_public = true\n";
+    let public = "[server]\nlisten = \"0.0.0.0:8000\"\ninsecure_public = true\n[auth]\nmode = \"open\"\n";
     let model = |seconds: u32| {
         format!(
             "[providers.local]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:1\"\n[models.main]\nprovider = \"local\"\nmodel = \"m\"\ntimeout_seconds = {seconds}\n"
@@ -277,12 +277,9 @@ fn what_is_allowed_and_doubtful_is_warned_of() {
     let literal = "[providers.groq]\napi_key = \"gsk-x\"\n";
     for (profile, file, warning) in [
         ("development", String::new(), ""),
-        (
-            "production",
-            public.to_owned(),
-            "quarterdeck.toml:3:1: server.insecure_public: there is no authentication",
-        ),
+        ("production", public.to_owned(), "quarterdeck.toml:3:1: server.insecure_public: nobody needs a key"),
         ("development", public.to_owned(), ""),
+        ("production", "[server]\nlisten = \"0.0.0.0:8000\"\n".to_owned(), ""),
         ("development", model(20), ""),
         (
             "development",

@@ -18,7 +18,8 @@ error. `quarterdeck completions SHELL` and `quarterdeck man` print this for shel
 | 2 | wrong arguments, or a request that the server calls invalid |
 | 3 | the configuration or a crew file has mistakes |
 | 4 | the server cannot be reached |
-| 6 | there is no such thing: job, error code |
+| 5 | the server wants an API key, or another one |
+| 6 | there is no such thing: job, key, error code |
 | 7 | something is in the way: a port, a lock, a folder that is not empty, an idempotency key |
 | 8 | waiting took too long |
 | 9 | a limit refused it, e.g. a full queue |
@@ -30,6 +31,7 @@ error. `quarterdeck completions SHELL` and `quarterdeck man` print this for shel
 |---|---|
 | `QUARTERDECK_CONFIG` | as `--config` |
 | `QUARTERDECK_ENV` | as `--env` |
+| `QUARTERDECK_API_KEY` | as `--key` of those commands |
 | `QUARTERDECK_URL` | as `--url` of the commands that speak to a server |
 | `QUARTERDECK_SECTION__KEY` | any setting, see [configuration](configuration.md) |
 | `COLUMNS` | the width that tables are fitted to; that of the terminal without |

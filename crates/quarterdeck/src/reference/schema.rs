@@ -16,14 +16,16 @@ settings in force and where each comes from, `quarterdeck check` finds every mis
 Later ones win: defaults, the profile, the file, its `[env.NAME]` table, variables, flags.
 
 - The profile is `--env`, else `QUARTERDECK_ENV`, else `development`. `staging` and `production` are built in, too; any other
-  name needs a table `[env.NAME]`. Profiles differ in `worker.slots` (5, 20, 100) and `log.level` (debug, info, warn).
-- `production` refuses literal keys and the simulator. Every profile refuses a public address unless
-  `server.insecure_public` is true.
+  name needs a table `[env.NAME]`. Profiles differ in `auth.mode` (open, keys, keys), `worker.slots` (5, 20, 100) and
+  `log.level` (debug, info, warn).
+- `production` refuses literal secrets, the simulator and `auth.mode = \"open\"`. Every profile refuses a public address
+  without keys. `server.insecure_public = true` allows both: for a proxy in front that asks who it is.
 - `QUARTERDECK_SECTION__KEY` is `section.key`: `QUARTERDECK_WORKER__SLOTS=3`. Lists are written as JSON. Of the keys at the top
   there are `QUARTERDECK_DEFAULT_MODEL`, `QUARTERDECK_DEFAULT_CREW` and `QUARTERDECK_CREWS`. Other names that begin so are
   errors, but for those that Kubernetes makes for a service of that name.
 - `.env` beside the file is read in `development` only: lines `NAME=VALUE`, values bare, in `'…'` or in `\"…\"`. A variable that
-  is set already wins, even an empty one. `QUARTERDECK_ENV`, `QUARTERDECK_CONFIG` and `QUARTERDECK_URL` cannot be set there.
+  is set already wins, even an empty one. `QUARTERDECK_API_KEY`, `QUARTERDECK_ENV`,
+  `QUARTERDECK_CONFIG` and `QUARTERDECK_URL` cannot be set there.
 - Relative paths are relative to the file.
 
 Without `[providers]` and `[models]`, providers appear from the usual variables: `ANTHROPIC_API_KEY`, `OPENAI_API_KEY`,

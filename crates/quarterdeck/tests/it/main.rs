@@ -15,6 +15,7 @@ mod doctor;
 mod hostile;
 mod init;
 mod jobs;
+mod keys;
 mod kill;
 mod limits;
 mod observe;

@@ -157,6 +157,16 @@ const ROWS: &[(&str, &str)] = &[
     ("[server]\nlisten = \"127.0.0.1:-1\"", "2:1: server.listen: is an address and a port"),
     ("[server]\nlisten = \"::1:8000\"", "2:1: server.listen: "),
     ("[server]\nlisten = \"http://127.0.0.1:8000\"", "2:1: server.listen: is an address and a port"),
+    (
+        "[auth]\nmode = \"key\"",
+        "2:1: auth.mode: must be one of keys, open, found `\"key\"`; did you mean `keys`?",
+    ),
+    ("[auth]\npepper = \"short\"", "2:1: auth.pepper: has fewer than 32 characters"),
+    ("[auth]\npepper = { env = \"NOT_SET\" }", "2:1: auth.pepper: the variable NOT_SET is not set"),
+    ("[auth]\npepper = 5", "2:1: auth.pepper: must be text, { env = \"NAME\" } or { file = \"PATH\" }"),
+    ("[limits]\nkey_burst = 0", "2:1: limits.key_burst: must be between 1 and 1000000"),
+    ("[tenants.acme]\nmax_queud = 1", "2:1: tenants.acme.max_queud: there is no setting `max_queud`"),
+    ("[tenants.\"\"]\nburst = 1", "tenants.: tenant name is empty"),
     ("[server]\nlisten = \"0.0.0.0:8000\"", "2:1: server.listen: refusing to listen on 0.0.0.0:8000"),
     ("[server]\nlisten = \"[::]:8000\"", "2:1: server.listen: refusing to listen on [::]:8000"),
     ("[server]\nlisten = \"10.1.2.3:8000\"", "2:1: server.listen: refusing to listen on 10.1.2.3:8000"),
@@ -531,8 +541,15 @@ fn lines_of_dotenv_with_mistakes_are_named() {
 #[test]
 fn production_refuses_what_is_for_development() {
     for (file, expected) in [
-        ("[server]\nlisten = \"0.0.0.0:8000\"", "2:1: server.listen: refusing to listen"),
-        ("[env.production.server]\nlisten = \"0.0.0.0:8000\"", "2:1: server.listen: refusing to listen"),
+        (
+            "[server]\nlisten = \"0.0.0.0:8000\"\n[auth]\nmode = \"open\"",
+            "2:1: server.listen: refusing to listen",
+        ),
+        ("[env.production.auth]\nmode = \"open\"", "2:1: auth.mode: is open, and production lets nobody in"),
+        (
+            "[auth]\npepper = \"0123456789abcdef0123456789abcdef\"",
+            "2:1: auth.pepper: production takes no secret",
+        ),
         (
             "[providers.groq]\napi_key = \"gsk-x\"",
             "2:1: providers.groq.api_key: production takes no secret from the file itself",

@@ -35,6 +35,7 @@ fn full() -> Tree {
     let mut tree = Tree { values: defaults::all(), ..Tree::default() };
     for (path, value) in [
         ("systems.x", json!({"crews": ["a"]})),
+        ("tenants.x", json!({"burst": 1})),
         (
             "providers.x",
             json!({"kind": "sim", "sim": {"latency": {"warm_up": {}}, "load": {}, "faults": []}}),
