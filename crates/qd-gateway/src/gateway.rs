@@ -89,13 +89,7 @@ impl Gateway {
         // Until the store answers, nobody is let in who needs a key.
         let _ = keys.refresh().await;
         let (listener, local_addr) = open(listeners.api, options.listen, "API").await?;
-        let admin = match (listeners.admin, options.admin_listen) {
-            (None, None) => None,
-            (inherited, address) => {
-                let address = address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-                Some(open(inherited, address, "admin").await?)
-            }
-        };
+        let admin = open_admin(listeners.admin, options.admin_listen).await?;
         let shutdown = Shutdown::default();
         let limits = Arc::new(Limits::of(&options));
         let (handler, max_connections) = (options.handler, options.max_connections);
@@ -201,6 +195,17 @@ async fn open(
     };
     let local = listener.local_addr().map_err(fail)?;
     Ok((listener, local))
+}
+
+async fn open_admin(
+    inherited: Option<std::net::TcpListener>,
+    address: Option<SocketAddr>,
+) -> Result<Option<(TcpListener, SocketAddr)>, Error> {
+    if inherited.is_none() && address.is_none() {
+        return Ok(None);
+    }
+    let address = address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+    open(inherited, address, "admin").await.map(Some)
 }
 
 /// Connections that may wait to be accepted: many clients come at once after a restart, and whoever finds no place waits

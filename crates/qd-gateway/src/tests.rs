@@ -20,7 +20,6 @@ mod idempotency;
 mod jobs;
 mod life;
 mod openapi;
-mod usage;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

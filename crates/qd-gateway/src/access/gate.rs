@@ -62,38 +62,28 @@ impl Gate {
         Self { auth, needs, keys, guesses: Guesses::new(FAILURES_PER_MINUTE), observer, env }
     }
 
-    /// Who asks; `None` where nobody has to say.
-    fn admit(&self, needs: Needs, request: &Request<Body>) -> Result<Option<Entry>, Problem> {
-        if needs == Needs::Nothing {
-            return Ok(None);
-        }
-        let presented = presented(request.headers())?;
-        let key = match (self.auth, presented) {
-            // Clients that cannot do without a key send some key of their own making to a server without any.
-            (Auth::Open, Presented::Nothing | Presented::Other) => {
-                return Ok(Some(Entry { caller: Caller::anyone(), key: None }));
-            }
-            (Auth::Open, Presented::Key(text)) if !text.starts_with(KEY_PREFIX) => {
-                return Ok(Some(Entry { caller: Caller::anyone(), key: None }));
-            }
-            (_, Presented::Key(text)) => {
-                self.keys.check(text).map_err(|refused| self.told(refused, request))?
-            }
-            (Auth::Keys, Presented::Nothing) => {
-                self.observer.not_let_in("missing");
-                let detail =
-                    "this needs an API key and the request has none; send it as `Authorization: Bearer KEY`";
-                return Err(Problem::new(Code::Unauthorized, detail));
-            }
-            (Auth::Keys, Presented::Other) => {
-                self.observer.not_let_in("malformed");
-                let detail = "the header `Authorization` has another form; send `Authorization: Bearer KEY`";
-                return Err(Problem::new(Code::Unauthorized, detail));
-            }
+    /// The key that a request came with, if it is good; `None` for somebody without one where none is needed.
+    fn key(&self, request: &Request<Body>) -> Result<Option<Arc<Known>>, Problem> {
+        let refuse = |reason, detail: &str| {
+            self.observer.not_let_in(reason);
+            Err(Problem::new(Code::Unauthorized, detail))
         };
-        let caller = Caller::with(Arc::clone(&key));
-        caller.check(needs).inspect_err(|_| self.observer.not_let_in("forbidden"))?;
-        Ok(Some(Entry { caller, key: Some(key) }))
+        match (self.auth, presented(request.headers())?) {
+            // Clients that cannot do without a key send some key of their own making to a server that needs none.
+            (Auth::Open, Presented::Nothing | Presented::Other) => Ok(None),
+            (Auth::Open, Presented::Key(text)) if !text.starts_with(KEY_PREFIX) => Ok(None),
+            (_, Presented::Key(text)) => {
+                self.keys.check(text).map(Some).map_err(|refused| self.told(refused, request))
+            }
+            (Auth::Keys, Presented::Nothing) => refuse(
+                "missing",
+                "this needs an API key and the request has none; send it as `Authorization: Bearer KEY`",
+            ),
+            (Auth::Keys, Presented::Other) => refuse(
+                "malformed",
+                "the header `Authorization` has another form; send `Authorization: Bearer KEY`",
+            ),
+        }
     }
 
     /// The answer to a key that lets nobody in. What is wrong with it is for those who do not try too often.
@@ -120,12 +110,6 @@ impl Gate {
             Some(Ok(())) | None => Problem::new(Code::Unauthorized, detail),
         }
     }
-}
-
-/// Somebody who was let in.
-struct Entry {
-    caller: Caller,
-    key: Option<Arc<Known>>,
 }
 
 /// What a request shows.
@@ -156,15 +140,16 @@ fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Problem> {
 }
 
 /// The gate as a layer of a router.
-pub(crate) async fn pass(State(gate): State<Arc<Gate>>, mut request: Request<Body>, next: Next) -> Response {
+pub(crate) async fn pass(State(gate): State<Arc<Gate>>, request: Request<Body>, next: Next) -> Response {
     let needs = gate.needs.of(request.method(), request.extensions().get::<MatchedPath>());
-    let entry = match gate.admit(needs, &request) {
-        Ok(Some(entry)) => entry,
-        Ok(None) => return next.run(request).await,
+    if needs == Needs::Nothing {
+        return next.run(request).await;
+    }
+    let key = match gate.key(&request) {
+        Ok(Some(key)) => key,
+        Ok(None) => return answered(Caller::anyone(), request, next).await,
         Err(problem) => return problem.into_response(),
     };
-    request.extensions_mut().insert(entry.caller);
-    let Some(key) = entry.key else { return next.run(request).await };
     let standing = match key.meter.take(gate.env.monotonic()) {
         Ok(standing) => standing,
         Err(problem) => {
@@ -172,7 +157,19 @@ pub(crate) async fn pass(State(gate): State<Arc<Gate>>, mut request: Request<Bod
             return problem.into_response();
         }
     };
-    let mut response = next.run(request).await;
+    let caller = Caller::with(Arc::clone(&key));
+    let mut response = match caller.check(needs) {
+        Ok(()) => answered(caller, request, next).await,
+        Err(problem) => {
+            gate.observer.not_let_in("forbidden");
+            problem.into_response()
+        }
+    };
     standing.tell(response.headers_mut());
     response
+}
+
+async fn answered(caller: Caller, mut request: Request<Body>, next: Next) -> Response {
+    request.extensions_mut().insert(caller);
+    next.run(request).await
 }

@@ -90,9 +90,9 @@ pub(crate) struct AuditList {
     /// Only acts after this one
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) after: u64,
-    /// At most this many
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub(crate) limit: usize,
+    /// At most this many, up to 500
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub(crate) limit: u16,
     #[command(flatten)]
     pub(crate) target: Target,
 }

@@ -9,8 +9,6 @@ use crate::exit::Exit;
 use crate::output;
 
 const HEADINGS: [&str; 6] = ["n", "at", "actor", "deed", "subject", "detail"];
-/// As many as a server answers at once.
-const LIMIT_MAX: usize = 500;
 
 pub(super) async fn run(global: &Global, args: Audit) -> anyhow::Result<Exit> {
     match args {
@@ -20,12 +18,12 @@ pub(super) async fn run(global: &Global, args: Audit) -> anyhow::Result<Exit> {
 }
 
 async fn list(global: &Global, args: AuditList) -> anyhow::Result<Exit> {
-    let limit = args.limit.clamp(1, LIMIT_MAX);
+    let (after, limit) = (args.after, args.limit);
     let acts = match Place::of(global, &args.target).await? {
         Place::Server(client) => {
-            client.get(&format!("/v1/audit?after={}&limit={limit}", args.after)).await?["acts"].clone()
+            client.get(&format!("/v1/audit?after={after}&limit={limit}")).await?["acts"].clone()
         }
-        Place::Store(local) => local.store.audited(args.after, limit).await?.iter().map(act_view).collect(),
+        Place::Store(local) => local.store.audited(after, limit.into()).await?.iter().map(act_view).collect(),
     };
     let rows: Vec<_> = acts.as_array().into_iter().flatten().map(row).collect();
     output::show(global.output, &acts, |_| output::table(&HEADINGS, &rows))?;

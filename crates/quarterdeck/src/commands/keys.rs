@@ -7,7 +7,7 @@ use qd_store::Actor;
 use qd_types::{KeyId, Scope, Scopes, TenantId};
 use serde_json::{Value, json};
 
-use super::place::{Local, Place};
+use super::place::Place;
 use crate::cli::{Format, Global, Keys, KeysCreate, KeysRotate};
 use crate::exit::{Exit, ended};
 use crate::output;
@@ -108,10 +108,10 @@ async fn rotate(global: &Global, args: KeysRotate) -> anyhow::Result<Exit> {
         Place::Server(client) => {
             client.post(&format!("/v1/keys/{old}/rotate"), &json!({ "overlap_seconds": overlap })).await?
         }
-        Place::Store(Local { keys, env, .. }) => {
+        Place::Store(local) => {
             let overlap = Duration::from_secs(overlap.into());
-            let issued = keys.rotate(None, old, overlap, Actor::Console).await.map_err(told)?;
-            issued_view(&issued, env.now())
+            let issued = local.keys.rotate(None, old, overlap, Actor::Console).await.map_err(told)?;
+            issued_view(&issued, local.env.now())
         }
     };
     show_secret(global, &issued)

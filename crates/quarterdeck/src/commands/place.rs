@@ -15,7 +15,7 @@ use crate::wire;
 /// See the module.
 pub(super) enum Place {
     Server(Client),
-    Store(Local),
+    Store(Box<Local>),
 }
 
 /// The store of this machine.
@@ -39,7 +39,7 @@ impl Place {
         let env = Env::system();
         let store = wire::open_store(&config, &env).map_err(|error| in_use(error, &config))?;
         let keys = wire::key_book(&config, &store, &env)?;
-        Ok(Self::Store(Local { store, keys, env }))
+        Ok(Self::Store(Box::new(Local { store, keys, env })))
     }
 }
 

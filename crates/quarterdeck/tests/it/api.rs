@@ -1,5 +1,7 @@
 //! The served API as a client meets it; the full corpus of bad requests stands with the gateway.
 
+mod keys;
+
 use serde_json::json;
 
 use crate::process::{Project, SUMS, finished, get, http, post, run, said, with_inner_sim};

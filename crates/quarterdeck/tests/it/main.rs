@@ -15,7 +15,6 @@ mod doctor;
 mod hostile;
 mod init;
 mod jobs;
-mod keys;
 mod kill;
 mod limits;
 mod observe;

@@ -98,12 +98,13 @@ async fn books_look_for_changes_often_enough_for_five_seconds() {
     let elsewhere = Arc::new(book(&f.store, &f.env, b"pepper").await);
     let closing = tokio_util::sync::CancellationToken::new();
     let task = f.env.spawn(Arc::clone(&elsewhere).keep_fresh(closing.clone()));
+    let mut changes = elsewhere.changes();
     let issued = f.book.issue(wanted("acme"), Actor::Console).await.unwrap();
-    tokio::time::sleep(super::REFRESH * 2).await;
+    changes.changed().await.unwrap();
     assert!(elsewhere.check(issued.key.reveal()).is_ok());
     f.book.revoke(None, issued.key.id(), Actor::Console).await.unwrap();
     let began = tokio::time::Instant::now();
-    elsewhere.changes().changed().await.unwrap();
+    changes.changed().await.unwrap();
     assert!(began.elapsed() <= Duration::from_secs(3), "{:?}", began.elapsed());
     assert!(elsewhere.check(issued.key.reveal()).is_err());
     closing.cancel();
