@@ -199,12 +199,15 @@ async fn failed_job_ends_with_its_reason_and_exit_code_one() {
 
 #[tokio::test]
 async fn configuration_is_shown_with_origins_and_without_secrets() {
-    let project = Project::new("[providers.groq]\napi_key = \"gsk-secret\"\n[worker]\nslots = 3\n", &[]);
+    let pepper = "0123456789abcdef0123456789abcdef";
+    let settings = "[providers.groq]\napi_key = \"gsk-secret\"\n[worker]\nslots = 3\n";
+    let project = Project::new(&format!("{settings}[auth]\npepper = \"{pepper}\"\n"), &[]);
     let (out, _, code) = said(&run(&project.path(), &["config", "show"]).await);
     assert!(
         code == 0 && out.contains("slots = 3") && !out.contains("gsk-secret") && out.contains("[redacted]"),
         "{out}"
     );
+    assert!(!out.contains(pepper), "{out}");
     let (out, _, _) = said(&run(&project.path(), &["config", "show", "--origin"]).await);
     let line = out.lines().find(|line| line.starts_with("worker.slots")).unwrap();
     assert!(line.contains("quarterdeck.toml:4:1"), "{line}");
