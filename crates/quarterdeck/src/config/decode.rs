@@ -99,7 +99,7 @@ pub(super) fn build(sources: &Sources, base: &Path, reading: &Reading<'_>) -> Re
     scenario::lay_under(&mut tree, reading.file, &mut problems);
     let mut rest = tree.clone();
     let mut models = Map::new();
-    for key in ["default_model", "providers", "models", "prices"] {
+    for key in ["default_model", "providers", "models", "routing", "prices"] {
         if let Some(value) = rest.values.remove(key) {
             models.insert(key.to_owned(), value);
         }
