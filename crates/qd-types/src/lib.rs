@@ -17,7 +17,7 @@ mod time;
 mod tool;
 mod usage;
 
-pub use catalog::Catalog;
+pub use catalog::{AUTO_MODEL, Catalog};
 pub use chat::{ChatReply, ChatRequest, Message, ProviderBlocks, StopReason, ToolChoice};
 pub use failure::{Class, Code, Failure, UnknownCode};
 pub use ids::{
@@ -25,7 +25,9 @@ pub use ids::{
     TaskId, TenantId, WorkerId,
 };
 pub use job::{Input, Job, JobOutput, Progress, TaskOutput};
-pub use journal::{Billed, Call, Delta, Entry, JOURNAL_VERSION, LogItem, Logged, Reserved, Seq, Source};
+pub use journal::{
+    Billed, Call, Delta, Entry, JOURNAL_VERSION, LogItem, Logged, Recourse, Reserved, Route, Seq, Source,
+};
 pub use key::{ApiKey, KEY_PREFIX, KeyId, MalformedKey, Scope, Scopes, UnknownScope};
 pub use money::{InvalidMoney, NanoDollars};
 pub use priority::{InvalidPriority, Priority};
