@@ -2,7 +2,8 @@
 //!
 //! Everything that happens here ends in the store: a request becomes a job, an answer renders one. What a job does is
 //! the engine's business, which this crate never calls. Start at [`Gateway`] (ports and life), then `router.rs` (which
-//! route is where), `submit.rs` (how a request becomes a job) and `problem.rs` (how errors are told).
+//! route is where and what it needs), `access.rs` (who may do what), `submit.rs` (how a request becomes a job) and
+//! `problem.rs` (how errors are told).
 
 mod access;
 mod body;

@@ -108,15 +108,15 @@ impl Server {
     }
 
     async fn with(set: impl FnOnce(&mut Options), set_store: impl FnOnce(&mut qd_store::Options)) -> Self {
-        Self::built(set, set_store, Rates::default()).await
+        Self::built(Env::system(), set, set_store, Rates::default()).await
     }
 
     async fn built(
+        env: Env,
         set: impl FnOnce(&mut Options),
         set_store: impl FnOnce(&mut qd_store::Options),
         rates: Rates,
     ) -> Self {
-        let env = Env::system();
         let mut store_options = qd_store::Options::default();
         set_store(&mut store_options);
         let store = qd_store::open(&store_options, &env).unwrap();

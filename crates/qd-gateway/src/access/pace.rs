@@ -137,6 +137,17 @@ mod tests {
     }
 
     #[test]
+    fn takers_at_once_get_no_more_than_the_burst() {
+        let (pace, bucket) = (Pace::new(1.0, 100), Bucket::default());
+        let taken = std::thread::scope(|scope| {
+            let take = || (0..100).filter(|_| matches!(bucket.take(pace, ms(0)), Taken::Yes { .. })).count();
+            let takers: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
+            takers.into_iter().map(|taker| taker.join().unwrap()).sum::<usize>()
+        });
+        assert_eq!(taken, 100);
+    }
+
+    #[test]
     fn odd_paces_are_harmless() {
         for pace in [Pace::new(1e12, 0), Pace::new(1e-12, 1), Pace::new(0.0, u32::MAX)] {
             let bucket = Bucket::default();

@@ -98,7 +98,10 @@ pub(crate) fn about_list() -> Operation {
 
 pub(crate) fn about_check() -> Operation {
     Operation::new("access", "checkAudit", "whether the log of acts is whole")
-        .about("Each act is chained to the one before by a hash: rows that were changed, moved or taken out are found. Keep `head` elsewhere: a log that was written anew as a whole has another one.")
+        .about(
+            "Each act is chained to the one before by a hash: rows that were changed, moved or taken out are found. Keep \
+             `head` elsewhere: a log that was written anew as a whole has another one.",
+        )
         .answers(200, Answer::json("What was found.", "AuditCheck"))
         .fails(&[Code::StoreUnavailable])
 }

@@ -13,6 +13,9 @@ use crate::{Act, AuditHead, Audited, Error, StoredKey};
 const KEY: &str =
     "SELECT id, tenant, name, scopes, digest, pepper, created_at, expires_at, revoked_at, replaces FROM keys";
 
+/// Shape of `detail`: names and values, both texts.
+const DETAIL_VERSION: i64 = 1;
+
 /// Every key and the end of the audit log, of one moment.
 pub(super) fn keys(connection: &Connection) -> Result<(Vec<StoredKey>, AuditHead), Error> {
     let moment = connection.unchecked_transaction()?;
@@ -34,11 +37,15 @@ pub(super) fn head(connection: &Connection) -> Result<AuditHead, Error> {
 /// Acts after a place.
 pub(super) fn audited(connection: &Connection, after: u64, limit: usize) -> Result<Vec<Audited>, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT seq, at, tenant, actor, deed, subject, detail, hash FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        "SELECT seq, at, tenant, actor, deed, subject, detail, hash, v FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     )?;
     let mut rows = statement.query([signed(after), i64::try_from(limit).unwrap_or(i64::MAX)])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
+        let version: i64 = row.get(8)?;
+        if version != DETAIL_VERSION {
+            return Err(Error::Unreadable { what: format!("an act of the audit log in version {version}") });
+        }
         let detail = row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?;
         let detail: BTreeMap<String, String> = serde_json::from_str(detail)
             .map_err(|_| Error::Unreadable { what: "column detail of the audit log".to_owned() })?;
@@ -125,7 +132,8 @@ impl AccessRows for SqliteRows {
     fn append_audit(&mut self, row: &Audited) -> Result<(), Error> {
         self.connection
             .prepare_cached(
-                "INSERT INTO audit (seq, at, tenant, actor, deed, subject, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO audit (seq, at, tenant, actor, deed, subject, v, detail, hash) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .execute(params![
                 signed(row.seq),
@@ -134,6 +142,7 @@ impl AccessRows for SqliteRows {
                 row.act.actor,
                 row.act.deed,
                 row.act.subject,
+                DETAIL_VERSION,
                 json(&row.act.detail)?,
                 row.hash,
             ])?;

@@ -47,10 +47,8 @@ async fn verify(global: &Global, args: AuditVerify) -> anyhow::Result<Exit> {
     let is_intact = found["intact"] == true;
     output::show(global.output, &found, |found| {
         if is_intact {
-            format!(
-                "{} acts, none changed or missing; the last one's hash is {}",
-                found["acts"], found["head"]
-            )
+            let head = found["head"].as_str().unwrap_or_default();
+            format!("{} acts, none changed or missing; the head is {head}", found["acts"])
         } else {
             format!("The log is not whole: {}", found["mistake"].as_str().unwrap_or_default())
         }

@@ -24,6 +24,7 @@ CREATE TABLE audit (
     actor   TEXT    NOT NULL,
     deed    TEXT    NOT NULL,
     subject TEXT    NOT NULL,
+    v       INTEGER NOT NULL,
     detail  TEXT    NOT NULL,
     hash    BLOB    NOT NULL
 ) STRICT;
