@@ -34,7 +34,7 @@ pub use options::{
     ProviderOptions, RouteRule, RoutingOptions, Strategy, ToolsBy,
 };
 pub use presets::{Preset, known_provider, presets};
-pub use prices::PRICE_LIST;
+pub use prices::{PRICE_LIST, PRICE_LIST_DATE};
 pub use routing::{Chosen, Question};
 pub use secret::Secret;
 pub use sim::SimModel;
