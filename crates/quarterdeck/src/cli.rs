@@ -1,6 +1,7 @@
 //! The command line. A new command is one variant here and one file in `commands/`; its arguments stand in `cli/`.
 
 mod jobs;
+mod loadtest;
 mod project;
 mod server;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use jobs::{
     Breakers, Filter, Jobs, JobsChange, JobsExport, JobsGet, JobsList, Submit, Tail, Target,
 };
+pub(crate) use loadtest::{Follow, Loadtest};
 pub(crate) use project::{
     Check, Completions, ConfigCommand, Doctor, Explain, Init, Man, SchemaFile, Template,
 };
@@ -87,6 +89,8 @@ pub(crate) enum Command {
         after_help = "Examples:\n  quarterdeck breakers list\n  quarterdeck breakers open groq/llama-3.3-70b\n  quarterdeck breakers auto groq/llama-3.3-70b"
     )]
     Breakers(Breakers),
+    /// Send jobs to a server at a steady rate, follow each to its end, and judge what came of it
+    Loadtest(Loadtest),
     /// Check crew files and the configuration
     Check(Check),
     /// Show the configuration

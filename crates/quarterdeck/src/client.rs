@@ -1,11 +1,13 @@
 //! A small client of our own HTTP API. Every command that looks at jobs speaks through it, also to a server inside its
 //! own process, so that there is one way in.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use reqwest::header::{HeaderName, HeaderValue};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::redirect::Policy;
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
 use crate::config::variable;
@@ -23,13 +25,18 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// For the server of `--url`, `QUARTERDECK_URL`, or this machine's.
-    pub(crate) fn new(url: Option<&str>) -> anyhow::Result<Self> {
+    /// The server of `--url`, `QUARTERDECK_URL`, or this machine's.
+    pub(crate) fn base_of(url: Option<&str>) -> String {
         let base = url
             .map(str::to_owned)
             .or_else(|| variable("QUARTERDECK_URL"))
             .unwrap_or_else(|| DEFAULT_URL.to_owned());
-        let base = base.trim_end_matches('/').to_owned();
+        base.trim_end_matches('/').to_owned()
+    }
+
+    /// For the server of `--url`, `QUARTERDECK_URL`, or this machine's.
+    pub(crate) fn new(url: Option<&str>) -> anyhow::Result<Self> {
+        let base = Self::base_of(url);
         if !base.starts_with("http://") && !base.starts_with("https://") {
             return Err(ended(
                 Exit::Usage,
@@ -38,6 +45,23 @@ impl Client {
         }
         let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).no_proxy().build()?;
         Ok(Self { base, http })
+    }
+
+    /// For a server at these addresses and no others, which sends nobody elsewhere, with as many kept connections.
+    pub(crate) fn at(url: &Url, addresses: &[SocketAddr], connections: usize) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .no_proxy()
+            .redirect(Policy::none())
+            .resolve_to_addrs(url.host_str().unwrap_or_default(), addresses)
+            .pool_max_idle_per_host(connections)
+            .build()?;
+        Ok(Self { base: url.as_str().trim_end_matches('/').to_owned(), http })
+    }
+
+    /// A request to be sent as its caller likes.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
     }
 
     /// Where the server is.
@@ -118,7 +142,7 @@ impl Client {
         body: Option<&Value>,
         header: Option<(&'static str, &str)>,
     ) -> anyhow::Result<Response> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -10,6 +10,7 @@ mod doctor;
 mod explain;
 mod init;
 mod jobs;
+mod loadtest;
 mod man;
 mod openapi;
 mod run;
@@ -35,6 +36,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Jobs(args) => jobs::run(&global, args).await,
         Command::Breakers(args) => breakers::run(&global, args).await,
         Command::Tail(args) => tail::run(&global, args).await,
+        Command::Loadtest(args) => loadtest::run(&global, args).await,
         Command::Init(args) => init::run(&global, &args),
         Command::Check(args) => check::run(&global, &args),
         Command::Config(ConfigCommand::Show { origin }) => config_show::run(&global, origin),
