@@ -114,6 +114,7 @@ fn job(env: &Env, crew: &str, variable: &str, text: &str) -> NewJob {
         max_attempts: 5,
         metadata: Default::default(),
         budget: None,
+        webhook_url: None,
         redrive_of: None,
         idempotency: None,
     }

@@ -12,5 +12,5 @@ pub(crate) use self::core::{Core, Limits, Notice};
 pub(crate) use self::recent::RecentHour;
 pub(crate) use self::rows::{
     Charge, DurableRows, KEPT_SPEND, KEPT_TURNS, OpenJob, PAGE_BYTES, RowId, Rows, Settled, Spent, Started,
-    StoredKey,
+    StoredKey, Tries,
 };

@@ -3,6 +3,7 @@
 
 mod backend;
 mod cache;
+mod outbox;
 mod rows;
 mod spend;
 

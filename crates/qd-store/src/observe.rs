@@ -52,6 +52,14 @@ operations! {
     Usage = "usage",
     Cached = "cached",
     Cache = "cache",
+    PostDelivery = "post_delivery",
+    TakeDeliveries = "take_deliveries",
+    SettleDeliveries = "settle_deliveries",
+    Resend = "resend",
+    Delivery = "delivery",
+    Deliveries = "deliveries",
+    Endpoints = "endpoints",
+    SetEndpoint = "set_endpoint",
 }
 
 /// Observes; without metrics it only tells of errors.

@@ -6,13 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_env::Env;
 use qd_store::{
-    Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, DayUsage, Enqueued, Error, Fence, Finish,
-    JobQuery, Jobs, LocalBus, NewJob, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend,
-    Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, Store, StoredConversation, StoredCrew, Tick,
-    UsageQuery,
+    Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, DayUsage, Delivery, DeliveryPage,
+    DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish, JobQuery, Jobs, LocalBus, NewJob, Outbox,
+    Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk,
+    SliceReturn, Spend, SpendScope, Stats, Store, StoredConversation, StoredCrew, TakeDeliveries,
+    TakenDeliveries, Tick, UsageQuery,
 };
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
+    ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
 };
 use serde_json::json;
 
@@ -108,6 +109,34 @@ impl Conversations for BrokenDisk {
     }
 
     async fn forget(&self, _: &TenantId, _: &ConversationId) -> Result<bool, Error> {
+        broken()
+    }
+}
+
+#[async_trait]
+impl Outbox for BrokenDisk {
+    async fn post_delivery(&self, _: Delivery) -> Result<(), Error> {
+        broken()
+    }
+    async fn take_deliveries(&self, _: TakeDeliveries) -> Result<TakenDeliveries, Error> {
+        broken()
+    }
+    async fn settle_deliveries(&self, _: Vec<Settlement>) -> Result<(), Error> {
+        broken()
+    }
+    async fn resend(&self, _: &TenantId, _: DeliveryId) -> Result<Option<Delivery>, Error> {
+        broken()
+    }
+    async fn delivery(&self, _: &TenantId, _: DeliveryId) -> Result<Option<Delivery>, Error> {
+        broken()
+    }
+    async fn deliveries(&self, _: &TenantId, _: DeliveryQuery) -> Result<DeliveryPage, Error> {
+        broken()
+    }
+    async fn endpoints(&self, _: &TenantId) -> Result<Vec<EndpointState>, Error> {
+        broken()
+    }
+    async fn set_endpoint(&self, _: &TenantId, _: EndpointState) -> Result<(), Error> {
         broken()
     }
 }

@@ -7,17 +7,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_env::Env;
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
+    ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, Logged, Seq, TenantId, WorkerId,
 };
 
 use super::rows::MemoryRows;
 use crate::embedded::{Core, Limits, RecentHour, Rows};
 use crate::live::{Live, tell};
 use crate::{
-    Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, DayUsage, Enqueued, Error, Fence, Finish,
-    Idempotency, Incarnation, JobQuery, Jobs, NewJob, Page, Published, Recent, Record, Refused, Revocation,
-    ScopeSpend, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation, StoredCrew, Tick,
-    UsageQuery,
+    Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, DayUsage, Delivery, DeliveryPage,
+    DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs,
+    NewJob, Outbox, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice,
+    SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation, StoredCrew, TakeDeliveries,
+    TakenDeliveries, Tick, UsageQuery,
 };
 
 /// The backend behind `memory:`.
@@ -198,6 +199,41 @@ impl Cache for MemoryBackend {
         let until = self.env.now().plus(ttl);
         self.lock().rows.results.put(tenant, key, value, until, self.limits.cache);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Outbox for MemoryBackend {
+    async fn post_delivery(&self, delivery: Delivery) -> Result<(), Error> {
+        self.change(|core| core.post(&delivery))
+    }
+
+    async fn take_deliveries(&self, ask: TakeDeliveries) -> Result<TakenDeliveries, Error> {
+        self.change(|core| core.take_deliveries(&ask))
+    }
+
+    async fn settle_deliveries(&self, settlements: Vec<Settlement>) -> Result<(), Error> {
+        self.change(|core| settlements.iter().try_for_each(|one| core.settle_delivery(one)))
+    }
+
+    async fn resend(&self, tenant: &TenantId, delivery: DeliveryId) -> Result<Option<Delivery>, Error> {
+        self.change(|core| core.resend(tenant, delivery))
+    }
+
+    async fn delivery(&self, tenant: &TenantId, delivery: DeliveryId) -> Result<Option<Delivery>, Error> {
+        Ok(self.lock().rows.outbox.delivery(tenant, delivery))
+    }
+
+    async fn deliveries(&self, tenant: &TenantId, query: DeliveryQuery) -> Result<DeliveryPage, Error> {
+        Ok(self.lock().rows.outbox.page(tenant, &query))
+    }
+
+    async fn endpoints(&self, tenant: &TenantId) -> Result<Vec<EndpointState>, Error> {
+        Ok(self.lock().rows.outbox.endpoints(tenant))
+    }
+
+    async fn set_endpoint(&self, tenant: &TenantId, state: EndpointState) -> Result<(), Error> {
+        self.change(|core| core.set_endpoint(tenant, &state))
     }
 }
 
