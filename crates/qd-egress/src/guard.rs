@@ -90,9 +90,9 @@ pub struct Guard {
     client: Client,
 }
 
-/// What is checked, without the client.
+/// What is checked, without a client: for those who are given URLs and do not request them.
 #[derive(Debug)]
-pub(crate) struct Bounds {
+pub struct Bounds {
     allow: Vec<IpNet>,
     deny: Vec<IpNet>,
     loopback: bool,
@@ -137,15 +137,6 @@ impl Guard {
         Ok(Self { bounds, client })
     }
 
-    /// Whether a URL may be requested, as far as it can be told without looking names up. To be asked when somebody gives
-    /// the URL, so that a mistake is told where it is made.
-    ///
-    /// # Errors
-    /// If it may not.
-    pub fn check(&self, url: &str) -> Result<Url, Refusal> {
-        self.bounds.check(url)
-    }
-
     /// A request that reaches nothing but what may be reached: names are checked as they are looked up for the connection,
     /// and redirects are not followed.
     ///
@@ -153,12 +144,16 @@ impl Guard {
     /// If the URL may not be requested.
     pub fn request(&self, method: Method, url: &str) -> Result<reqwest::RequestBuilder, Refusal> {
         // The client parses what is parsed here: it cannot read it differently.
-        Ok(self.client.request(method, self.check(url)?))
+        Ok(self.client.request(method, self.bounds.check(url)?))
     }
 }
 
 impl Bounds {
-    fn new(options: &Options) -> Result<Self, InvalidOptions> {
+    /// What the options say.
+    ///
+    /// # Errors
+    /// If they make no sense.
+    pub fn new(options: &Options) -> Result<Self, InvalidOptions> {
         let nets = |texts: &[String]| texts.iter().map(|text| network(text)).collect::<Result<Vec<_>, _>>();
         let proxy_host = match &options.proxy {
             Some(proxy) => {
@@ -172,7 +167,12 @@ impl Bounds {
         Ok(Self { allow, deny, loopback: options.loopback, https_only: options.https_only, proxy_host })
     }
 
-    fn check(&self, text: &str) -> Result<Url, Refusal> {
+    /// Whether a URL may be requested, as far as it can be told without looking names up. To be asked when somebody gives
+    /// the URL, so that a mistake is told where it is made.
+    ///
+    /// # Errors
+    /// If it may not.
+    pub fn check(&self, text: &str) -> Result<Url, Refusal> {
         if text.len() > URL_MAX {
             return Err(Refusal::TooLong);
         }

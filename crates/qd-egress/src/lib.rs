@@ -8,5 +8,5 @@ mod addresses;
 mod guard;
 mod resolver;
 
-pub use guard::{Guard, InvalidOptions, Options, Refusal};
+pub use guard::{Bounds, Guard, InvalidOptions, Options, Refusal};
 pub use resolver::{Lookup, SystemLookup};

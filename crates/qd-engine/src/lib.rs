@@ -21,6 +21,7 @@ mod retry;
 mod services;
 mod spend;
 mod tools;
+mod webhooks;
 mod worker;
 
 #[cfg(test)]
@@ -31,3 +32,6 @@ pub use engine::{Engine, InFlight};
 pub use options::{Limits, Options, RetryPolicy};
 pub use plans::Plans;
 pub use tools::tool_specs;
+pub use webhooks::{
+    Endpoint, InvalidSecret, SigningSecret, Unverified, WebhookHeaders, WebhookOptions, Webhooks, verify,
+};

@@ -1,5 +1,6 @@
 //! Background services. Each is one file with a `run`; a new one is one line in [`start`].
 
+mod deliverer;
 mod housekeeper;
 mod renewer;
 mod slices;
@@ -17,5 +18,6 @@ pub(crate) fn start(shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
         env.spawn(housekeeper::run(Arc::clone(shared))),
         env.spawn(renewer::run(Arc::clone(shared))),
         env.spawn(slices::run(Arc::clone(shared))),
+        env.spawn(deliverer::run(Arc::clone(shared))),
     ]
 }

@@ -27,4 +27,5 @@ pub use crews::{CrewBook, CrewBookError, Published, Unusable};
 pub use error::{Error, InvalidOptions};
 pub use gateway::{Gateway, Listeners, Running};
 pub use openapi::openapi;
-pub use options::Options;
+pub use options::{Options, WebhookEndpoint};
+pub use view::job::job_json;

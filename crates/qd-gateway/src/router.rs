@@ -13,8 +13,8 @@ use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
 use crate::routes::{
-    breakers, cancel, conversations, crews, docs, events, health, index, jobs, metrics, redrive, stats,
-    steps, usage,
+    breakers, cancel, conversations, crews, deliveries, docs, events, health, index, jobs, metrics, redrive,
+    stats, steps, usage, webhooks,
 };
 
 /// The routes of the API port, each with its handler and what the document says of it.
@@ -40,6 +40,12 @@ pub(crate) fn routes() -> Routes {
         .get("/v1/breakers", breakers::list, breakers::about_list)
         .post("/v1/breakers", breakers::force, breakers::about_force)
         .get("/v1/usage", usage::usage, usage::about)
+        .get("/v1/jobs/{id}/deliveries", deliveries::of_job, deliveries::about_of_job)
+        .get("/v1/deliveries", deliveries::list, deliveries::about_list)
+        .get("/v1/deliveries/{id}", deliveries::read, deliveries::about_read)
+        .post("/v1/deliveries/{id}/resend", deliveries::resend, deliveries::about_resend)
+        .get("/v1/webhooks", webhooks::list, webhooks::about_list)
+        .post("/v1/webhooks/{name}/test", webhooks::test, webhooks::about_test)
         .post("/chat", chat::create, chat::about_create)
         .get("/chat/{id}", chat::read, chat::about_read)
         .post("/tasks", tasks::create, tasks::about_create)

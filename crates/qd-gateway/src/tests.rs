@@ -20,6 +20,7 @@ mod jobs;
 mod life;
 mod openapi;
 mod usage;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -4,6 +4,7 @@ mod jobs;
 mod loadtest;
 mod project;
 mod server;
+mod webhooks;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ pub(crate) use project::{
     Check, Completions, ConfigCommand, Doctor, Explain, Init, Man, SchemaFile, Template,
 };
 pub(crate) use server::{Demo, InputArgs, Run, Serve, SimCommand, SimServe};
+pub(crate) use webhooks::{Listen, Webhooks, WebhooksList, WebhooksTest};
 
 /// Runs LLM agent crews in production: an HTTP API, a durable queue, workers, resilient model calls.
 #[derive(Debug, Parser)]
@@ -83,6 +85,14 @@ pub(crate) enum Command {
     Jobs(Jobs),
     /// Follow a job's events until it is over, or all jobs of a server
     Tail(Tail),
+    /// Show what webhooks were sent to whom, send them again, try an endpoint
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  quarterdeck webhooks endpoints\n  quarterdeck webhooks list --status failed\n  quarterdeck webhooks test shop"
+    )]
+    Webhooks(Webhooks),
+    /// Receive webhooks on this machine, verify them, show them and pass them on
+    Listen(Listen),
     /// Show which models of a server are left alone, and decide about it
     #[command(
         subcommand,

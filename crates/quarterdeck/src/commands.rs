@@ -10,6 +10,7 @@ mod doctor;
 mod explain;
 mod init;
 mod jobs;
+mod listen;
 mod loadtest;
 mod man;
 mod openapi;
@@ -18,6 +19,7 @@ mod serve;
 mod sim_serve;
 mod submit;
 mod tail;
+mod webhooks;
 
 use serde_json::{Value, json};
 
@@ -34,6 +36,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Run(args) => run::run(&global, args).await,
         Command::Submit(args) => submit::run(&global, args).await,
         Command::Jobs(args) => jobs::run(&global, args).await,
+        Command::Webhooks(args) => webhooks::run(&global, args).await,
+        Command::Listen(args) => listen::run(&global, args).await,
         Command::Breakers(args) => breakers::run(&global, args).await,
         Command::Tail(args) => tail::run(&global, args).await,
         Command::Loadtest(args) => loadtest::run(&global, args).await,

@@ -344,7 +344,7 @@ async fn a_name_that_changes_its_mind_is_looked_up_for_every_connection_and_noth
     let guard = Guard::with_lookup(&Options::default(), CONNECT, Rebinding(Arc::clone(&asked))).unwrap();
     let url = format!("http://rebind.test:{port}/");
     for _ in 0..3 {
-        assert!(guard.check(&url).is_ok(), "nothing is wrong with the name");
+        assert!(guard.bounds.check(&url).is_ok(), "nothing is wrong with the name");
         assert!(ask(&guard, &url).await.is_err());
     }
     assert_eq!((asked.load(Ordering::SeqCst), seen.load(Ordering::SeqCst)), (3, 0));
@@ -390,11 +390,11 @@ fn refusals_say_what_is_wrong() {
         ("https://10.0.0.1", Refusal::NotPublic),
         ("https://localhost", Refusal::NotPublic),
     ] {
-        assert_eq!(guard.check(url).unwrap_err(), refusal, "{url}");
+        assert_eq!(guard.bounds.check(url).unwrap_err(), refusal, "{url}");
         assert!(!refusal.to_string().contains("secret"));
     }
     assert_eq!(
-        guard.check(&format!("https://example.com/{}", "a".repeat(2_048))).unwrap_err(),
+        guard.bounds.check(&format!("https://example.com/{}", "a".repeat(2_048))).unwrap_err(),
         Refusal::TooLong
     );
     for url in [
@@ -403,7 +403,7 @@ fn refusals_say_what_is_wrong() {
         "https://1.1.1.1/",
         "https://[2606:4700::1111]/",
     ] {
-        assert!(guard.check(url).is_ok(), "{url}");
+        assert!(guard.bounds.check(url).is_ok(), "{url}");
     }
 }
 

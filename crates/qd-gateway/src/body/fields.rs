@@ -116,14 +116,6 @@ impl Fields {
         }
     }
 
-    /// A field whose capability is not built yet.
-    pub(crate) fn not_supported(&mut self, name: &'static str) {
-        if self.take(name).is_some() {
-            let message = format!("`{name}` is not supported by this release yet; leave it out");
-            self.error_as(pointer("", name), Code::NotSupported, message);
-        }
-    }
-
     fn wrong<T>(&mut self, name: &'static str, wanted: &str, got: &Value) -> Option<T> {
         self.error(pointer("", name), format!("must be {wanted}, not {}", kind(got)));
         None

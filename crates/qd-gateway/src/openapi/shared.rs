@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use super::Schema;
 use crate::facades::{chat, tasks};
 use crate::problem;
-use crate::routes::{breakers, conversations, health, index, jobs, new_job, usage};
+use crate::routes::{breakers, conversations, deliveries, health, index, jobs, new_job, usage, webhooks};
 use crate::submit::key_schema;
-use crate::view::{crew, event, job, stats, step};
+use crate::view::{crew, delivery, event, job, stats, step};
 
 pub(super) const ABOUT: &str = "\
 Jobs are durable requests to execute a crew: accepted means stored, and what is stored is carried out, across crashes.
@@ -32,6 +32,7 @@ pub(super) fn tags() -> Value {
         ("jobs", "Execute crews and see what becomes of it."),
         ("conversations", "What was said, across jobs."),
         ("crews", "What can be executed."),
+        ("webhooks", "Who is told of what happens, and what was sent."),
         ("facades", "Other APIs' shapes over the same jobs, for the default crew."),
         ("server", "How the server is, and what it can do."),
     ];
@@ -61,6 +62,9 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         chat::schemas(),
         tasks::schemas(),
         stats::schemas(),
+        delivery::schemas(),
+        deliveries::schemas(),
+        webhooks::schemas(),
         breakers::schemas(),
         usage::schemas(),
         health::schemas(),

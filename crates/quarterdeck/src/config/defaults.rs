@@ -39,8 +39,12 @@ pub(super) fn about(path: &str) -> Option<String> {
 /// What a profile changes.
 pub(super) fn of_profile(name: &str) -> Map<String, Value> {
     let changed = match name {
-        "staging" => json!({"worker": {"slots": 20}, "log": {"level": "info"}}),
-        "production" => json!({"worker": {"slots": 100}, "log": {"level": "warn"}}),
+        "staging" => {
+            json!({"worker": {"slots": 20}, "log": {"level": "info"}, "egress": {"loopback": false}})
+        }
+        "production" => json!({
+            "worker": {"slots": 100}, "log": {"level": "warn"}, "egress": {"loopback": false, "https_only": true},
+        }),
         _ => json!({}),
     };
     match changed {

@@ -23,3 +23,4 @@ mod sdk;
 mod simulator;
 mod snapshot;
 mod stop;
+mod webhooks;

@@ -107,7 +107,7 @@ impl<R: Rows> Core<R> {
         let job = self.rows.load(row)?;
         let about =
             About { tenant: &job.tenant, crew: &job.crew, job: job.id, webhook: job.webhook_url.as_deref() };
-        self.announce(&about, status)?;
+        self.announce(&about, status, now)?;
         self.schedule.remove(row);
         self.recent().note_end(now, status, None);
         self.notices.push(Notice::Changed(job.id));

@@ -32,7 +32,7 @@ impl<R: Rows> Core<R> {
         let accepted = job.first_ready_at();
         let about =
             About { tenant: &job.tenant, crew: &job.crew, job: job.id, webhook: job.webhook_url.as_deref() };
-        self.announce(&about, JobStatus::Running)?;
+        self.announce(&about, JobStatus::Running, now)?;
         let (spent, account) = (Spent::of(&job), (job.tenant.clone(), job.crew.clone()));
         let webhook = job.webhook_url.clone();
         self.schedule.place_held(row, Hold { until, spent, accepted, account, webhook });
@@ -116,7 +116,7 @@ impl<R: Rows> Core<R> {
         if let Some(hold) = self.schedule.hold(row) {
             let ((tenant, crew), webhook) = (hold.account.clone(), hold.webhook.clone());
             let about = About { tenant: &tenant, crew: &crew, job: finish.job, webhook: webhook.as_deref() };
-            self.announce(&about, settled.status)?;
+            self.announce(&about, settled.status, now)?;
         }
         self.move_on(row, seq, &settled, now);
         if settled.status.is_terminal() {

@@ -43,7 +43,12 @@ pub(super) struct About<'a> {
 
 impl<R: Rows> Core<R> {
     /// Writes a delivery for everybody who is to hear that a job came to this status.
-    pub(super) fn announce(&mut self, about: &About<'_>, status: JobStatus) -> Result<(), Error> {
+    pub(super) fn announce(
+        &mut self,
+        about: &About<'_>,
+        status: JobStatus,
+        at: Timestamp,
+    ) -> Result<(), Error> {
         let Some(event) = Event::of(status) else { return Ok(()) };
         let subscriptions = Arc::clone(&self.outbox.subscriptions);
         let endpoints = subscriptions
@@ -53,8 +58,8 @@ impl<R: Rows> Core<R> {
         // The URL of a job hears of its end alone.
         let url = about.webhook.filter(|_| status.is_terminal()).map(|url| Destination::Url(url.to_owned()));
         for destination in endpoints.chain(url) {
-            let (id, tenant, now) = (self.env.delivery_id(), about.tenant.clone(), self.env.now());
-            self.post(&Delivery::new(id, tenant, Some(about.job), event, destination, now))?;
+            let (id, tenant) = (self.env.delivery_id(), about.tenant.clone());
+            self.post(&Delivery::new(id, tenant, Some(about.job), event, destination, at))?;
         }
         Ok(())
     }
