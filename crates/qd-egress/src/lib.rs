@@ -9,4 +9,4 @@ mod guard;
 mod resolver;
 
 pub use guard::{Bounds, Guard, InvalidOptions, Options, Refusal};
-pub use resolver::{Lookup, SystemLookup};
+pub use resolver::{Lookup, SystemLookup, is_kept_back};

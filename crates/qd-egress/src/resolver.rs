@@ -1,6 +1,7 @@
 //! Looks names up for connections, and keeps back addresses that may not be reached. It stands inside of the connector: the
 //! address that is checked is the one that is connected to, so a name that changes its mind in between gains nothing.
 
+use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,6 +24,20 @@ impl Lookup for SystemLookup {
     async fn lookup(&self, name: String) -> io::Result<Vec<SocketAddr>> {
         Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect())
     }
+}
+
+/// Whether a request failed because the name stands for no address that may be reached.
+#[must_use]
+pub fn is_kept_back(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(error) = source {
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+            return true;
+        }
+        source = error.source();
+    }
+    false
 }
 
 /// See the module.

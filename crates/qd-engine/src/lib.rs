@@ -21,7 +21,6 @@ mod retry;
 mod services;
 mod spend;
 mod tools;
-mod webhooks;
 mod worker;
 
 #[cfg(test)]
@@ -31,7 +30,7 @@ pub use budgets::{Budgets, CrewBudget, OnExceeded, UnknownPrice};
 pub use engine::{Engine, InFlight};
 pub use options::{Limits, Options, RetryPolicy};
 pub use plans::Plans;
-pub use tools::tool_specs;
-pub use webhooks::{
+pub use services::{
     Endpoint, InvalidSecret, SigningSecret, Unverified, WebhookHeaders, WebhookOptions, Webhooks, verify,
 };
+pub use tools::tool_specs;

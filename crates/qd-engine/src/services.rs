@@ -11,6 +11,10 @@ use tokio::task::JoinHandle;
 
 use crate::engine::Shared;
 
+pub use deliverer::{
+    Endpoint, InvalidSecret, SigningSecret, Unverified, WebhookHeaders, WebhookOptions, Webhooks, verify,
+};
+
 /// Starts them all.
 pub(crate) fn start(shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
     let env = &shared.env;

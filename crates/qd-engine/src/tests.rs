@@ -7,6 +7,7 @@ mod crash;
 mod guards;
 mod limits;
 mod metrics;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,7 +2,6 @@
 
 mod bad_fields;
 mod bad_requests;
-mod breakers;
 mod broken_store;
 mod client;
 mod connections;
@@ -19,8 +18,7 @@ mod idempotency;
 mod jobs;
 mod life;
 mod openapi;
-mod usage;
-mod webhooks;
+mod operators;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

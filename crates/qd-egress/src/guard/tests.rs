@@ -10,6 +10,7 @@ use std::time::Duration;
 use reqwest::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use super::{Guard, InvalidOptions, Options, Refusal};
 use crate::Lookup;
@@ -265,21 +266,34 @@ fn guard(options: &Options, names: Names) -> Guard {
     Guard::with_lookup(options, CONNECT, names).unwrap()
 }
 
-/// Listens on loopback and counts who comes; answers each with the given head.
-async fn canary(answer: String) -> (u16, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let seen = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&seen);
-    #[allow(clippy::disallowed_methods, reason = "a listener of a test ends with it")]
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            count.fetch_add(1, Ordering::SeqCst);
-            let _ = stream.read(&mut [0; 4_096]).await;
-            let _ = stream.write_all(answer.as_bytes()).await;
-        }
-    });
-    (port, seen)
+/// A listener on loopback that counts who comes.
+struct Canary {
+    port: u16,
+    seen: Arc<AtomicUsize>,
+    /// Ends with it.
+    _listening: JoinSet<()>,
+}
+
+impl Canary {
+    /// Answers everybody with the same.
+    async fn start(answer: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (seen, mut listening) = (Arc::new(AtomicUsize::new(0)), JoinSet::new());
+        let count = Arc::clone(&seen);
+        listening.spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let _ = stream.read(&mut [0; 4_096]).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        Self { port, seen, _listening: listening }
+    }
+
+    fn seen(&self) -> usize {
+        self.seen.load(Ordering::SeqCst)
+    }
 }
 
 const OK: &str = "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
@@ -294,37 +308,38 @@ async fn ask(guard: &Guard, url: &str) -> Result<u16, String> {
 #[tokio::test]
 async fn no_hostile_url_reaches_this_machine_or_its_network() {
     assert!(HOSTILE.len() >= 150, "{}", HOSTILE.len());
-    let (port, seen) = canary(OK.to_owned()).await;
+    let canary = Canary::start(OK.to_owned()).await;
     let guard = guard(&Options::default(), Names::hostile());
     for url in HOSTILE {
-        let url = url.replace("{p}", &port.to_string());
+        let url = url.replace("{p}", &canary.port.to_string());
         let answer = ask(&guard, &url).await;
         assert!(answer.is_err(), "{url:?}: {answer:?}");
-        assert_eq!(seen.load(Ordering::SeqCst), 0, "{url:?} reached the listener");
+        assert_eq!(canary.seen(), 0, "{url:?} reached the listener");
     }
     // The listener hears those who are let through: otherwise its silence proves nothing.
     let open = Options { loopback: true, ..Options::default() };
     let guard = self::guard(&open, Names::hostile());
     for url in ["http://127.0.0.1:{p}", "http://localhost:{p}", "http://canary.test:{p}", "http://0x7f.1:{p}"]
     {
-        assert_eq!(ask(&guard, &url.replace("{p}", &port.to_string())).await, Ok(204), "{url}");
+        assert_eq!(ask(&guard, &url.replace("{p}", &canary.port.to_string())).await, Ok(204), "{url}");
     }
-    assert_eq!(seen.load(Ordering::SeqCst), 4);
+    assert_eq!(canary.seen(), 4);
 }
 
 #[tokio::test]
 async fn redirects_lead_nowhere() {
-    let (inner, seen) = canary(OK.to_owned()).await;
+    let inner = Canary::start(OK.to_owned()).await;
     for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"] {
         let head = format!(
-            "HTTP/1.1 {status}\r\nlocation: http://127.0.0.1:{inner}/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            "HTTP/1.1 {status}\r\nlocation: http://127.0.0.1:{}/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            inner.port
         );
-        let (port, _) = canary(head).await;
+        let outer = Canary::start(head).await;
         let open = Options { loopback: true, ..Options::default() };
-        let answer = ask(&guard(&open, Names::hostile()), &format!("http://127.0.0.1:{port}/")).await;
+        let answer = ask(&guard(&open, Names::hostile()), &format!("http://127.0.0.1:{}/", outer.port)).await;
         assert_eq!(answer, status[..3].parse().map_err(|_| String::new()), "{status}");
     }
-    assert_eq!(seen.load(Ordering::SeqCst), 0);
+    assert_eq!(inner.seen(), 0);
 }
 
 #[tokio::test]
@@ -338,44 +353,61 @@ async fn a_name_that_changes_its_mind_is_looked_up_for_every_connection_and_noth
             if first { Err(io::ErrorKind::NotFound.into()) } else { Ok(vec![([127, 0, 0, 1], 0).into()]) }
         }
     }
-    let (port, seen) = canary(OK.to_owned()).await;
+    let canary = Canary::start(OK.to_owned()).await;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let asked = Arc::new(AtomicUsize::new(0));
     let guard = Guard::with_lookup(&Options::default(), CONNECT, Rebinding(Arc::clone(&asked))).unwrap();
-    let url = format!("http://rebind.test:{port}/");
+    let url = format!("http://rebind.test:{}/", canary.port);
     for _ in 0..3 {
         assert!(guard.bounds.check(&url).is_ok(), "nothing is wrong with the name");
         assert!(ask(&guard, &url).await.is_err());
     }
-    assert_eq!((asked.load(Ordering::SeqCst), seen.load(Ordering::SeqCst)), (3, 0));
+    assert_eq!((asked.load(Ordering::SeqCst), canary.seen()), (3, 0));
+}
+
+#[tokio::test]
+async fn a_name_that_is_kept_back_is_told_from_one_that_is_not_there() {
+    struct Nowhere;
+    impl Lookup for Nowhere {
+        async fn lookup(&self, _: String) -> io::Result<Vec<SocketAddr>> {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+    let known = guard(&Options::default(), Names::hostile());
+    let unknown = Guard::with_lookup(&Options::default(), CONNECT, Nowhere).unwrap();
+    for (guard, kept_back) in [(known, true), (unknown, false)] {
+        let request = guard.request(Method::POST, "http://private.test/").unwrap();
+        assert_eq!(crate::is_kept_back(&request.send().await.unwrap_err()), kept_back);
+    }
 }
 
 #[tokio::test]
 async fn of_several_addresses_only_those_that_may_be_reached_are_tried() {
     let names = Names(Arc::new([("mixed.test", vec!["10.0.0.1", "127.0.0.1"])].into()), Arc::default());
-    let (port, seen) = canary(OK.to_owned()).await;
-    let url = format!("http://mixed.test:{port}/");
+    let canary = Canary::start(OK.to_owned()).await;
+    let url = format!("http://mixed.test:{}/", canary.port);
     let allowed = Options { allow: vec!["127.0.0.1".to_owned()], ..Options::default() };
     assert_eq!(ask(&guard(&allowed, names.clone()), &url).await, Ok(204));
     let denied = Options { deny: vec!["127.0.0.0/8".to_owned()], ..allowed };
     assert!(ask(&guard(&denied, names), &url).await.is_err());
-    assert_eq!(seen.load(Ordering::SeqCst), 1);
+    assert_eq!(canary.seen(), 1);
 }
 
 #[tokio::test]
 async fn behind_a_proxy_the_proxy_alone_is_connected_to_and_addresses_are_still_checked() {
-    let (port, seen) =
-        canary("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned()).await;
+    let canary =
+        Canary::start("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned()).await;
     let names = Names::hostile();
-    let proxied = Options { proxy: Some(format!("http://canary.test:{port}")), ..Options::default() };
+    let proxied =
+        Options { proxy: Some(format!("http://canary.test:{}", canary.port)), ..Options::default() };
     let guard = guard(&proxied, names);
     assert_eq!(ask(&guard, "http://receiver.example/hooks").await, Ok(200));
-    assert_eq!(seen.load(Ordering::SeqCst), 1);
+    assert_eq!(canary.seen(), 1);
     for url in ["http://10.0.0.1/", "http://[::1]/", "http://localhost/", "http://metadata.google.internal/"]
     {
         assert!(ask(&guard, url).await.is_err(), "{url}");
     }
-    assert_eq!(seen.load(Ordering::SeqCst), 1);
+    assert_eq!(canary.seen(), 1);
 }
 
 #[test]

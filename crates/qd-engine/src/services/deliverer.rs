@@ -5,7 +5,10 @@
 //! that its deliveries wait instead of using their tries up, and the others do not wait for it.
 
 mod lanes;
+mod schedule;
 mod send;
+mod signature;
+mod webhooks;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,9 +19,11 @@ use qd_types::{Job, TenantId};
 use tokio::task::JoinSet;
 
 use crate::engine::Shared;
-use crate::webhooks::{Webhooks, next_try};
 use lanes::Lanes;
+use schedule::next_try;
 use send::Answer;
+pub use signature::{InvalidSecret, SigningSecret, Unverified, WebhookHeaders, verify};
+pub use webhooks::{Endpoint, WebhookOptions, Webhooks};
 
 /// Between two looks when a hint may have got lost.
 const LOOK_MAX: Duration = Duration::from_secs(60);
@@ -180,13 +185,18 @@ impl Deliverer {
         self.note_endpoint(&delivery, error.as_deref(), is_gone).await;
         let outcome = match &error {
             None => DeliveryOutcome::Delivered,
-            Some(_) if is_gone => DeliveryOutcome::Failed,
+            // A test tells at once.
+            Some(_) if is_gone || delivery.event == Event::Test => DeliveryOutcome::Failed,
             Some(_) => {
                 let draw = self.shared.env.draw() as f64 / u64::MAX as f64;
                 next_try(delivery.tries + 1, asked, draw)
                     .map_or(DeliveryOutcome::Failed, DeliveryOutcome::Again)
             }
         };
+        if outcome == DeliveryOutcome::Failed {
+            let reason = error.as_deref().unwrap_or_default();
+            tracing::warn!(delivery = %delivery.id, event = %delivery.event, reason, "a webhook is given up");
+        }
         self.settlement(&delivery, http_status, error, outcome)
     }
 
@@ -198,10 +208,6 @@ impl Deliverer {
         outcome: DeliveryOutcome,
     ) -> Settlement {
         self.shared.observer.delivered(outcome);
-        if outcome == DeliveryOutcome::Failed {
-            let reason = error.as_deref().unwrap_or_default();
-            tracing::warn!(delivery = %delivery.id, event = %delivery.event, reason, "a webhook is given up");
-        }
         Settlement { delivery: delivery.id, tenant: delivery.tenant.clone(), http_status, error, outcome }
     }
 

@@ -8,7 +8,8 @@ use qd_types::Job;
 use reqwest::{Method, Response, header};
 use serde_json::{Value, json};
 
-use crate::webhooks::{SigningSecret, Webhooks, sign};
+use super::signature::{SigningSecret, sign};
+use super::webhooks::Webhooks;
 
 const USER_AGENT: &str = concat!("quarterdeck/", env!("CARGO_PKG_VERSION"));
 /// What of an answer is read, so that its connection can be used again. Nothing of it is kept.
@@ -59,6 +60,9 @@ pub(super) async fn send(webhooks: &Webhooks, env: &Env, delivery: &Delivery, jo
         Ok(response) => answered(response).await,
         // Its own words may name addresses that are nobody's business.
         Err(error) if error.is_timeout() => Answer::Failed("no answer in time"),
+        Err(error) if qd_egress::is_kept_back(&error) => {
+            Answer::Failed("its name stands for no address that may be reached")
+        }
         Err(error) if error.is_connect() => Answer::Failed("could not connect"),
         Err(_) => Answer::Failed("the connection broke off"),
     }

@@ -83,12 +83,23 @@ impl<R: Rows> Core<R> {
             let first = self.rows.pending_lanes("", LANES_MAX - lanes.len())?;
             lanes.extend(first.into_iter().filter(|lane| *lane <= self.outbox.turn));
         }
+        let mut under_way: HashMap<String, usize> = HashMap::new();
+        for lane in self.outbox.taken.values() {
+            *under_way.entry(lane.clone()).or_default() += 1;
+        }
         for lane in lanes {
             let room = ask.max - taken.deliveries.len();
             if room == 0 {
                 break;
             }
-            self.take_of_lane(&lane, room, ask, now, &mut taken)?;
+            let under_way = under_way.get(&lane).copied().unwrap_or(0);
+            let bound = ask.bounds.get(&lane).copied().unwrap_or(ask.per_lane);
+            let wanted = bound.saturating_sub(under_way).min(room);
+            if wanted > 0 {
+                // Those under way are still due by their rows.
+                let due = self.rows.due_deliveries(&lane, now, wanted + under_way)?;
+                self.take_of_lane(&lane, due, wanted, &mut taken)?;
+            }
             self.outbox.turn = lane;
         }
         Ok(taken)
@@ -97,19 +108,10 @@ impl<R: Rows> Core<R> {
     fn take_of_lane(
         &mut self,
         lane: &str,
-        room: usize,
-        ask: &TakeDeliveries,
-        now: Timestamp,
+        due: Vec<Delivery>,
+        wanted: usize,
         taken: &mut TakenDeliveries,
     ) -> Result<(), Error> {
-        let under_way = self.outbox.taken.values().filter(|of| *of == lane).count();
-        let bound = ask.bounds.get(lane).copied().unwrap_or(ask.per_lane);
-        let wanted = bound.saturating_sub(under_way).min(room);
-        if wanted == 0 {
-            return Ok(());
-        }
-        // Those under way are still due by their rows.
-        let due = self.rows.due_deliveries(lane, now, wanted + under_way)?;
         let free = |due: &Delivery| !self.outbox.taken.contains_key(&due.id);
         let free: Vec<_> = due.into_iter().filter(free).take(wanted).collect();
         for delivery in free {
@@ -152,8 +154,8 @@ impl<R: Rows> Core<R> {
     pub(crate) fn resend(&mut self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, Error> {
         let Some(found) = self.rows.delivery(tenant, id)? else { return Ok(None) };
         let next_at = Some(self.env.now());
-        let last = found.last.clone();
-        let tries = Tries { status: DeliveryStatus::Pending, tries: 0, next_at, last, ended_at: None };
+        let (status, last) = (DeliveryStatus::Pending, found.last);
+        let tries = Tries { status, tries: 0, next_at, last, ended_at: None };
         self.rows.settle_delivery(id, &tries)?;
         self.notices.push(Notice::Deliveries);
         self.rows.delivery(tenant, id)

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::Server;
+use crate::tests::Server;
 
 async fn submit(server: &Server) {
     let body = json!({ "crew": "solo", "input": { "topic": "t" } });

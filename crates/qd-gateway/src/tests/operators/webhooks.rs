@@ -6,8 +6,8 @@ use qd_egress::Bounds;
 use qd_store::{Event, Subscription};
 use serde_json::{Value, json};
 
-use super::Server;
 use crate::WebhookEndpoint;
+use crate::tests::Server;
 
 const URL: &str = "https://receiver.example/hooks?token=s3cret";
 

@@ -1,7 +1,4 @@
-//! Webhooks: to whom, signed with what, how often, how far. What is sent when is the business of `services/deliverer.rs`.
-
-mod schedule;
-mod signature;
+//! What deliveries need: to whom they go, signed with what, how far they reach, how many at once.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,9 +9,7 @@ use qd_egress::Guard;
 use qd_types::Job;
 use serde_json::Value;
 
-pub(crate) use schedule::next_try;
-pub(crate) use signature::sign;
-pub use signature::{InvalidSecret, SigningSecret, Unverified, WebhookHeaders, verify};
+use super::signature::SigningSecret;
 
 /// Everything that deliveries need.
 pub struct Webhooks {
