@@ -210,10 +210,10 @@ impl Delivery {
 pub struct TakeDeliveries {
     /// At most so many.
     pub max: usize,
-    /// At most so many of each lane, those included that are not settled.
+    /// At most so many of each lane.
     pub per_lane: usize,
-    /// Lanes with other bounds; none are taken where it is 0.
-    pub bounds: HashMap<String, usize>,
+    /// Lanes that have room for another number; none are taken where it is 0.
+    pub rooms: HashMap<String, usize>,
 }
 
 /// Deliveries that somebody is to try now. Nobody else is given them until they are settled, or their process ends.

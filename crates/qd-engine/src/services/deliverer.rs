@@ -29,6 +29,8 @@ pub use webhooks::{Endpoint, WebhookOptions, Webhooks};
 const LOOK_MAX: Duration = Duration::from_secs(60);
 /// After a store that could not answer.
 const STORE_AWAY: Duration = Duration::from_secs(1);
+/// Transactions that note tries, at once. Beyond it the store is slower than the receivers, and is waited for.
+const NOTES_MAX: usize = 32;
 /// How long tries under way may take when the process stops; what is cut is tried again by the next one.
 const STOP_WAIT: Duration = Duration::from_secs(3);
 
@@ -38,6 +40,8 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let mut deliverer = Deliverer {
         webhooks,
         tries: JoinSet::new(),
+        sending: HashMap::new(),
+        noting: JoinSet::new(),
         lanes: Lanes::default(),
         endpoints: HashMap::new(),
         tenant: TenantId::default(),
@@ -51,6 +55,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             () = tokio::time::sleep(pause) => {}
             () = deliverer.shared.store.deliveries_changed(), if deliverer.has_room() => {}
             Some(tried) = deliverer.tries.join_next() => deliverer.settle(tried.ok()).await,
+            Some(_) = deliverer.noting.join_next() => {}
             () = stopping.cancelled() => {}
         }
     }
@@ -58,6 +63,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         while let Some(tried) = deliverer.tries.join_next().await {
             deliverer.settle(tried.ok()).await;
         }
+        while deliverer.noting.join_next().await.is_some() {}
     })
     .await;
 }
@@ -73,6 +79,10 @@ struct Deliverer {
     shared: Arc<Shared>,
     webhooks: Arc<Webhooks>,
     tries: JoinSet<Tried>,
+    /// Tries under way, by lane.
+    sending: HashMap<String, usize>,
+    /// What became of others is being written. Their places are free meanwhile: a commit may take longer than a try.
+    noting: JoinSet<()>,
     lanes: Lanes,
     endpoints: HashMap<String, EndpointState>,
     tenant: TenantId,
@@ -87,7 +97,7 @@ impl Deliverer {
     }
 
     fn has_room(&self) -> bool {
-        self.tries.len() < self.webhooks.at_once
+        self.tries.len() < self.webhooks.at_once && self.noting.len() < NOTES_MAX
     }
 
     /// Starts what is due and has room; answers how long to wait for more.
@@ -99,7 +109,7 @@ impl Deliverer {
         let ask = TakeDeliveries {
             max: self.webhooks.at_once - self.tries.len(),
             per_lane: self.webhooks.per_endpoint,
-            bounds: self.lanes.bounds(now),
+            rooms: self.rooms(now),
         };
         match self.shared.store.take_deliveries(ask).await {
             Ok(taken) => {
@@ -117,8 +127,19 @@ impl Deliverer {
         }
     }
 
+    /// How many more the lanes may have under way that are not idle and trusted.
+    fn rooms(&self, now: Duration) -> HashMap<String, usize> {
+        let mut rooms = self.lanes.bounds(now);
+        for (lane, sending) in &self.sending {
+            let room = rooms.entry(lane.clone()).or_insert(self.webhooks.per_endpoint);
+            *room = room.saturating_sub(*sending);
+        }
+        rooms
+    }
+
     fn start(&mut self, delivery: Delivery, job: Option<Job>) {
         let lane = delivery.destination.lane();
+        *self.sending.entry(lane.clone()).or_default() += 1;
         let (shared, webhooks) = (Arc::clone(&self.shared), Arc::clone(&self.webhooks));
         if let Some(why) = self.refusal(&delivery) {
             let answer = Answer::Never(why);
@@ -155,16 +176,15 @@ impl Deliverer {
         }
         let mut settlements = Vec::with_capacity(tried.len());
         for one in tried {
+            if let Some(sending) = self.sending.get_mut(&one.lane) {
+                *sending -= 1;
+                if *sending == 0 {
+                    self.sending.remove(&one.lane);
+                }
+            }
             settlements.push(self.judge(one).await);
         }
-        while let Err(error) = self.shared.store.settle_deliveries(settlements.clone()).await {
-            tracing::error!(%error, "could not note deliveries");
-            if self.shared.stopping.is_cancelled() {
-                // They stay due.
-                return;
-            }
-            tokio::time::sleep(STORE_AWAY).await;
-        }
+        self.noting.spawn(note(Arc::clone(&self.shared), settlements));
     }
 
     async fn judge(&mut self, tried: Tried) -> Settlement {
@@ -238,5 +258,16 @@ impl Deliverer {
             tracing::error!(%error, endpoint = name, "could not remember how a webhook endpoint stands");
         }
         self.endpoints.insert(name.clone(), state);
+    }
+}
+
+/// Writes what became of tries, as often as it takes. What a process that stops has not written is sent again.
+async fn note(shared: Arc<Shared>, settlements: Vec<Settlement>) {
+    while let Err(error) = shared.store.settle_deliveries(settlements.clone()).await {
+        tracing::error!(%error, "could not note deliveries");
+        if shared.stopping.is_cancelled() {
+            return;
+        }
+        tokio::time::sleep(STORE_AWAY).await;
     }
 }

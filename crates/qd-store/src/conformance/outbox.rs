@@ -166,23 +166,24 @@ pub(crate) async fn lanes_do_not_wait_for_each_other(make: Make) {
         lanes
     };
     let mut bounded = ask(100, 2);
-    bounded.bounds.insert("@dead".to_owned(), 1);
+    bounded.rooms.insert("@dead".to_owned(), 1);
     let first = take(&f, bounded.clone()).await;
     let url = "https://receiver.example";
     assert_eq!(lanes(&first), ["@dead", "@well", "@well", url, url]);
-    assert_eq!(take(&f, bounded.clone()).await.deliveries.len(), 0, "what is under way counts");
-    let well = first.deliveries.iter().find(|(one, _)| one.destination.lane() == "@well").unwrap();
-    settle(&f, well.0.id, DeliveryOutcome::Delivered).await;
-    assert_eq!(lanes(&take(&f, bounded.clone()).await), ["@well"]);
-    bounded.bounds.insert("@dead".to_owned(), 0);
+    let second = take(&f, bounded.clone()).await;
+    assert_eq!(lanes(&second), ["@dead", "@well", "@well", url, url], "others than those under way");
+    assert!(
+        second.deliveries.iter().all(|(one, _)| first.deliveries.iter().all(|(two, _)| one.id != two.id))
+    );
+    bounded.rooms.insert("@dead".to_owned(), 0);
     bounded.per_lane = 100;
     // One at a time: the lanes take turns.
     let mut turns = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..3 {
         turns.extend(lanes(&take(&f, TakeDeliveries { max: 1, ..bounded.clone() }).await));
     }
     turns.sort();
-    assert_eq!(turns, ["@well", "@well", url, url]);
+    assert_eq!(turns, ["@well", url]);
 }
 
 pub(crate) async fn deliveries_come_in_order_of_their_time(make: Make) {

@@ -47,7 +47,7 @@ impl Lanes {
         }
     }
 
-    /// How many deliveries lanes may have under way that are not as others.
+    /// How many deliveries lanes may have under way that are not trusted.
     pub(super) fn bounds(&self, now: Duration) -> HashMap<String, usize> {
         let trusted = |failing: &Failing| failing.in_a_row < FAILURES;
         let bound = |failing: &Failing| usize::from(failing.alone_until <= now);

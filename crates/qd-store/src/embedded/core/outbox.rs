@@ -93,8 +93,7 @@ impl<R: Rows> Core<R> {
                 break;
             }
             let under_way = under_way.get(&lane).copied().unwrap_or(0);
-            let bound = ask.bounds.get(&lane).copied().unwrap_or(ask.per_lane);
-            let wanted = bound.saturating_sub(under_way).min(room);
+            let wanted = ask.rooms.get(&lane).copied().unwrap_or(ask.per_lane).min(room);
             if wanted > 0 {
                 // Those under way are still due by their rows.
                 let due = self.rows.due_deliveries(&lane, now, wanted + under_way)?;
