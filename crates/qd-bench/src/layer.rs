@@ -10,7 +10,7 @@ use qd_llm::{CallScope, Models};
 use qd_store::{Enqueued, NewJob, Record, Store};
 use qd_types::{
     Call, ChatRequest, CrewName, CrewVersion, Entry, Input, LogItem, Message, Priority, Progress, Source,
-    StepId, TenantId, ToolChoice, WorkerId,
+    StepId, TenantId, WorkerId,
 };
 
 use crate::load::Wire;
@@ -85,18 +85,7 @@ fn models(address: &str) -> anyhow::Result<Arc<Models>> {
 
 async fn through(models: Arc<Models>, journal: Option<(Store, Env)>) -> anyhow::Result<Histogram<u64>> {
     let mut histogram = Histogram::new(3)?;
-    let request = ChatRequest {
-        model: "stub/standard".to_owned(),
-        system: None,
-        messages: vec![Message::User { text: "Say something.".to_owned() }],
-        tools: Vec::new(),
-        tool_choice: ToolChoice::Auto,
-        max_tokens: None,
-        temperature: None,
-        top_p: None,
-        stop: Vec::new(),
-        seed: None,
-    };
+    let request = ChatRequest::new("stub/standard", vec![Message::user("Say something.")]);
     let journal = match journal {
         Some((store, env)) => Some(Journal::begin(store, &env).await?),
         None => None,

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use qd_env::Env;
 use qd_llm::sim::{LimitOptions, Sim, SimOptions};
 use qd_llm::{CallScope, ChatModel, SimModel};
-use qd_types::{ChatRequest, Message, StepId, ToolChoice};
+use qd_types::{ChatRequest, Message, StepId};
 
 use crate::load::{Target, run as load};
 use crate::process::Server;
@@ -76,15 +76,8 @@ async fn inside(options: SimOptions) -> anyhow::Result<f64> {
 
 fn request(n: u64) -> ChatRequest {
     ChatRequest {
-        model: "sim/standard".to_owned(),
         system: Some("You are Writer.".to_owned()),
-        messages: vec![Message::User { text: format!("hello from {n}") }],
-        tools: Vec::new(),
-        tool_choice: ToolChoice::Auto,
         max_tokens: Some(500),
-        temperature: None,
-        top_p: None,
-        stop: Vec::new(),
-        seed: None,
+        ..ChatRequest::new("sim/standard", vec![Message::user(format!("hello from {n}"))])
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use qd_types::{AgentId, Catalog, ToolSpec};
 
 use crate::diagnostic::{Diagnostics, Report, quote};
-use crate::plan::{AgentTexts, DateFact, Pace, Plan, PlannedAgent, PlannedTask, Sampling, TaskTexts};
+use crate::plan::{AgentTexts, DateFact, Hand, Pace, Plan, PlannedAgent, PlannedTask, Sampling, TaskTexts};
 use crate::references::{self, Places};
 use crate::spec::{AgentSpec, CrewSpec, LlmSpec, SPEC_VERSION, TaskSpec};
 use crate::suggest::did_you_mean;
@@ -85,6 +85,7 @@ fn plan_agent(
         max_execution_time: agent.max_execution_time.map(|s| Duration::from_secs(u64::from(s))),
         date,
         use_system_prompt: agent.use_system_prompt,
+        respect_context_window: agent.respect_context_window,
     }
 }
 
@@ -138,20 +139,15 @@ impl Resolver<'_> {
         let spec = self.spec;
         let task = &spec.tasks[index];
         let own_tools = self.tools(&task.tools, &format!("tasks/{index}"));
-        let agent_index = spec.agents.iter().position(|agent| agent.name == task.agent)?;
-        let tools = if task.tools.is_empty() {
-            self.tools(&spec.agents[agent_index].tools, &format!("agents/{agent_index}"))
-        } else {
-            own_tools
-        };
+        let mut hands = vec![self.hand(&task.agent, &own_tools)?];
+        hands.extend(task.fallback_agents.iter().filter_map(|agent| self.hand(agent, &own_tools)));
+        let agent = &spec.agents[hands[0].agent_index];
         Some(PlannedTask {
             name: task.name.clone(),
-            agent: task.agent.clone(),
+            hands,
             description: task.description.clone(),
             expected_output: task.expected_output.clone(),
-            tools,
-            model_cache: self.model_cache(task, &spec.agents[agent_index]),
-            agent_index,
+            model_cache: self.model_cache(task, agent),
             texts: TaskTexts {
                 description: Template::parse(&task.description),
                 expected_output: Template::parse(&task.expected_output),
@@ -160,6 +156,22 @@ impl Resolver<'_> {
             markdown: task.markdown,
             sees_conversation: task.conversation.unwrap_or(index == 0),
         })
+    }
+
+    /// An agent with the task's tools, else its own. None for an agent that is not defined: `references` has reported it.
+    fn hand(&mut self, agent: &AgentId, own_tools: &[ToolSpec]) -> Option<Hand> {
+        let agents = &self.spec.agents;
+        let agent_index = agents.iter().position(|known| known.name == *agent)?;
+        let tools = match own_tools {
+            // Those that do not exist were reported at the agent.
+            [] => self.known_tools(&agents[agent_index].tools),
+            own => own.to_vec(),
+        };
+        Some(Hand { agent: agent.clone(), agent_index, tools })
+    }
+
+    fn known_tools(&self, names: &[String]) -> Vec<ToolSpec> {
+        names.iter().filter_map(|name| self.catalog.tools.get(name).cloned()).collect()
     }
 
     /// The task's own word, else its agent's, else the crew's.

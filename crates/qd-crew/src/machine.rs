@@ -6,21 +6,24 @@
 
 mod agent_loop;
 mod arguments;
+mod compaction;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use qd_types::{
-    AgentId, ChatRequest, Class, Code, Entry, Failure, Input, JobOutput, Message, Progress, StepId, TaskId,
-    TaskOutput, ToolCall,
+    AUTO_MODEL, AgentId, ChatRequest, Class, Code, Entry, Failure, Input, JobOutput, Message, Progress,
+    Recourse, StepId, TaskId, TaskOutput, ToolCall, ToolChoice,
 };
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::plan::{CONVERSATION_FACT, Plan, PlannedAgent, PlannedTask};
+use crate::plan::{CONVERSATION_FACT, Hand, Plan, PlannedTask};
 use crate::prompt::{Brief, Opening};
 use crate::template::Values;
+pub(crate) use agent_loop::Doer;
 use agent_loop::{AgentLoop, Outcome, Want};
+use compaction::told;
 
 /// Semantics of this machine. A job is pinned to the one it began with.
 pub const MACHINE_VERSION: u32 = 1;
@@ -36,6 +39,8 @@ pub struct Effect {
     pub agent: AgentId,
     /// What to do.
     pub kind: EffectKind,
+    /// What the task says, variables filled in; for a model call whose model is left open.
+    pub asked: Option<String>,
     /// Whether its task was begun anew after output of no use: an answer that was given before may lead there again.
     pub begun_anew: bool,
 }
@@ -88,8 +93,10 @@ pub struct Machine {
     values: Values,
     facts: BTreeMap<String, Value>,
     history: Vec<Message>,
-    outputs: Vec<String>,
+    outputs: Vec<TaskOutput>,
     current: AgentLoop,
+    /// Which of those who may do the current task does it.
+    hand: usize,
     failure: Option<Failure>,
     events: Vec<TaskEvent>,
 }
@@ -112,6 +119,7 @@ impl Machine {
             history: Vec::new(),
             outputs: Vec::new(),
             current: AgentLoop::new(),
+            hand: 0,
             failure,
             events: Vec::new(),
         };
@@ -125,11 +133,12 @@ impl Machine {
         match entry {
             Entry::Fact { key, value } => self.learn(key, value),
             Entry::Model { step, reply, .. } => {
-                self.advance(|looping, task, agent| looping.model_answered(task, agent, step, reply))
+                self.advance(|looping, doer| looping.model_answered(doer, step, reply));
             }
             Entry::Tool { step, result, .. } => {
-                self.advance(|looping, task, agent| looping.tool_returned(task, agent, step, result))
+                self.advance(|looping, doer| looping.tool_returned(doer, step, result));
             }
+            Entry::Recourse { step, recourse } => self.resort(step, recourse),
             // Whether there is another try is the executor's decision; nothing waits for signals in this version.
             Entry::CallFailed { .. } | Entry::Signal { .. } => {}
         }
@@ -169,12 +178,31 @@ impl Machine {
         self.plan.tasks.get(self.outputs.len())
     }
 
+    /// Who does a task that is under way.
+    fn hand<'a>(&self, task: &'a PlannedTask) -> &'a Hand {
+        task.hands.get(self.hand).unwrap_or(&task.hands[0])
+    }
+
+    fn doer<'a>(&'a self, task: &'a PlannedTask) -> Doer<'a> {
+        let hand = self.hand(task);
+        Doer { task: &task.name, agent: &self.plan.agents[hand.agent_index], tools: &hand.tools }
+    }
+
+    /// Who would do the task of a step if its agent cannot. None if nobody is left, or the step is not the one that is
+    /// ready.
+    #[must_use]
+    pub fn stand_in(&self, step: &StepId) -> Option<&AgentId> {
+        let task = self.task().filter(|task| task.name == step.task())?;
+        task.hands.get(self.hand + 1).map(|hand| &hand.agent)
+    }
+
     fn start(&mut self) {
         self.current = AgentLoop::new();
+        self.hand = 0;
         if self.failure.is_none()
             && let Some(task) = self.task()
         {
-            let (task, agent) = (task.name.clone(), task.agent.clone());
+            let (task, agent) = (task.name.clone(), task.agent().clone());
             self.events.push(TaskEvent::Started { task, agent });
         }
     }
@@ -195,62 +223,138 @@ impl Machine {
         self.facts.insert(key.to_owned(), value.clone());
     }
 
-    fn advance(&mut self, act: impl FnOnce(&mut AgentLoop, &PlannedTask, &PlannedAgent) -> Outcome) {
+    fn advance(&mut self, act: impl FnOnce(&mut AgentLoop, Doer<'_>) -> Outcome) {
         let plan = Arc::clone(&self.plan);
-        let Some(task) = plan.tasks.get(self.outputs.len()) else { return };
-        if self.failure.is_some() {
+        let Some(task) = plan.tasks.get(self.outputs.len()).filter(|_| self.failure.is_none()) else {
             return;
-        }
-        match act(&mut self.current, task, &plan.agents[task.agent_index]) {
+        };
+        let hand = self.hand(task);
+        let doer = Doer { task: &task.name, agent: &plan.agents[hand.agent_index], tools: &hand.tools };
+        match act(&mut self.current, doer) {
             Outcome::GoesOn => {}
+            // Whose output is of no use to the end makes room for the next.
+            Outcome::Failed(_) if self.hand + 1 < task.hands.len() => self.hand_over(),
             Outcome::Failed(failure) => self.failure = Some(failure.in_task(task.name.clone())),
             Outcome::Answered(raw) => {
-                let (name, agent) = (task.name.clone(), task.agent.clone());
-                self.events.push(TaskEvent::Finished { task: name, agent, raw: raw.clone() });
-                self.outputs.push(raw);
+                let (name, agent) = (task.name.clone(), hand.agent.clone());
+                let (task, by) = (name.clone(), agent.clone());
+                self.events.push(TaskEvent::Finished { task, agent: by, raw: raw.clone() });
+                self.outputs.push(TaskOutput { name, agent, raw, json: None });
                 self.start();
             }
         }
     }
 
+    fn hand_over(&mut self) {
+        self.hand += 1;
+        self.current.hand_over();
+    }
+
+    /// Goes on in another way than by the step that cannot be answered.
+    fn resort(&mut self, step: &StepId, recourse: &Recourse) {
+        let plan = Arc::clone(&self.plan);
+        let Some(task) = plan.tasks.get(self.outputs.len()).filter(|_| self.failure.is_none()) else {
+            return;
+        };
+        match recourse {
+            Recourse::Compact { part_bytes } if self.current.may_compact(&task.name, step) => {
+                let material = self.material(task);
+                self.current.compact(&material, *part_bytes);
+            }
+            Recourse::Agent { agent } if self.stand_in(step) == Some(agent) => self.hand_over(),
+            Recourse::Compact { .. } | Recourse::Agent { .. } => {}
+        }
+    }
+
+    /// What the request of the current turn says beside the task itself, as texts.
+    fn material(&self, task: &PlannedTask) -> Vec<String> {
+        let mut texts = Vec::new();
+        if self.current.digest().is_none() {
+            texts.extend(self.history_of(task).iter().flat_map(told));
+            texts.extend(self.context(task).into_iter().map(str::to_owned));
+        }
+        texts.extend(self.current.said());
+        texts
+    }
+
     fn effects(&self, task: &PlannedTask) -> Vec<Effect> {
         let begun_anew = self.current.is_begun_anew();
-        let (name, agent) = (&task.name, &task.agent);
-        let effect = |step, kind| Effect { step, task: name.clone(), agent: agent.clone(), kind, begun_anew };
+        let doer = self.doer(task);
+        let (name, agent) = (&task.name, &doer.agent.name);
+        let asked = (doer.agent.model == AUTO_MODEL).then(|| task.texts.description.fill(&self.values));
+        let effect = |step, kind| Effect {
+            step,
+            task: name.clone(),
+            agent: agent.clone(),
+            kind,
+            asked: asked.clone(),
+            begun_anew,
+        };
         match self.current.wants() {
             Want::Model { turn, messages, tool_choice } => {
-                let agent = &self.plan.agents[task.agent_index];
-                let Opening { system, messages: mut all } = self.opening(task, agent);
-                all.extend_from_slice(messages);
-                let sampling = &agent.sampling;
-                let request = ChatRequest {
-                    model: agent.model.clone(),
-                    system,
-                    messages: all,
-                    tools: task.tools.clone(),
-                    tool_choice,
-                    max_tokens: sampling.max_tokens,
-                    temperature: sampling.temperature,
-                    top_p: sampling.top_p,
-                    stop: sampling.stop.clone(),
-                    seed: sampling.seed,
-                };
-                vec![effect(StepId::model(&task.name, turn), EffectKind::Model(Box::new(request)))]
+                let request = self.request(task, doer, messages, tool_choice);
+                vec![effect(StepId::model(name, turn), EffectKind::Model(Box::new(request)))]
+            }
+            Want::Summaries { turn, compaction } => {
+                let said = task.texts.description.fill(&self.values);
+                let ask = |index| EffectKind::Model(Box::new(compaction.request(index, doer.agent, &said)));
+                compaction
+                    .open()
+                    .map(|index| effect(StepId::compact(name, turn, index), ask(index)))
+                    .collect()
             }
             Want::Tools { turn, calls } => calls
-                .map(|(index, call)| effect(StepId::tool(&task.name, turn, index), EffectKind::Tool(call)))
+                .map(|(index, call)| effect(StepId::tool(name, turn, index), EffectKind::Tool(call)))
                 .collect(),
         }
     }
 
-    fn opening(&self, task: &PlannedTask, agent: &PlannedAgent) -> Opening {
-        let context = match &task.context {
-            None => self.outputs.iter().map(String::as_str).collect(),
-            Some(indexes) => indexes.iter().map(|index| self.outputs[*index].as_str()).collect(),
+    fn request(
+        &self,
+        task: &PlannedTask,
+        doer: Doer<'_>,
+        said: &[Message],
+        tool_choice: ToolChoice,
+    ) -> ChatRequest {
+        let Opening { system, mut messages } = self.opening(task, doer);
+        messages.extend_from_slice(said);
+        let sampling = &doer.agent.sampling;
+        ChatRequest {
+            model: doer.agent.model.clone(),
+            system,
+            messages,
+            tools: doer.tools.to_vec(),
+            tool_choice,
+            max_tokens: sampling.max_tokens,
+            temperature: sampling.temperature,
+            top_p: sampling.top_p,
+            stop: sampling.stop.clone(),
+            seed: sampling.seed,
+        }
+    }
+
+    fn opening(&self, task: &PlannedTask, doer: Doer<'_>) -> Opening {
+        let date =
+            doer.agent.date.as_ref().and_then(|date| self.facts.get(&date.key)).and_then(Value::as_str);
+        let digest = self.current.digest();
+        let (context, history) = match digest {
+            None => (self.context(task), self.history_of(task)),
+            Some(_) => (Vec::new(), &[][..]),
         };
-        let date = agent.date.as_ref().and_then(|date| self.facts.get(&date.key)).and_then(Value::as_str);
-        let history: &[Message] = if task.sees_conversation { &self.history } else { &[] };
-        Brief { agent, task, values: &self.values, date, context, history }.opening()
+        Brief { doer, task, values: &self.values, date, context, history, digest }.opening()
+    }
+
+    /// Outputs of earlier tasks that a task works with.
+    fn context(&self, task: &PlannedTask) -> Vec<&str> {
+        let outputs = &self.outputs;
+        match &task.context {
+            None => outputs.iter().map(|output| output.raw.as_str()).collect(),
+            Some(indexes) => indexes.iter().map(|index| outputs[*index].raw.as_str()).collect(),
+        }
+    }
+
+    fn history_of(&self, task: &PlannedTask) -> &[Message] {
+        if task.sees_conversation { &self.history } else { &[] }
     }
 
     fn finished(&self) -> Ready {
@@ -260,21 +364,16 @@ impl Machine {
                 Ready::Fail(Failure::new(Code::NoOutput, Class::Permanent, message))
             }
             Some(raw) => {
-                let tasks = self.plan.tasks.iter().zip(&self.outputs).map(|(task, raw)| TaskOutput {
-                    name: task.name.clone(),
-                    agent: task.agent.clone(),
-                    raw: raw.clone(),
-                    json: None,
-                });
-                Ready::Done(JobOutput { raw: raw.to_owned(), json: None, tasks: tasks.collect() })
+                let raw = raw.to_owned();
+                Ready::Done(JobOutput { raw, json: None, tasks: self.outputs.clone() })
             }
         }
     }
 }
 
 /// The output of a crew: of the last task that said something.
-fn last_text(outputs: &[String]) -> Option<&str> {
-    outputs.iter().rev().map(String::as_str).find(|text| !text.trim().is_empty())
+fn last_text(outputs: &[TaskOutput]) -> Option<&str> {
+    outputs.iter().rev().map(|output| output.raw.as_str()).find(|text| !text.trim().is_empty())
 }
 
 /// One message of a conversation as the fact holds it.
@@ -294,10 +393,8 @@ enum Speaker {
 impl Said {
     fn into_message(self) -> Message {
         match self.role {
-            Speaker::User => Message::User { text: self.text },
-            Speaker::Assistant => {
-                Message::Assistant { text: self.text, tool_calls: Vec::new(), blocks: None }
-            }
+            Speaker::User => Message::user(self.text),
+            Speaker::Assistant => Message::assistant(self.text),
         }
     }
 }

@@ -39,6 +39,8 @@ pub struct PlannedAgent {
     pub max_execution_time: Option<Duration>,
     pub(crate) date: Option<DateFact>,
     pub(crate) use_system_prompt: bool,
+    /// Whether what was said is put into fewer words when it is longer than the model's window; else the step fails.
+    pub(crate) respect_context_window: bool,
 }
 
 /// A bound of model calls a minute.
@@ -77,22 +79,47 @@ pub(crate) struct DateFact {
 pub struct PlannedTask {
     /// Its name; step ids begin with it.
     pub name: TaskId,
-    /// Who does it.
-    pub agent: AgentId,
+    /// Who does it, and who stands in when that one cannot; never empty.
+    pub(crate) hands: Vec<Hand>,
     /// What to do as written, with variables.
     pub description: String,
     /// What the answer must be as written, with variables.
     pub expected_output: String,
-    /// What the model may call.
-    pub tools: Vec<ToolSpec>,
     /// How long answers of its model are kept for whoever asks the same; `None` for not at all.
     pub model_cache: Option<Duration>,
-    pub(crate) agent_index: usize,
     pub(crate) texts: TaskTexts,
     /// Indexes of earlier tasks; `None` for all of them.
     pub(crate) context: Option<Vec<usize>>,
     pub(crate) markdown: bool,
     pub(crate) sees_conversation: bool,
+}
+
+impl PlannedTask {
+    /// Who does it.
+    #[must_use]
+    pub fn agent(&self) -> &AgentId {
+        &self.hands[0].agent
+    }
+
+    /// Who does it when that one cannot, one after the other.
+    pub fn stand_ins(&self) -> impl Iterator<Item = &AgentId> {
+        self.hands.iter().skip(1).map(|hand| &hand.agent)
+    }
+
+    /// What its agent may call.
+    #[must_use]
+    pub fn tools(&self) -> &[ToolSpec] {
+        &self.hands[0].tools
+    }
+}
+
+/// One who may do a task.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Hand {
+    pub(crate) agent: AgentId,
+    pub(crate) agent_index: usize,
+    /// What the model may call.
+    pub(crate) tools: Vec<ToolSpec>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -207,6 +234,13 @@ impl Plan {
         })
     }
 
+    /// The model of the first task that sees the conversation.
+    #[must_use]
+    pub fn model_of_conversation(&self) -> Option<&str> {
+        let task = self.tasks.iter().find(|task| task.sees_conversation)?;
+        Some(&self.agents[task.hands[0].agent_index].model)
+    }
+
     /// Whose facts a job needs, journaled before its first [`crate::Machine::ready`].
     #[must_use]
     pub fn fact_needs(&self, has_conversation: bool) -> Vec<FactNeed> {
@@ -214,8 +248,9 @@ impl Plan {
         if has_conversation && self.tasks.iter().any(|task| task.sees_conversation) {
             needs.push(FactNeed::Conversation);
         }
+        let hands = self.tasks.iter().flat_map(|task| &task.hands);
         let dates: BTreeSet<&DateFact> =
-            self.tasks.iter().filter_map(|task| self.agents[task.agent_index].date.as_ref()).collect();
+            hands.filter_map(|hand| self.agents[hand.agent_index].date.as_ref()).collect();
         needs.extend(
             dates
                 .into_iter()

@@ -5,7 +5,8 @@
 
 use qd_types::Message;
 
-use crate::plan::{PlannedAgent, PlannedTask};
+use crate::machine::Doer;
+use crate::plan::PlannedTask;
 use crate::template::Values;
 
 /// Between the outputs of earlier tasks.
@@ -27,29 +28,31 @@ pub(crate) struct Opening {
 
 /// What a task's messages are made of.
 pub(crate) struct Brief<'a> {
-    pub(crate) agent: &'a PlannedAgent,
+    pub(crate) doer: Doer<'a>,
     pub(crate) task: &'a PlannedTask,
     pub(crate) values: &'a Values,
     pub(crate) date: Option<&'a str>,
     /// Outputs of earlier tasks, in the order in which they are shown.
     pub(crate) context: Vec<&'a str>,
     pub(crate) history: &'a [Message],
+    /// What was said before, in fewer words: instead of context and history.
+    pub(crate) digest: Option<&'a str>,
 }
 
 impl Brief<'_> {
     pub(crate) fn opening(&self) -> Opening {
-        let (system, user) = if self.agent.use_system_prompt {
+        let (system, user) = if self.doer.agent.use_system_prompt {
             (Some(self.instructions()), self.assignment())
         } else {
             (None, format!("{}\n\n{}", self.instructions(), self.assignment()))
         };
         let mut messages = self.history.to_vec();
-        messages.push(Message::User { text: user });
+        messages.push(Message::user(user));
         Opening { system, messages }
     }
 
     fn instructions(&self) -> String {
-        let texts = &self.agent.texts;
+        let texts = &self.doer.agent.texts;
         let [role, goal, backstory] =
             [&texts.role, &texts.goal, &texts.backstory].map(|text| text.fill(self.values));
         let mut out = format!("You are {role}. {backstory}\n\nYour goal: {goal}");
@@ -78,7 +81,11 @@ impl Brief<'_> {
             out.push_str("\n\nResults of earlier tasks to work with:\n");
             out.push_str(&self.context.join(CONTEXT_SEPARATOR));
         }
-        if self.task.tools.is_empty() {
+        if let Some(digest) = self.digest {
+            out.push_str("\n\nWhat was said and found so far, in short:\n");
+            out.push_str(digest);
+        }
+        if self.doer.tools.is_empty() {
             out.push_str("\n\nWrite the complete answer now.");
         }
         out

@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use qd_types::AgentId;
+
 use crate::diagnostic::{At, Report, quote};
 use crate::spec::{CrewSpec, TaskSpec};
 use crate::suggest::did_you_mean;
@@ -11,6 +13,8 @@ use crate::template::Template;
 
 /// Characters of a name.
 const NAME_CHARS_MAX: usize = 64;
+/// Agents that one task may fall back to.
+const FALLBACK_AGENTS_MAX: usize = 10;
 
 /// Where the parts of a spec stand, by paths such as `tasks/2/context/0`.
 #[derive(Debug, Default)]
@@ -53,6 +57,7 @@ pub(crate) fn check(spec: &CrewSpec, places: &Places, report: &mut Report) {
         check_name("task", task.name.as_str(), at, report);
         check_context(index, task, &earlier, spec, places, report);
         check_agent_of(index, task, spec, places, report);
+        check_fallback_agents(index, task, spec, places, report);
         if earlier.insert(task.name.as_str(), index).is_some() {
             report.error(at, format!("task {} is defined twice", quote(task.name.as_str())));
         }
@@ -107,9 +112,41 @@ fn check_agent_of(index: usize, task: &TaskSpec, spec: &CrewSpec, places: &Place
         }
         return;
     }
-    if spec.agents.iter().any(|agent| agent.name == task.agent) {
+    check_agent_name(&task.agent, at, spec, report);
+}
+
+/// Those who stand in: defined, and none who has had its turn already.
+fn check_fallback_agents(
+    index: usize,
+    task: &TaskSpec,
+    spec: &CrewSpec,
+    places: &Places,
+    report: &mut Report,
+) {
+    let mut seen = BTreeSet::from([&task.agent]);
+    for (nth, agent) in task.fallback_agents.iter().enumerate() {
+        let at = places.at(&format!("tasks/{index}/fallback_agents/{nth}"));
+        if nth == FALLBACK_AGENTS_MAX {
+            report.error(at, format!("`fallback_agents` has more than {FALLBACK_AGENTS_MAX} names"));
+            return;
+        }
+        if *agent == task.agent {
+            let message =
+                format!("agent {} does the task already and cannot stand in", quote(agent.as_str()));
+            report.error(at, message);
+        } else if !seen.insert(agent) {
+            report.error(at, format!("`fallback_agents` names agent {} twice", quote(agent.as_str())));
+        } else {
+            check_agent_name(agent, at, spec, report);
+        }
+    }
+}
+
+fn check_agent_name(wanted: &AgentId, at: At, spec: &CrewSpec, report: &mut Report) {
+    if spec.agents.iter().any(|agent| agent.name == *wanted) {
         return;
     }
+    let name = wanted.as_str();
     let by_role = spec.agents.iter().find(|agent| agent.role.trim() == name.trim());
     let hint = match by_role {
         Some(agent) => Some(format!("that is the role of agent {0}: write {0}", quote(agent.name.as_str()))),
@@ -153,7 +190,11 @@ fn check_context(
 
 fn warn_unused(spec: &CrewSpec, places: &Places, report: &mut Report) {
     for (index, agent) in spec.agents.iter().enumerate() {
-        if !spec.tasks.iter().any(|task| task.agent == agent.name) {
+        if !spec
+            .tasks
+            .iter()
+            .any(|task| task.agent == agent.name || task.fallback_agents.contains(&agent.name))
+        {
             let at = places.at(&format!("agents/{index}/name"));
             report.warn(at, format!("agent {} has no task", quote(agent.name.as_str())));
         }

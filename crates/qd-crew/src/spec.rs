@@ -93,6 +93,9 @@ pub struct AgentSpec {
     /// Whether instructions go as a system message; else at the start of the user's.
     #[serde(default = "yes")]
     pub use_system_prompt: bool,
+    /// Whether what was said is put into fewer words when it is longer than the model's window.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub respect_context_window: bool,
 }
 
 fn max_retry_limit_default() -> u32 {
@@ -103,6 +106,12 @@ fn max_retry_limit_default() -> u32 {
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_max_retry_limit_default(limit: &u32) -> bool {
     *limit == MAX_RETRY_LIMIT_DEFAULT
+}
+
+/// See [`is_max_retry_limit_default`].
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_yes(flag: &bool) -> bool {
+    *flag
 }
 
 fn max_iter_default() -> u32 {
@@ -155,6 +164,9 @@ pub struct TaskSpec {
     pub expected_output: String,
     /// Who does it.
     pub agent: AgentId,
+    /// Who does it when that one cannot, one after the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback_agents: Vec<AgentId>,
     /// Earlier tasks whose outputs it works with; absent for all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Vec<TaskId>>,

@@ -5,6 +5,7 @@
 
 mod deadline;
 mod flight;
+mod recourse;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -314,13 +315,30 @@ impl<'a> Attempt<'a> {
                 let task = failure.task.take();
                 *failure = Failure { task, ..self.deadline.failure() };
             }
-            self.machine.apply(&entry);
-            self.past.note(&entry);
-            outcome = outcome.or(self.after(&entry));
+            self.learn(&entry);
+            let ends = self.after(&entry);
+            let resort = match (&entry, &ends) {
+                (Entry::CallFailed { step, call, .. }, Some(Outcome::Failed(failure))) => {
+                    self.recourse(step, failure, call)
+                }
+                _ => None,
+            };
             self.items.push(LogItem::Entry { entry: Box::new(entry) });
+            match resort {
+                Some(resort) => {
+                    self.learn(&resort);
+                    self.items.push(LogItem::Entry { entry: Box::new(resort) });
+                }
+                None => outcome = outcome.or(ends),
+            }
             self.note_tasks();
         }
         outcome
+    }
+
+    fn learn(&mut self, entry: &Entry) {
+        self.machine.apply(entry);
+        self.past.note(entry);
     }
 
     fn after(&mut self, entry: &Entry) -> Option<Outcome> {
@@ -332,8 +350,9 @@ impl<'a> Attempt<'a> {
         let job = &self.claimed.job;
         let (failed, tries) = (self.past.failed_at(step), self.past.tries_of(step));
         let models = &self.shared.models;
-        let named =
-            call.agent.as_ref().and_then(|agent| self.plan.agent(agent)).map(|agent| agent.model.as_str());
+        let agent = call.agent.as_ref().and_then(|agent| self.plan.agent(agent));
+        let chosen = call.route.as_ref().map(|route| route.model.as_str());
+        let named = chosen.or(agent.map(|agent| agent.model.as_str()));
         let chain = models.chain(named.unwrap_or(&call.target));
         let may_fall_back = Blame::of(failure.code).may_fall_back();
         let has_other = |name: &str, asked: &[Arc<str>]| models.has_other_deployment(name, asked);

@@ -172,10 +172,8 @@ pub(crate) async fn known_or(
     request: &ChatRequest,
     call: impl Future<Output = Result<Answer, CallError>>,
 ) -> Result<Answered, CallError> {
-    let identity = shared.models.identity(model);
-    let (Some(caching), Some(identity)) = (order.caching, identity) else {
-        return call.await.map(Answered::made);
-    };
+    let Some(caching) = order.caching else { return call.await.map(Answered::made) };
+    let Some(identity) = shared.models.identity(model) else { return call.await.map(Answered::made) };
     let place = (claimed.job.tenant.clone(), key(&identity, request));
     let mut lead = None;
     if caching.may_read {

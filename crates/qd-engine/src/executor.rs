@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use qd_crew::{Effect, EffectKind};
 use qd_env::Env;
-use qd_llm::{CallError, CallScope, DeltaSink};
+use qd_llm::{CallError, CallScope, Chosen, DeltaSink, Question};
 use qd_store::{Claimed, Store};
-use qd_types::{Billed, Call, ChatRequest, Class, Code, Delta, Entry, Failure, JobId, StepId, ToolCall};
+use qd_types::{
+    Billed, Call, ChatRequest, Class, Code, Delta, Entry, Failure, JobId, NanoDollars, Route, StepId,
+    ToolCall,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::cached::{self, Answered, Caching};
@@ -47,6 +50,7 @@ pub(crate) fn call(effect: &Effect, number: u32, possibly_billed: u32) -> Call {
     Call {
         agent: Some(effect.agent.clone()),
         target: target.clone(),
+        route: None,
         deployment: None,
         number,
         duration_ms: 0,
@@ -86,15 +90,18 @@ pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) ->
     let began = shared.env.monotonic();
     let mut entry = match order.effect.kind {
         EffectKind::Model(ref request) => {
+            let routed = routed(shared, claimed, &order.effect, request);
+            call.route = routed.as_ref().map(|(route, _)| route.clone());
+            let request = routed.as_ref().map_or(&**request, |(_, request)| request);
             match ask_chain(shared, claimed, request, &order, &mut call).await {
-                Ok(answer) => Entry::Model {
-                    step,
-                    reply: answer.reply,
-                    source: answer.source,
-                    usage: answer.usage,
-                    cost: answer.cost,
-                    call: Call { saved: answer.saved, ..call },
-                },
+                Ok(answer) => {
+                    let saved = match answer.saved {
+                        None => saved_by_route(shared, &call, &answer).await,
+                        saved => saved,
+                    };
+                    let Answered { reply, source, usage, cost, .. } = answer;
+                    Entry::Model { step, reply, source, usage, cost, call: Call { saved, ..call } }
+                }
                 Err(error) if !error.was_made() || spend::is_parked(&error) => {
                     return Done::NotMade(step, error.into_failure().in_task(task));
                 }
@@ -115,6 +122,30 @@ pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) ->
     Done::Entry(Box::new(entry))
 }
 
+/// The request for the model that the rules choose, where the crew leaves it open.
+fn routed(
+    shared: &Shared,
+    claimed: &Claimed,
+    effect: &Effect,
+    request: &ChatRequest,
+) -> Option<(Route, ChatRequest)> {
+    let asked = effect.asked.as_deref()?;
+    let (crew, agent) = (claimed.job.crew.as_str(), effect.agent.as_str());
+    let question = Question { crew, agent, priority: claimed.job.priority.get(), asked, request };
+    let Chosen { route, max_tokens } = shared.models.route(&question)?;
+    shared.observer.routed(&route);
+    let max_tokens = request.max_tokens.or(max_tokens);
+    let request = ChatRequest { model: route.model.clone(), max_tokens, ..request.clone() };
+    Some((route, request))
+}
+
+/// What an answer cost less than the standard model would have taken for it.
+async fn saved_by_route(shared: &Shared, call: &Call, answer: &Answered) -> Option<NanoDollars> {
+    let standard = shared.models.standard().filter(|_| call.route.is_some())?;
+    let would_have_cost = shared.models.cost(standard, &answer.usage).await?;
+    (would_have_cost > answer.cost).then(|| NanoDollars(would_have_cost.0 - answer.cost.0))
+}
+
 /// Asks the model whose turn it is; one that is left alone or busy is passed over. Notes in `call` who was asked.
 async fn ask_chain(
     shared: &Shared,
@@ -128,10 +159,7 @@ async fn ask_chain(
     let next = chain::next(&chain, &order.failed, has_other);
     let mut refusal: Option<CallError> = None;
     for link in chain.iter().cycle().skip(next.first).take(chain.len()) {
-        let is_wanted = refusal.as_ref().is_none_or(|error| {
-            link.helps_with(chain::refused_for(error.code)) || link.name == request.model
-        });
-        if !is_wanted {
+        if refusal.as_ref().is_some_and(|error| !link.helps_with(chain::refused_for(error.code))) {
             continue;
         }
         link.name.clone_into(&mut call.target);

@@ -25,7 +25,7 @@ pub(crate) async fn missing(
                 if past.facts.contains(CONVERSATION_FACT) {
                     continue;
                 }
-                Entry::Fact { key: CONVERSATION_FACT.to_owned(), value: history(shared, job).await? }
+                Entry::Fact { key: CONVERSATION_FACT.to_owned(), value: history(shared, job, plan).await? }
             }
             FactNeed::Date { key, format } => {
                 if past.facts.contains(&key) {
@@ -39,24 +39,27 @@ pub(crate) async fn missing(
     Ok(facts)
 }
 
-async fn history(shared: &Shared, job: &Job) -> Result<Value, qd_store::Error> {
+async fn history(shared: &Shared, job: &Job, plan: &Plan) -> Result<Value, qd_store::Error> {
     let Some(conversation) = &job.conversation else { return Ok(json!([])) };
+    let model = plan.model_of_conversation().unwrap_or_default();
+    let bytes_per_token = shared.models.bytes_per_token(model);
     let turns = shared.store.history(&job.tenant, conversation, MESSAGES_MAX).await?;
-    let kept = newest_within(&turns, shared.options.history_tokens);
+    let kept = newest_within(&turns, shared.options.history_tokens, bytes_per_token);
     Ok(kept.iter().map(|turn| json!({"role": turn.role, "text": turn.text})).collect())
 }
 
 /// The newest turns that fit, oldest of them first. Begins with a user's turn: models expect to answer one.
-fn newest_within(turns: &[Turn], budget: usize) -> &[Turn] {
+fn newest_within(turns: &[Turn], budget: usize, bytes_per_token: f64) -> &[Turn] {
     let mut left = budget;
-    let fitting =
-        turns.iter().rev().take_while(|turn| match left.checked_sub(estimated_tokens(&turn.text)) {
+    let fitting = turns.iter().rev().take_while(|turn| {
+        match left.checked_sub(tokens_of(&turn.text, bytes_per_token)) {
             Some(rest) => {
                 left = rest;
                 true
             }
             None => false,
-        });
+        }
+    });
     let mut kept = &turns[turns.len() - fitting.count()..];
     while let [Turn { role: TurnRole::Assistant, .. }, rest @ ..] = kept {
         kept = rest;
@@ -64,9 +67,10 @@ fn newest_within(turns: &[Turn], budget: usize) -> &[Turn] {
     kept
 }
 
-/// 3.5 bytes a token and 4 tokens a message, until usage calibrates it.
-fn estimated_tokens(text: &str) -> usize {
-    (text.len() * 2).div_ceil(7) + 4
+/// As the model has shown so far, and 4 tokens around each message.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn tokens_of(text: &str, bytes_per_token: f64) -> usize {
+    (text.len() as f64 / bytes_per_token).ceil() as usize + 4
 }
 
 fn date(now: Timestamp, format: &str) -> String {
@@ -111,7 +115,7 @@ mod tests {
         };
         let turns: Vec<_> = (0..6).map(turn).collect();
         for (budget, kept) in [(0, 0), (23, 0), (24, 0), (48, 2), (71, 2), (72, 2), (96, 4), (10_000, 6)] {
-            assert_eq!(newest_within(&turns, budget).len(), kept, "budget {budget}");
+            assert_eq!(newest_within(&turns, budget, 3.5).len(), kept, "budget {budget}");
         }
     }
 

@@ -13,8 +13,8 @@ use qd_llm::{Models, Standing};
 use qd_store::{Claimed, DeliveryOutcome, Finish, Outcome};
 use qd_telemetry::{Amount, Counter, Fault, Gauge, Handles, Histogram, Metrics, OTHER, fault};
 use qd_types::{
-    Call, Code, Entry, Failure, Job, LogItem, NanoDollars, Priority, Source, StepId, StepKind, Timestamp,
-    ToolResult, Usage,
+    Call, Code, Entry, Failure, Job, LogItem, NanoDollars, Priority, Recourse, Route, Source, StepId,
+    StepKind, Timestamp, ToolResult, Usage,
 };
 
 use crate::resume::Past;
@@ -160,7 +160,10 @@ impl Observer {
                 Entry::Tool { .. } => {
                     crew.steps[1][1].inc();
                 }
-                Entry::CallFailed { .. } | Entry::Fact { .. } | Entry::Signal { .. } => {}
+                Entry::CallFailed { .. }
+                | Entry::Recourse { .. }
+                | Entry::Fact { .. }
+                | Entry::Signal { .. } => {}
             }
         }
     }
@@ -185,8 +188,22 @@ impl Observer {
                 }
                 tell_failed(job, step, failure, call);
             }
-            Entry::Fact { .. } | Entry::Signal { .. } => {}
+            Entry::Recourse { .. } | Entry::Fact { .. } | Entry::Signal { .. } => {}
         }
+    }
+
+    /// A step was given up, and its task goes on in this way.
+    pub(crate) fn resorted(&self, recourse: &Recourse) {
+        let kind = match recourse {
+            Recourse::Compact { .. } => "compact",
+            Recourse::Agent { .. } => "agent",
+        };
+        self.metrics.recourses.with([kind]).inc();
+    }
+
+    /// A rule chose the model of a call.
+    pub(crate) fn routed(&self, route: &Route) {
+        self.metrics.routed_calls.with([&route.rule, &route.model]).inc();
     }
 
     fn known(&self, job: &Job, step: &StepId, call: &Call) {

@@ -80,7 +80,7 @@ impl Past {
             Entry::Fact { key, .. } => {
                 self.facts.insert(key.clone());
             }
-            Entry::Signal { .. } => {}
+            Entry::Recourse { .. } | Entry::Signal { .. } => {}
         }
     }
 

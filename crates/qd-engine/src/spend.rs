@@ -16,7 +16,7 @@ use qd_env::Env;
 use qd_llm::{CallError, Models};
 use qd_store::{Claimed, SliceAsk, SpendScope, Store};
 use qd_telemetry::Metrics;
-use qd_types::{Billed, ChatRequest, Class, Code, Job, LogItem, NanoDollars, Reserved};
+use qd_types::{ChatRequest, Class, Code, Job, LogItem, NanoDollars, Reserved};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -279,18 +279,7 @@ impl SpendGuard {
                 (Code::Draining, Class::Cancelled, None, why)
             }
         };
-        CallError {
-            code,
-            class,
-            message,
-            retry_after,
-            billed: Billed::No,
-            status: None,
-            request_id: None,
-            oversize: None,
-            limits: Box::default(),
-            deployment: None,
-        }
+        CallError { retry_after, ..CallError::not_made(code, class, message) }
     }
 
     /// Which budget has no room, and why.

@@ -7,8 +7,10 @@ mod crash;
 mod guards;
 mod limits;
 mod metrics;
+mod recourse;
 mod webhooks;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,7 +68,7 @@ fn models_with(env: &Env, change: impl FnOnce(&mut qd_llm::Options)) -> Arc<Mode
 fn catalog(env: &Env) -> Arc<Catalog> {
     Arc::new(Catalog {
         default_model: Some("sim/standard".into()),
-        model_aliases: ["main".to_owned()].into(),
+        model_aliases: ["main".to_owned(), "auto".to_owned()].into(),
         providers: ["sim".to_owned(), "sick".to_owned(), "dear".to_owned()].into(),
         tools: tool_specs(env).into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
     })
@@ -144,6 +146,27 @@ async fn entries(store: &Store, id: JobId) -> Vec<qd_types::Entry> {
     let log = store.log(&TenantId::default(), id, 0, 10_000).await.unwrap().unwrap();
     let entry = |item| if let LogItem::Entry { entry } = item { Some(*entry) } else { None };
     log.into_iter().filter_map(|logged| entry(logged.item)).collect()
+}
+
+fn open(folder: &Path, env: &Env) -> Store {
+    let url = format!("sqlite:{}", folder.join("store.db").display());
+    let options = qd_store::Options { url, ..qd_store::Options::default() };
+    loop {
+        match qd_store::open(&options, env) {
+            Ok(store) => return store,
+            // The dead process's writer thread is about to let go of the file.
+            Err(qd_store::Error::Locked { .. }) => std::thread::yield_now(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// One life of a process: everything in it ends with its runtime.
+fn live<T>(life: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let result = runtime.block_on(life);
+    runtime.shutdown_background();
+    result
 }
 
 /// A memory store with both crews and a running engine.

@@ -42,6 +42,7 @@ impl CallError {
         let mut failure = Failure::new(self.code, self.class, self.message);
         failure.retry_after_ms =
             self.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        failure.window_tokens = self.oversize.and_then(|oversize| oversize.limit);
         failure
     }
 
@@ -52,12 +53,18 @@ impl CallError {
     }
 
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { billed: kind.billed(), ..Self::not_made(kind.code(), kind.class(), message) }
+    }
+
+    /// For a call that a guard kept from being made.
+    #[must_use]
+    pub fn not_made(code: Code, class: Class, message: impl Into<String>) -> Self {
         Self {
-            code: kind.code(),
-            class: kind.class(),
+            code,
+            class,
             message: message.into(),
             retry_after: None,
-            billed: kind.billed(),
+            billed: Billed::No,
             status: None,
             request_id: None,
             oversize: None,

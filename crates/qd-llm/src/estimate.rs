@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use qd_types::{ChatRequest, Message, Usage};
 
 /// Where every model begins: prose of most tokenizers lies between 3 and 4.5.
-const BYTES_PER_TOKEN: f64 = 3.5;
+pub(crate) const BYTES_PER_TOKEN: f64 = 3.5;
 /// No tokenizer is outside of this; what seems to be was miscounted.
 const RATIOS: std::ops::RangeInclusive<f64> = 1.0..=12.0;
 /// What a message costs besides its text.
@@ -99,16 +99,11 @@ fn size(request: &ChatRequest) -> (u64, f64) {
 #[cfg(test)]
 mod tests {
     use qd_types::{ChatRequest, Message, Usage};
-    use serde_json::json;
 
     use super::{Estimator, RATIOS};
 
     fn request(bytes: usize) -> ChatRequest {
-        let body = json!({ "model": "m", "system": null, "messages": [], "tools": [], "tool_choice": "auto",
-            "max_tokens": null, "temperature": null, "top_p": null, "stop": [], "seed": null });
-        let mut request: ChatRequest = serde_json::from_value(body).unwrap();
-        request.messages = vec![Message::User { text: "x".repeat(bytes) }];
-        request
+        ChatRequest::new("m", vec![Message::user("x".repeat(bytes))])
     }
 
     #[test]

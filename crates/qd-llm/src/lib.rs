@@ -17,6 +17,7 @@ mod presets;
 mod prices;
 #[cfg(test)]
 mod reference;
+mod routing;
 mod secret;
 pub mod sim;
 mod stack;
@@ -30,10 +31,11 @@ pub use model::{Answer, CallScope, ChatModel, DeltaSink};
 pub use models::{BuildError, Link, Models, UnknownModel};
 pub use options::{
     DeploymentOptions, FallbackOptions, ModelOptions, Options, PriceOptions, Problem, ProviderKind,
-    ProviderOptions, Strategy, ToolsBy,
+    ProviderOptions, RouteRule, RoutingOptions, Strategy, ToolsBy,
 };
 pub use presets::{Preset, known_provider, presets};
-pub use prices::PRICE_LIST;
+pub use prices::{PRICE_LIST, PRICE_LIST_DATE};
+pub use routing::{Chosen, Question};
 pub use secret::Secret;
 pub use sim::SimModel;
 pub use stack::DeploymentState;

@@ -4,18 +4,20 @@ mod estimate;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use qd_env::Env;
+use qd_types::AUTO_MODEL;
 
 use crate::bounds::Bounds;
 use crate::error::Kind;
+use crate::estimate::BYTES_PER_TOKEN;
 use crate::http_model::HttpModel;
-use crate::layers::{Balancer, Deployment, TextTools};
+use crate::layers::{Balancer, Deployment};
 use crate::options::Cause;
 use crate::presets::known_provider;
 use crate::prices::{Address, Pricing};
+use crate::routing::{Chosen, Question, Router};
 use crate::sim::{Ledger, Sim};
 use crate::stack::{DeploymentState, ProviderGuards};
 use crate::transport::Transport;
@@ -31,6 +33,7 @@ pub struct Models {
     env: Env,
     providers: BTreeMap<String, Provider>,
     guards: BTreeMap<String, ProviderGuards>,
+    router: Option<Router>,
     // Each use is one lookup, or the building of a model that was not asked for before.
     built: Mutex<HashMap<String, Arc<Balancer>>>,
 }
@@ -121,7 +124,8 @@ impl Models {
                 .map_err(|source| BuildError::Client { provider: name.clone(), source })?;
             providers.insert(name.clone(), built);
         }
-        Ok(Self { options, env, providers, guards, built: Mutex::default() })
+        let router = options.routing.as_ref().and_then(|routing| Router::new(routing, &options));
+        Ok(Self { options, env, providers, guards, router, built: Mutex::default() })
     }
 
     /// The model of a name: an alias, or `provider/model`. Cheap after the first time.
@@ -132,11 +136,23 @@ impl Models {
         Ok(self.balancer(name)?)
     }
 
+    /// The model for a question whose crew leaves it open; none where it names one.
+    #[must_use]
+    pub fn route(&self, question: &Question<'_>) -> Option<Chosen> {
+        let router = self.router.as_ref().filter(|_| question.request.model == AUTO_MODEL)?;
+        Some(router.choose(question))
+    }
+
+    /// The model that a route's savings are told against.
+    #[must_use]
+    pub fn standard(&self) -> Option<&str> {
+        self.router.as_ref().map(|router| router.standard.as_str())
+    }
+
     /// The models to ask one after the other when the one before cannot answer: the name itself, then its fallbacks.
     #[must_use]
     pub fn chain<'a>(&'a self, name: &'a str) -> Vec<Link<'a>> {
-        let window = |name: &str| self.options.models.get(name).and_then(|model| model.context_window);
-        let link = |name: &'a str, on: &'a [Cause]| Link { name, window: window(name), on };
+        let link = |name: &'a str, on: &'a [Cause]| Link { name, window: self.window(name), on };
         let mut chain = vec![link(name, &[])];
         if let Some(model) = self.options.models.get(name) {
             chain.extend(model.fallbacks.iter().map(|one| link(&one.model, &one.on)));
@@ -173,8 +189,14 @@ impl Models {
 
     /// Bytes of text that make a token of this model, corrected by each of its answers.
     #[must_use]
-    pub fn bytes_per_token(&self, name: &str) -> Option<f64> {
-        self.balancer(name).ok().map(|model| model.bytes_per_token())
+    pub fn bytes_per_token(&self, name: &str) -> f64 {
+        self.balancer(name).map_or(BYTES_PER_TOKEN, |model| model.bytes_per_token())
+    }
+
+    /// Tokens that a model can hold, as far as that is configured.
+    #[must_use]
+    pub fn window(&self, name: &str) -> Option<u64> {
+        self.options.models.get(name)?.context_window
     }
 
     /// A model of a provider with nothing around it.
@@ -215,18 +237,14 @@ impl Models {
             return false;
         };
         let Some(guards) = self.guards.get(provider) else { return false };
-        for place in ModelOptions::at(provider, model).places() {
-            guards.force(&place, forced);
-        }
+        guards.force(&DeploymentOptions::at(provider, model), forced);
         tracing::warn!(model = name, state = ?forced, "an operator decided about a breaker");
         true
     }
 
     fn deployment(&self, place: &DeploymentOptions, model: &ModelOptions) -> Option<Deployment> {
         let inner = self.connect(place, model)?;
-        let inner = Arc::new(TextTools { inner, by: model.tools, has_none: AtomicBool::new(false) });
-        let guards = self.guards.get(&place.provider)?;
-        Some(guards.around(inner, place, model.max_tokens, &self.env))
+        Some(self.guards.get(&place.provider)?.around(inner, place, model, &self.env))
     }
 
     fn connect(&self, place: &DeploymentOptions, model: &ModelOptions) -> Option<Arc<dyn ChatModel>> {
@@ -274,9 +292,9 @@ impl Models {
         self.options.default_model.as_deref()
     }
 
-    /// Names under `[models]`, for the catalog.
+    /// Names under `[models]`, and `auto` where it means something.
     pub fn aliases(&self) -> impl Iterator<Item = &str> {
-        self.options.models.keys().map(String::as_str)
+        self.options.aliases()
     }
 
     /// Names of providers, for the catalog.

@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use qd_types::AUTO_MODEL;
 use serde::Deserialize;
 
 mod model;
+mod routing;
 
 pub(crate) use model::Cause;
 pub use model::{DeploymentOptions, FallbackOptions, ModelOptions, Strategy, ToolsBy};
+pub use routing::{RouteRule, RoutingOptions};
 
 use crate::Secret;
 use crate::layers::BreakerOptions;
@@ -29,6 +32,8 @@ pub struct Options {
     pub default_model: Option<String>,
     /// Prices that replace the built-in list, by `provider/model` or by model; the simulator keeps its own.
     pub prices: BTreeMap<String, PriceOptions>,
+    /// What `llm: auto` means; without, it is an error.
+    pub routing: Option<RoutingOptions>,
 }
 
 /// Which protocol a provider speaks.
@@ -243,12 +248,22 @@ impl Options {
         for (name, price) in &self.prices {
             price.check(&format!("prices.{name}"), &mut problems);
         }
+        if let Some(routing) = &self.routing {
+            routing.check(self, &mut problems);
+        }
+        let is_auto = |name: &str| self.routing.is_some() && name == AUTO_MODEL;
         if let Some(name) = &self.default_model
             && self.resolve(name).is_none()
+            && !is_auto(name)
         {
             problems.push(Problem::new("default_model", format!("there is no model `{name}`")));
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// What a crew may name besides `provider/model`: the aliases, and `auto` where it means something.
+    pub fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.models.keys().map(String::as_str).chain(self.routing.iter().map(|_| AUTO_MODEL))
     }
 
     /// The model behind a name: an alias, or `provider/model` of a known provider.

@@ -12,8 +12,11 @@ use qd_types::{NanoDollars, Timestamp, Usage};
 
 use crate::PriceOptions;
 
-/// The built-in list and its version. It carries no date of its own.
+/// The built-in list and its version.
 pub const PRICE_LIST: &str = "genai-prices@0.2.1";
+
+/// The last day of which the list says that something in it was looked up.
+pub const PRICE_LIST_DATE: &str = "2026-10-26";
 
 /// Prices of the simulator, in dollars for a million tokens: invented, so that a demonstration shows money.
 const SIM: PriceOptions = PriceOptions { input: 0.5, output: 2.0, cache_read: None, cache_write: None };

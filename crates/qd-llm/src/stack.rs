@@ -11,6 +11,7 @@
 //! Tries and fallbacks stand outside of all this, in the engine, because each failed call is journaled.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,9 +20,10 @@ use tokio::sync::Semaphore;
 
 use crate::estimate::Estimator;
 use crate::layers::{
-    Breaker, Breaking, Bulkhead, Deployment, Forced, Load, Pacing, Reservoir, RetryBudget, Retrying, Standing,
+    Breaker, Breaking, Bulkhead, Deployment, Forced, Load, Pacing, Reservoir, RetryBudget, Retrying,
+    Standing, TextTools,
 };
-use crate::{ChatModel, DeploymentOptions, KnownLimit, ProviderOptions};
+use crate::{ChatModel, DeploymentOptions, KnownLimit, ModelOptions, ProviderOptions};
 
 /// Deployments that are remembered. Crews name them, so there are few; beyond this they share nothing with earlier calls.
 const DEPLOYMENTS_MAX: usize = 10_000;
@@ -45,6 +47,8 @@ pub(crate) struct Guards {
     pub(crate) reservoir: Arc<Reservoir>,
     pub(crate) estimator: Arc<Estimator>,
     retries: Arc<RetryBudget>,
+    /// Its provider has said that this model takes no tools.
+    has_no_tools: Arc<AtomicBool>,
     pub(crate) load: Load,
 }
 
@@ -81,13 +85,14 @@ impl ProviderGuards {
         &self,
         inner: Arc<dyn ChatModel>,
         place: &DeploymentOptions,
-        max_tokens: Option<u32>,
+        model: &ModelOptions,
         env: &Env,
     ) -> Deployment {
         let guards = self.guards(place);
         let (name, env) = (Arc::clone(&guards.name), env.clone());
+        let text_tools = TextTools { inner, by: model.tools, has_none: Arc::clone(&guards.has_no_tools) };
         let retrying = Retrying {
-            inner,
+            inner: Arc::new(text_tools),
             env: env.clone(),
             budget: Arc::clone(&guards.retries),
             name: Arc::clone(&name),
@@ -106,7 +111,7 @@ impl ProviderGuards {
             env,
             reservoir: Arc::clone(&guards.reservoir),
             estimator: Arc::clone(&guards.estimator),
-            max_tokens,
+            max_tokens: model.max_tokens,
             name,
         };
         Deployment {
@@ -144,6 +149,7 @@ impl ProviderGuards {
             reservoir: Reservoir::new(place.rpm.or(self.options.rpm), place.tpm.or(self.options.tpm)),
             estimator: Arc::default(),
             retries: RetryBudget::new(),
+            has_no_tools: Arc::default(),
             load: Load::default(),
         }
     }

@@ -99,6 +99,8 @@ catalogue! {
     budget_spent: Gauges "quarterdeck_budget_spent_usd" ["scope"] "What is spent of them, calls that may be on the bill included";
     budget_reserved: Gauges "quarterdeck_budget_reserved_usd" ["scope"] "What this process holds of them for calls under way and the next ones";
     budget_refusals: Counters "quarterdeck_budget_refusals_total" ["policy"] "Model calls that did not fit into a budget, by what was done about it: `fail`, `wait` or `degrade`";
+    routed_calls: Counters "quarterdeck_routed_calls_total" ["rule", "model"] "Model calls whose model a routing rule chose, by rule and alias";
+    recourses: Counters "quarterdeck_recourses_total" ["kind"] "Steps that were given up while their task went on: `compact` (what was said is put into fewer words) or `agent` (another one does the task)";
     tool_calls: Counters "quarterdeck_tool_calls_total" ["tool", "outcome"] "Tool calls: `ok` or `error`";
     tool_duration: Histograms in CALLS "quarterdeck_tool_duration_seconds" ["tool"] "Time of a tool call";
 

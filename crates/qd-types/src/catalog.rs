@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ToolSpec;
 
+/// What a crew writes instead of a model whose choice it leaves to the configuration's rules.
+pub const AUTO_MODEL: &str = "auto";
+
 /// Models and tools by name.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {

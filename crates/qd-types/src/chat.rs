@@ -30,6 +30,25 @@ pub struct ChatRequest {
     pub seed: Option<i64>,
 }
 
+impl ChatRequest {
+    /// A request with nothing set that need not be.
+    #[must_use]
+    pub fn new(model: impl Into<String>, messages: Vec<Message>) -> Self {
+        Self {
+            model: model.into(),
+            system: None,
+            messages,
+            tools: Vec::new(),
+            tool_choice: ToolChoice::Auto,
+            max_tokens: None,
+            temperature: None,
+            top_p: None,
+            stop: Vec::new(),
+            seed: None,
+        }
+    }
+}
+
 /// Whether tools may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -66,6 +85,20 @@ pub enum Message {
         /// One for each call.
         results: Vec<ToolResult>,
     },
+}
+
+impl Message {
+    /// Words from the outside.
+    #[must_use]
+    pub fn user(text: impl Into<String>) -> Self {
+        Self::User { text: text.into() }
+    }
+
+    /// Words of the model, without calls.
+    #[must_use]
+    pub fn assistant(text: impl Into<String>) -> Self {
+        Self::Assistant { text: text.into(), tool_calls: Vec::new(), blocks: None }
+    }
 }
 
 /// Content as the provider wrote it (thinking signatures, encrypted reasoning): never taken apart, only sent back.

@@ -82,13 +82,16 @@ pub struct Failure {
     /// How long whoever failed asked us to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// Tokens that the model holds, where a request was longer and its provider says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_tokens: Option<u32>,
 }
 
 impl Failure {
     /// A failure of no particular task.
     #[must_use]
     pub fn new(code: Code, class: Class, message: impl Into<String>) -> Self {
-        Self { code, class, message: message.into(), task: None, retry_after_ms: None }
+        Self { code, class, message: message.into(), task: None, retry_after_ms: None, window_tokens: None }
     }
 
     /// The same, in a task.

@@ -138,13 +138,17 @@ impl StepId {
         Self::new(format!("{task}/turn-{turn}/tool-{index}"))
     }
 
+    /// The model call that puts the `index`-th part of what was said into fewer words, before a task's turn.
+    #[must_use]
+    pub fn compact(task: &TaskId, turn: u32, index: usize) -> Self {
+        Self::new(format!("{task}/turn-{turn}/compact-{index}"))
+    }
+
     /// What the last part of the path says.
     #[must_use]
     pub fn kind(&self) -> StepKind {
-        match self.0.rsplit('/').next() {
-            Some("model") => StepKind::Model,
-            _ => StepKind::Tool,
-        }
+        let last = self.0.rsplit('/').next().unwrap_or_default();
+        if last.starts_with("tool-") { StepKind::Tool } else { StepKind::Model }
     }
 
     /// The task the step belongs to: the first part of the path. Task names hold no `/`.

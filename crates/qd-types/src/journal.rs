@@ -56,6 +56,13 @@ pub enum Entry {
         /// How it was called.
         call: Call,
     },
+    /// A step that cannot be answered is given up, and its task goes on in another way.
+    Recourse {
+        /// Which step.
+        step: StepId,
+        /// How it goes on.
+        recourse: Recourse,
+    },
     /// A value from outside the plan and the input, taken once.
     Fact {
         /// Its name, e.g. `conversation`.
@@ -77,7 +84,10 @@ impl Entry {
     #[must_use]
     pub fn step(&self) -> Option<&StepId> {
         match self {
-            Self::Model { step, .. } | Self::Tool { step, .. } | Self::CallFailed { step, .. } => Some(step),
+            Self::Model { step, .. }
+            | Self::Tool { step, .. }
+            | Self::CallFailed { step, .. }
+            | Self::Recourse { step, .. } => Some(step),
             Self::Fact { .. } | Self::Signal { .. } => None,
         }
     }
@@ -88,14 +98,12 @@ impl Entry {
         match self {
             Self::Model { usage, cost, .. } => (*usage, *cost),
             Self::Tool { .. } => (Usage { tool_calls: 1, ..Usage::default() }, NanoDollars::default()),
-            Self::CallFailed { .. } | Self::Fact { .. } | Self::Signal { .. } => {
+            Self::CallFailed { .. } | Self::Recourse { .. } | Self::Fact { .. } | Self::Signal { .. } => {
                 (Usage::default(), NanoDollars::default())
             }
         }
     }
-}
 
-impl Entry {
     /// What its call may have cost beyond what is known: of one that failed and may be billed, all that was set aside.
     #[must_use]
     pub fn possible_cost(&self) -> NanoDollars {
@@ -120,9 +128,34 @@ impl Entry {
     pub fn call(&self) -> Option<&Call> {
         match self {
             Self::Model { call, .. } | Self::Tool { call, .. } | Self::CallFailed { call, .. } => Some(call),
-            Self::Fact { .. } | Self::Signal { .. } => None,
+            Self::Recourse { .. } | Self::Fact { .. } | Self::Signal { .. } => None,
         }
     }
+}
+
+/// What is done about a step that cannot be answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "to", rename_all = "snake_case")]
+pub enum Recourse {
+    /// What was said so far is put into fewer words, and the step is asked again with these.
+    Compact {
+        /// Bytes of text that its model can take in at once.
+        part_bytes: u64,
+    },
+    /// Another agent does the task from its beginning.
+    Agent {
+        /// Which.
+        agent: AgentId,
+    },
+}
+
+/// The rule by which a model was chosen for a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Its name in the configuration.
+    pub rule: String,
+    /// The model that it named.
+    pub model: String,
 }
 
 /// How an effect was carried out: for people and for sums, never for decisions.
@@ -133,6 +166,9 @@ pub struct Call {
     pub agent: Option<AgentId>,
     /// The model or tool as the crew names it.
     pub target: String,
+    /// How the model was chosen, where the crew leaves it open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
     /// The deployment of the model that was asked: `provider/model`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployment: Option<String>,
@@ -141,7 +177,8 @@ pub struct Call {
     pub number: u32,
     /// How long it took.
     pub duration_ms: u64,
-    /// What the call would have cost that was not made, because its answer was known.
+    /// What was not spent: all of a call whose answer was known, or the difference to the model that would have been asked
+    /// without a route.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saved: Option<NanoDollars>,
     /// Calls of this step that were under way when a worker died: they may be on the bill as well.

@@ -16,7 +16,7 @@ mod time;
 mod tool;
 mod usage;
 
-pub use catalog::Catalog;
+pub use catalog::{AUTO_MODEL, Catalog};
 pub use chat::{ChatReply, ChatRequest, Message, ProviderBlocks, StopReason, ToolChoice};
 pub use failure::{Class, Code, Failure, UnknownCode};
 pub use ids::{
@@ -24,7 +24,9 @@ pub use ids::{
     StepKind, TaskId, TenantId, WorkerId,
 };
 pub use job::{Input, Job, JobOutput, Progress, TaskOutput};
-pub use journal::{Billed, Call, Delta, Entry, JOURNAL_VERSION, LogItem, Logged, Reserved, Seq, Source};
+pub use journal::{
+    Billed, Call, Delta, Entry, JOURNAL_VERSION, LogItem, Logged, Recourse, Reserved, Route, Seq, Source,
+};
 pub use money::{InvalidMoney, NanoDollars};
 pub use priority::{InvalidPriority, Priority};
 pub use status::{JobStatus, UnknownStatus};

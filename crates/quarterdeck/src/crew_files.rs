@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use qd_crew::{CrewSource, CrewSpec, Diagnostic, Diagnostics, Severity, SourceFile};
-use qd_types::Catalog;
+use qd_types::{AUTO_MODEL, Catalog};
 
 use crate::config::{Config, Origin};
 use crate::exit::{Exit, ended};
@@ -21,9 +21,13 @@ pub(crate) struct Found {
     pub(crate) mistakes: Vec<Diagnostic>,
 }
 
-/// The built-in crew.
-pub(crate) fn assistant() -> CrewSource {
-    CrewSource::Single(SourceFile::new("built-in assistant", ASSISTANT))
+/// The built-in crew. Once rules choose models, they choose its model too.
+pub(crate) fn assistant(catalog: &Catalog) -> CrewSource {
+    let mut text = ASSISTANT.to_owned();
+    if catalog.model_aliases.contains(AUTO_MODEL) {
+        text = text.replacen("    role:", &format!("    llm: {AUTO_MODEL}\n    role:"), 1);
+    }
+    CrewSource::Single(SourceFile::new("built-in assistant", text))
 }
 
 /// The crews that a configuration names.

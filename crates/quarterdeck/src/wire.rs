@@ -93,7 +93,7 @@ fn deployment(state: qd_llm::DeploymentState) -> Deployment {
 pub(crate) fn catalog(models: &qd_llm::Options, env: &Env) -> Catalog {
     Catalog {
         default_model: models.default_model.clone(),
-        model_aliases: models.models.keys().cloned().collect(),
+        model_aliases: models.aliases().map(str::to_owned).collect(),
         providers: models.providers.keys().cloned().collect(),
         tools: qd_engine::tool_specs(env).into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
     }
@@ -165,7 +165,7 @@ fn crews(
     }
     let warnings = crew_files::unless_wrong(findings)?;
     if specs.iter().all(|spec| spec.name.as_str() != "assistant") {
-        let (built_in, found) = crew_files::examine(&[crew_files::assistant()], catalog);
+        let (built_in, found) = crew_files::examine(&[crew_files::assistant(catalog)], catalog);
         crew_files::unless_wrong(found)?;
         specs.extend(built_in);
     }

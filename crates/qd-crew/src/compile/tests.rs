@@ -62,7 +62,10 @@ agents: {w: {role: R, goal: G, backstory: B, tools: [clock]}}
 tasks: [{name: a, description: D, expected_output: E}]
 ";
     let plan = compile(&spec(yaml), &catalog()).unwrap();
-    assert_eq!((plan.tasks()[0].tools[0].name.as_str(), plan.agents()[0].model.as_str()), ("clock", "main"));
+    assert_eq!(
+        (plan.tasks()[0].tools()[0].name.as_str(), plan.agents()[0].model.as_str()),
+        ("clock", "main")
+    );
     let found = compile(&spec(yaml), &Catalog::default()).unwrap_err().to_string();
     assert_eq!(
         found,

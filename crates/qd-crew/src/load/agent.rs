@@ -54,6 +54,7 @@ pub(super) fn read(index: usize, item: &Item<'_>, places: &mut Places, report: &
         date_format: date_format(&fields, report),
         model_cache: model_cache::read(&fields, report),
         use_system_prompt: fields.bool("use_system_prompt", report).unwrap_or(true),
+        respect_context_window: fields.bool("respect_context_window", report).unwrap_or(true),
     }
 }
 

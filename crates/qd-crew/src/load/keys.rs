@@ -157,7 +157,13 @@ pub(super) const AGENT: Keys = &[
     ("guardrail_max_retries", Harmless),
     ("checkpoint", NoEffect("every job can be resumed anyway")),
     ("security_config", NoEffect("fingerprints are not used")),
-    ("respect_context_window", Only(&[Flag(true)])),
+    (
+        "respect_context_window",
+        Read(
+            Form::Flag,
+            "Whether what was said so far is put into fewer words when it is longer than the model's window, else the job fails [true].",
+        ),
+    ),
     ("allow_delegation", OFF),
     ("memory", OFF),
     ("multimodal", OFF),
@@ -219,6 +225,13 @@ pub(super) const TASK: Keys = &[
     ("description", Read(Form::Text, "What to do. `{variable}` stands for an input.")),
     ("expected_output", Read(Form::Text, "What the answer must be. `{variable}` stands for an input.")),
     ("agent", Read(Form::Text, "Who does it; in a crew of one agent, that one without.")),
+    (
+        "fallback_agents",
+        Read(
+            Form::Names,
+            "Who does it from its beginning when that one cannot: its models all fail, or its output is of no use.",
+        ),
+    ),
     (
         "context",
         Read(Form::Names, "Earlier tasks whose outputs it works with; all of them without, none with `[]`."),

@@ -27,6 +27,11 @@ pub(super) fn read(
         description: fields.required_text("description", report),
         expected_output: fields.required_text("expected_output", report),
         agent: agent_of(&fields, &path, implied_agent, places, report),
+        fallback_agents: names(&fields, "fallback_agents", &path, places, report)
+            .into_iter()
+            .flatten()
+            .map(AgentId::new)
+            .collect(),
         context: context(&fields, &path, places, report),
         tools: agent::tools(&fields, &path, places, report),
         markdown: fields.bool("markdown", report).unwrap_or(false),
@@ -61,9 +66,21 @@ fn agent_of(
 }
 
 fn context(fields: &Fields<'_>, path: &str, places: &mut Places, report: &mut Report) -> Option<Vec<TaskId>> {
-    let names = fields.texts("context", report)?;
+    let tasks = names(fields, "context", path, places, report)?;
+    Some(tasks.into_iter().map(TaskId::new).collect())
+}
+
+/// The names of a list, whose places are remembered.
+fn names<'a>(
+    fields: &Fields<'a>,
+    key: &str,
+    path: &str,
+    places: &mut Places,
+    report: &mut Report,
+) -> Option<Vec<&'a str>> {
+    let names = fields.texts(key, report)?;
     for (nth, (_, at)) in names.iter().enumerate() {
-        places.put(format!("{path}/context/{nth}"), *at);
+        places.put(format!("{path}/{key}/{nth}"), *at);
     }
-    Some(names.into_iter().map(|(name, _)| TaskId::new(name)).collect())
+    Some(names.into_iter().map(|(name, _)| name).collect())
 }

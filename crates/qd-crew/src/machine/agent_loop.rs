@@ -1,17 +1,20 @@
 //! One task in the hands of its agent: the model answers or calls tools, tools return, until there is an answer.
 //!
 //! Turns count model calls from 1. A turn with calls ends when each of them has a result; calls that cannot be executed
-//! get theirs here, without an effect. After `max_iter` turns with calls the model must answer without tools.
+//! get theirs here, without an effect. After `max_iter` turns with calls the model must answer without tools. A turn that
+//! is given up, because its request is too long, is followed by one that begins with a digest of what was said.
 
 use std::collections::HashMap;
 
 use qd_types::{
-    ChatReply, Class, Code, Failure, Message, StepId, StopReason, ToolCall, ToolChoice, ToolResult,
+    ChatReply, Class, Code, Failure, Message, StepId, StopReason, TaskId, ToolCall, ToolChoice, ToolResult,
+    ToolSpec,
 };
 
 use super::arguments::{self, Checked};
+use super::compaction::{Compaction, told};
 use crate::diagnostic::quote;
-use crate::plan::{PlannedAgent, PlannedTask};
+use crate::plan::PlannedAgent;
 use crate::prompt::{FINAL_ANSWER, NUDGE};
 
 /// Empty answers in a row that are tried again.
@@ -20,6 +23,17 @@ const EMPTY_ANSWERS_MAX: u32 = 2;
 const REPEATS_REFUSED: u32 = 3;
 /// The same call so many times fails the task.
 const REPEATS_FATAL: u32 = 5;
+
+/// What was said is put into fewer words so often in one task.
+const COMPACTIONS_MAX: u32 = 3;
+
+/// Who does a task, and with what.
+#[derive(Clone, Copy)]
+pub(crate) struct Doer<'a> {
+    pub(crate) task: &'a TaskId,
+    pub(crate) agent: &'a PlannedAgent,
+    pub(crate) tools: &'a [ToolSpec],
+}
 
 /// What an entry led to.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +46,7 @@ pub(super) enum Outcome {
 /// What the task waits for.
 pub(super) enum Want<'a, Calls> {
     Model { turn: u32, messages: &'a [Message], tool_choice: ToolChoice },
+    Summaries { turn: u32, compaction: &'a Compaction },
     Tools { turn: u32, calls: Calls },
 }
 
@@ -44,6 +59,10 @@ pub(super) struct AgentLoop {
     must_answer: bool,
     /// How often the task was begun anew.
     restarts: u32,
+    /// What was said before the transcript, in fewer words.
+    digest: Option<String>,
+    compaction: Option<Compaction>,
+    compactions: u32,
     /// What follows the opening.
     transcript: Vec<Message>,
     round: Option<Round>,
@@ -73,6 +92,9 @@ impl AgentLoop {
             empty_answers: 0,
             must_answer: false,
             restarts: 0,
+            digest: None,
+            compaction: None,
+            compactions: 0,
             transcript: Vec::new(),
             round: None,
             calls_made: HashMap::new(),
@@ -80,6 +102,9 @@ impl AgentLoop {
     }
 
     pub(super) fn wants(&self) -> Want<'_, impl Iterator<Item = (usize, ToolCall)> + '_> {
+        if let Some(compaction) = &self.compaction {
+            return Want::Summaries { turn: self.turn, compaction };
+        }
         match &self.round {
             None => Want::Model {
                 turn: self.turn,
@@ -96,25 +121,65 @@ impl AgentLoop {
         }
     }
 
-    pub(super) fn model_answered(
-        &mut self,
-        task: &PlannedTask,
-        agent: &PlannedAgent,
-        step: &StepId,
-        reply: &ChatReply,
-    ) -> Outcome {
-        if self.round.is_some() || *step != StepId::model(&task.name, self.turn) {
+    pub(super) fn model_answered(&mut self, doer: Doer<'_>, step: &StepId, reply: &ChatReply) -> Outcome {
+        if self.compaction.is_some() {
+            self.summarised(doer.task, step, &reply.text);
+            return Outcome::GoesOn;
+        }
+        if !self.waits_for_model(doer.task, step) {
             return Outcome::GoesOn;
         }
         // Calls without tools to call, or after the last turn for them, are not answered: only the text counts.
-        let may_call = !task.tools.is_empty() && !self.must_answer;
+        let may_call = !doer.tools.is_empty() && !self.must_answer;
         if may_call && !reply.tool_calls.is_empty() {
-            return self.calls_asked_for(task, agent, reply);
+            return self.calls_asked_for(doer, reply);
         }
         if !reply.text.trim().is_empty() {
             return Outcome::Answered(reply.text.clone());
         }
-        self.empty_answer(agent, reply.stop)
+        self.empty_answer(doer.agent, reply.stop)
+    }
+
+    /// Whether this step is the model call that is ready.
+    pub(super) fn waits_for_model(&self, task: &TaskId, step: &StepId) -> bool {
+        self.compaction.is_none() && self.round.is_none() && *step == StepId::model(task, self.turn)
+    }
+
+    /// The same for another agent, from the beginning. Turns count on, so that steps keep their names.
+    pub(super) fn hand_over(&mut self) {
+        *self = Self { turn: self.turn + 1, ..Self::new() };
+    }
+
+    pub(super) fn may_compact(&self, task: &TaskId, step: &StepId) -> bool {
+        self.waits_for_model(task, step) && self.compactions < COMPACTIONS_MAX
+    }
+
+    pub(super) fn digest(&self) -> Option<&str> {
+        self.digest.as_deref()
+    }
+
+    /// What was said in this task, as texts; what stands before it in the opening is the caller's.
+    pub(super) fn said(&self) -> impl Iterator<Item = String> + '_ {
+        self.digest.iter().cloned().chain(self.transcript.iter().flat_map(told))
+    }
+
+    pub(super) fn compact(&mut self, texts: &[String], part_bytes: u64) {
+        self.compaction = Compaction::of(texts, part_bytes);
+        self.compactions += u32::from(self.compaction.is_some());
+    }
+
+    fn summarised(&mut self, task: &TaskId, step: &StepId, text: &str) {
+        let turn = self.turn;
+        let Some(compaction) = &mut self.compaction else { return };
+        let index = compaction.open().find(|index| *step == StepId::compact(task, turn, *index));
+        let Some(digest) = index.and_then(|index| compaction.summarised(index, text)) else { return };
+        self.digest = Some(digest);
+        self.compaction = None;
+        self.transcript.clear();
+        if self.must_answer {
+            self.transcript.push(Message::user(FINAL_ANSWER));
+        }
+        self.turn += 1;
     }
 
     /// The output is of no use: the task begins anew as if nothing had been said, as often as its agent allows. Turns
@@ -145,22 +210,22 @@ impl AgentLoop {
             return self.restart_or_fail(agent, Failure::new(Code::EmptyAnswer, Class::Permanent, message));
         }
         // The empty answer itself is left out: providers refuse messages without content.
-        self.transcript.push(Message::User { text: NUDGE.to_owned() });
+        self.transcript.push(Message::user(NUDGE));
         self.turn += 1;
         Outcome::GoesOn
     }
 
-    fn calls_asked_for(&mut self, task: &PlannedTask, agent: &PlannedAgent, reply: &ChatReply) -> Outcome {
+    fn calls_asked_for(&mut self, doer: Doer<'_>, reply: &ChatReply) -> Outcome {
         self.empty_answers = 0;
         let mut slots = Vec::with_capacity(reply.tool_calls.len());
         for call in &reply.tool_calls {
-            let Checked { key, verdict } = arguments::check(call, &task.tools);
+            let Checked { key, verdict } = arguments::check(call, doer.tools);
             let times = self.calls_made.entry((call.name.clone(), key)).or_default();
             *times += 1;
             if *times >= REPEATS_FATAL {
                 let message = format!("the model made the same call of {} {times} times", quote(&call.name));
                 let failure = Failure::new(Code::RepeatedToolCalls, Class::Exhausted, message);
-                return self.restart_or_fail(agent, failure);
+                return self.restart_or_fail(doer.agent, failure);
             }
             slots.push(match verdict {
                 Err(message) => Slot::Has(refusal(call, message)),
@@ -169,22 +234,16 @@ impl AgentLoop {
             });
         }
         self.round = Some(Round { reply: reply.clone(), slots });
-        self.end_round_if_complete(agent);
+        self.end_round_if_complete(doer.agent);
         Outcome::GoesOn
     }
 
-    pub(super) fn tool_returned(
-        &mut self,
-        task: &PlannedTask,
-        agent: &PlannedAgent,
-        step: &StepId,
-        result: &ToolResult,
-    ) -> Outcome {
+    pub(super) fn tool_returned(&mut self, doer: Doer<'_>, step: &StepId, result: &ToolResult) -> Outcome {
         let turn = self.turn;
         let slots = self.round.iter_mut().flat_map(|round| round.slots.iter_mut()).enumerate();
         for (index, slot) in slots {
             if let Slot::Waits(call) = slot
-                && *step == StepId::tool(&task.name, turn, index)
+                && *step == StepId::tool(doer.task, turn, index)
             {
                 // Id and name are the call's, whatever the tool says: the provider pairs them.
                 let (id, name) = (call.id.clone(), call.name.clone());
@@ -192,7 +251,7 @@ impl AgentLoop {
                 break;
             }
         }
-        self.end_round_if_complete(agent);
+        self.end_round_if_complete(doer.agent);
         Outcome::GoesOn
     }
 
@@ -210,7 +269,7 @@ impl AgentLoop {
         self.turns_with_calls += 1;
         if self.turns_with_calls >= agent.max_iter {
             self.must_answer = true;
-            self.transcript.push(Message::User { text: FINAL_ANSWER.to_owned() });
+            self.transcript.push(Message::user(FINAL_ANSWER));
         }
     }
 }

@@ -2,4 +2,5 @@
 
 mod looping;
 mod order;
+mod recourse;
 mod requests;

@@ -1,6 +1,5 @@
 //! Budgets as jobs meet them: the ceiling holds (G6), and what happens at it.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use qd_types::{
     Billed, Class, Code, CrewName, Day, Entry, Job, JobId, JobStatus, LogItem, NanoDollars, TenantId, Usage,
 };
 
-use super::{Bench, PLAIN, accept, catalog, entries, finished, job, models, publish, quick};
+use super::{Bench, PLAIN, accept, catalog, entries, finished, job, live, models, open, publish, quick};
 use crate::{Budgets, CrewBudget, Engine, OnExceeded, Options, Plans, UnknownPrice};
 
 fn usd(text: &str) -> NanoDollars {
@@ -347,27 +346,6 @@ async fn agents_that_share_a_model_have_sums_of_their_own_also_when_streaming() 
         let days = bench.store.usage(&TenantId::default(), query).await.unwrap();
         assert_eq!((days[0].usage, days[0].cost, days.len()), (ended.usage, ended.cost, 1));
     }
-}
-
-fn open(folder: &Path, env: &Env) -> Store {
-    let url = format!("sqlite:{}", folder.join("store.db").display());
-    let options = qd_store::Options { url, ..qd_store::Options::default() };
-    loop {
-        match qd_store::open(&options, env) {
-            Ok(store) => return store,
-            // The dead process's writer thread is about to let go of the file.
-            Err(qd_store::Error::Locked { .. }) => std::thread::yield_now(),
-            Err(error) => panic!("{error}"),
-        }
-    }
-}
-
-/// One life of a process: everything in it ends with its runtime.
-fn live<T>(life: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let result = runtime.block_on(life);
-    runtime.shutdown_background();
-    result
 }
 
 #[test]

@@ -2,7 +2,6 @@
 //! and no journaled call is made again.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use qd_env::{Env, ManualClock};
@@ -11,53 +10,51 @@ use qd_store::Store;
 use qd_testkit::{Crash, CrashPoint, When};
 use qd_types::{Entry, Job, JobId, JobStatus, StepId, TenantId};
 
-use super::{CREW, accept, catalog, entries, finished, job, models, publish, quick};
+use super::recourse::{long, window};
+use super::{CREW, accept, catalog, entries, finished, job, live, models_with, open, publish, quick};
 use crate::{Engine, Plans};
-
-fn open(folder: &Path, env: &Env) -> Store {
-    let url = format!("sqlite:{}", folder.join("store.db").display());
-    let options = qd_store::Options { url, ..qd_store::Options::default() };
-    loop {
-        match qd_store::open(&options, env) {
-            Ok(store) => return store,
-            // The dead process's writer thread is about to let go of the file.
-            Err(qd_store::Error::Locked { .. }) => std::thread::yield_now(),
-            Err(error) => panic!("{error}"),
-        }
-    }
-}
-
-/// One life of a process: everything in it ends with its runtime.
-fn live<T>(life: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let result = runtime.block_on(life);
-    runtime.shutdown_background();
-    result
-}
 
 fn start(store: &Store, env: &Env, models: &Arc<Models>) -> Engine {
     let plans = Plans::new(store.clone(), catalog(env));
     Engine::start(quick(), store.clone(), Arc::clone(models), plans, env.clone(), &Arc::default())
 }
 
-struct Trial {
+/// A job to be interrupted.
+struct Case {
+    crew: String,
+    /// The crew's name, its variable and what it is.
+    asks: [&'static str; 3],
+    /// Tokens that the model holds.
+    window: u64,
+    /// Tasks whose outputs are the same in every trial. How parts are cut depends on what was learned of the model before.
+    alike: usize,
+}
+
+struct Trial<'a> {
+    case: &'a Case,
     env: Env,
     models: Arc<Models>,
     folder: tempfile::TempDir,
 }
 
-impl Trial {
-    fn new() -> Self {
+impl<'a> Trial<'a> {
+    fn new(case: &'a Case) -> Self {
         let env = Env::with(Arc::new(ManualClock::at(1_700_000_000_000)), 3);
-        Self { models: models(&env), env, folder: tempfile::tempdir().unwrap() }
+        Self {
+            case,
+            models: models_with(&env, window(case.window)),
+            env,
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// Accepts a job and runs it until the crash, or to its end. Answers the job's id and the writes made.
     fn first_life(&self, point: Option<CrashPoint>) -> (JobId, usize) {
         live(async {
             let store = open(self.folder.path(), &self.env);
-            publish(&store, &catalog(&self.env), CREW).await;
-            let id = accept(&store, job(&self.env, "sums", "question", "what is 6 * 7?")).await;
+            publish(&store, &catalog(&self.env), &self.case.crew).await;
+            let [crew, variable, text] = self.case.asks;
+            let id = accept(&store, job(&self.env, crew, variable, text)).await;
             let mut crash = None;
             let store = store.wrapped(|inner| {
                 let backend = Crash::new(inner, point);
@@ -85,7 +82,8 @@ impl Trial {
             let engine = start(&store, &self.env, &self.models);
             let job = finished(&store, id).await;
             engine.stop().await;
-            let journaled: Vec<_> = journaled.iter().filter_map(|entry| entry.step().cloned()).collect();
+            let made = journaled.iter().filter(|entry| entry.call().is_some());
+            let journaled: Vec<_> = made.filter_map(|entry| entry.step().cloned()).collect();
             for step in &journaled {
                 let key = format!("{id}/{step}/1");
                 assert_eq!(before.get(&key), self.calls().get(&key), "journaled call {step} was made again");
@@ -102,37 +100,30 @@ impl Trial {
 
 fn billed(entries: &[Entry]) -> BTreeMap<StepId, u32> {
     let doubtful = |entry: &Entry| match entry {
-        Entry::Model { step, call, .. } => Some((step.clone(), call.possibly_billed)),
+        Entry::Model { step, call, .. } | Entry::CallFailed { step, call, .. } => {
+            Some((step.clone(), call.possibly_billed))
+        }
         _ => None,
     };
     entries.iter().filter_map(doubtful).collect()
 }
 
-#[test]
-fn job_survives_a_crash_at_every_write_and_pays_no_journaled_call_twice() {
-    let whole = Trial::new();
+/// Runs a job to its end, then interrupts it at each of its writes. Answers its entries and how many writes it made.
+fn interrupt_everywhere(case: &Case) -> (Vec<Entry>, usize) {
+    let whole = Trial::new(case);
     let (id, writes) = whole.first_life(None);
     let (baseline, all, _) = whole.second_life(id);
-    assert_eq!(baseline.status, JobStatus::Succeeded);
-    assert!(writes >= 6, "claim, task news, four model and three tool entries, finish: {writes}");
-    assert_eq!(
-        all.iter().filter(|e| matches!(e, Entry::Tool { .. })).count(),
-        3,
-        "one task called two tools at once, the other one"
-    );
-
+    assert_eq!(baseline.status, JobStatus::Succeeded, "{:?}", baseline.error);
     let mut resumed = 0;
     for write in 0..writes {
         for when in [When::Before, When::After] {
-            let trial = Trial::new();
+            let trial = Trial::new(case);
             let (id, _) = trial.first_life(Some(CrashPoint { write, when }));
             let (job, entries, journaled) = trial.second_life(id);
             resumed += journaled.len();
-            assert_eq!(
-                (job.status, &job.output),
-                (JobStatus::Succeeded, &baseline.output),
-                "write {write} {when:?}"
-            );
+            assert_eq!(job.status, JobStatus::Succeeded, "write {write} {when:?}");
+            let alike = |job: &Job| job.output.as_ref().unwrap().tasks[..case.alike].to_vec();
+            assert_eq!(alike(&job), alike(&baseline), "write {write} {when:?}");
             assert_eq!(job.tenant, TenantId::default());
             let doubts = billed(&entries);
             for (call, started) in trial.calls() {
@@ -140,7 +131,8 @@ fn job_survives_a_crash_at_every_write_and_pays_no_journaled_call_twice() {
                 let doubt = doubts[&StepId::new(step)];
                 assert!(started <= 1 + u64::from(doubt), "{call} was made {started} times, {doubt} in doubt");
             }
-            let steps: Vec<_> = entries.iter().filter_map(Entry::step).collect();
+            let steps: Vec<_> =
+                entries.iter().filter(|e| e.call().is_some()).filter_map(Entry::step).collect();
             let mut once = steps.clone();
             once.sort();
             once.dedup();
@@ -148,4 +140,23 @@ fn job_survives_a_crash_at_every_write_and_pays_no_journaled_call_twice() {
         }
     }
     assert!(resumed > 0, "no trial resumed from a journal");
+    (all, writes)
+}
+
+#[test]
+fn job_survives_a_crash_at_every_write_and_pays_no_journaled_call_twice() {
+    let asks = ["sums", "question", "what is 6 * 7?"];
+    let (all, writes) =
+        interrupt_everywhere(&Case { crew: CREW.to_owned(), asks, window: 1_000_000, alike: 2 });
+    assert!(writes >= 6, "claim, task news, four model and three tool entries, finish: {writes}");
+    let tools = all.iter().filter(|entry| matches!(entry, Entry::Tool { .. }));
+    assert_eq!(tools.count(), 3, "one task called two tools at once, the other one");
+}
+
+#[test]
+fn job_whose_words_were_put_into_fewer_survives_a_crash_at_every_write() {
+    let asks = ["long", "message", "this"];
+    let (all, _) = interrupt_everywhere(&Case { crew: long(""), asks, window: 900, alike: 3 });
+    let resorts = all.iter().filter(|entry| matches!(entry, Entry::Recourse { .. }));
+    assert_eq!(resorts.count(), 1);
 }

@@ -55,6 +55,11 @@ pub(crate) async fn of_job(
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     let query = read_query(parameters)?;
+    if query.job.is_some() {
+        let message = "is the one of the path; leave it out".to_owned();
+        let error = FieldError { path: pointer("", "job"), code: Code::ValidationFailed, message };
+        return Err(Problem::of_fields(vec![error]));
+    }
     context.job(id).await?;
     page(&context, DeliveryQuery { job: Some(id), ..query }).await
 }
@@ -141,7 +146,6 @@ fn listing(operation: Operation) -> Operation {
     let limit = Schema::whole(1, LIMIT_MAX as i64).by_default(LIMIT_DEFAULT);
     operation
         .query("status", "Only deliveries that stand there.", delivery::status_schema())
-        .query("job", "Only of this job.", Schema::job_id())
         .query("endpoint", "Only to this endpoint of the configuration.", Schema::text())
         .query("event", "Only of this event.", delivery::event_schema())
         .query("limit", "Most deliveries of the page.", limit)
@@ -151,11 +155,9 @@ fn listing(operation: Operation) -> Operation {
 }
 
 pub(crate) fn about_list() -> Operation {
-    let about = "What was sent to whom, and what is still to be sent.";
-    listing(
-        Operation::new("webhooks", "listDeliveries", "list deliveries of webhooks, newest first")
-            .about(about),
-    )
+    listing(Operation::new("webhooks", "listDeliveries", "list deliveries of webhooks, newest first"))
+        .about("What was sent to whom, and what is still to be sent.")
+        .query("job", "Only of this job.", Schema::job_id())
 }
 
 pub(crate) fn about_of_job() -> Operation {

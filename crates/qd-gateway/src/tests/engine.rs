@@ -94,6 +94,7 @@ pub(super) fn ended(task: &str) -> LogItem {
 fn call(target: &str, number: u32) -> Call {
     Call {
         deployment: None,
+        route: None,
         agent: Some(AgentId::new("writer")),
         target: target.into(),
         number,

@@ -36,6 +36,8 @@ struct AgentView {
 struct TaskView {
     name: String,
     agent: String,
+    /// Who does it when that one cannot.
+    fallback_agents: Vec<String>,
     description: String,
     expected_output: String,
     tools: Vec<String>,
@@ -51,10 +53,11 @@ impl From<&Published> for CrewView {
         });
         let tasks = plan.tasks().iter().map(|task| TaskView {
             name: task.name.to_string(),
-            agent: task.agent.to_string(),
+            agent: task.agent().to_string(),
+            fallback_agents: task.stand_ins().map(ToString::to_string).collect(),
             description: task.description.clone(),
             expected_output: task.expected_output.clone(),
-            tools: task.tools.iter().map(|tool| tool.name.clone()).collect(),
+            tools: task.tools().iter().map(|tool| tool.name.clone()).collect(),
         });
         Self {
             agents: agents.collect(),
@@ -80,6 +83,7 @@ impl CrewView {
         let tasks = spec.tasks.into_iter().map(|task| TaskView {
             name: task.name.to_string(),
             agent: task.agent.to_string(),
+            fallback_agents: task.fallback_agents.iter().map(ToString::to_string).collect(),
             description: task.description,
             expected_output: task.expected_output,
             tools: task.tools,
@@ -129,6 +133,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
         .field("name", Schema::text())
         .field("agent", Schema::text())
         .field("description", Schema::text())
+        .field("fallback_agents", Schema::list(Schema::text()).about("Who does it when that one cannot."))
         .field("expected_output", Schema::text())
         .field("tools", texts("What its agent may use for it."));
     let list = Schema::object().about("Every crew.").field("crews", Schema::list(Schema::named("Crew")));

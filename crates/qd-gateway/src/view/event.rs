@@ -181,7 +181,7 @@ fn entry_event(entry: &Entry) -> Option<(&'static str, EventView<'_>)> {
             };
             Some(("step.failed", view))
         }
-        Entry::Fact { .. } | Entry::Signal { .. } => None,
+        Entry::Recourse { .. } | Entry::Fact { .. } | Entry::Signal { .. } => None,
     }
 }
 

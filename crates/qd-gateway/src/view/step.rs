@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use qd_types::{
-    Billed, Call, Entry, Failure, Job, LogItem, Logged, NanoDollars, Source, StepId, StepKind, Usage,
+    Billed, Call, Entry, Failure, Job, LogItem, Logged, NanoDollars, Recourse, Source, StepId, StepKind,
+    Usage,
 };
 use serde::Serialize;
 
@@ -22,6 +23,8 @@ pub(crate) struct StepView<'a> {
     task: String,
     agent: Option<&'a str>,
     model: Option<&'a str>,
+    /// How the model was chosen, where the crew leaves it open.
+    route: Option<RouteView<'a>>,
     /// The deployment that was asked last: `provider/model`.
     deployment: Option<&'a str>,
     tool: Option<&'a str>,
@@ -39,6 +42,29 @@ pub(crate) struct StepView<'a> {
     finished_at: Option<Rfc3339>,
     possibly_billed: u32,
     failed_tries: Vec<FailedTry<'a>>,
+    /// How its task went on, if it was given up.
+    recourse: Option<RecourseView<'a>>,
+}
+
+#[derive(Serialize)]
+struct RouteView<'a> {
+    rule: &'a str,
+    model: &'a str,
+}
+
+#[derive(Serialize)]
+struct RecourseView<'a> {
+    to: &'static str,
+    agent: Option<&'a str>,
+}
+
+impl<'a> From<&'a Recourse> for RecourseView<'a> {
+    fn from(recourse: &'a Recourse) -> Self {
+        match recourse {
+            Recourse::Compact { .. } => Self { to: "compact", agent: None },
+            Recourse::Agent { agent } => Self { to: "agent", agent: Some(agent.as_str()) },
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -120,6 +146,7 @@ fn untried(step: &StepId) -> StepView<'_> {
         task: step.task().to_string(),
         agent: None,
         model: None,
+        route: None,
         deployment: None,
         tool: None,
         source: None,
@@ -133,6 +160,7 @@ fn untried(step: &StepId) -> StepView<'_> {
         finished_at: None,
         possibly_billed: 0,
         failed_tries: Vec::new(),
+        recourse: None,
     }
 }
 
@@ -152,6 +180,7 @@ fn note<'a>(view: &mut StepView<'a>, job: &Job, logged: &Logged, entry: &'a Entr
             of_call(view, logged, call);
             view.failed_tries.push(failed(logged, failure, *billed, call));
         }
+        Entry::Recourse { recourse, .. } => view.recourse = Some(recourse.into()),
         Entry::Fact { .. } | Entry::Signal { .. } => {}
     }
 }
@@ -174,6 +203,7 @@ fn of_call<'a>(view: &mut StepView<'a>, logged: &Logged, call: &'a Call) {
     view.duration_ms = call.duration_ms;
     view.possibly_billed += call.possibly_billed;
     view.deployment = call.deployment.as_deref();
+    view.route = call.route.as_ref().map(|route| RouteView { rule: &route.rule, model: &route.model });
     // Until an answer tells the model's own name, the crew's name for it is what is known.
     match view.kind {
         "model" if view.model.is_none() => view.model = Some(&call.target),
@@ -216,6 +246,14 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
         .field("error", Schema::named("Failure"));
     let source = Schema::words(["executed", "cached"])
         .about("Whether a call was made, or a result cache had the answer.");
+    let route = Schema::object()
+        .about("How the model was chosen, where the crew says `llm: auto`.")
+        .field("rule", Schema::text().about("Its name in the configuration."))
+        .field("model", Schema::text().about("The model that it names."));
+    let recourse = Schema::object()
+        .about("How the task of a step that was given up went on.")
+        .field("to", Schema::words(["compact", "agent"]))
+        .field("agent", Schema::text().nullable().about("Who does the task instead."));
     let billed = Schema::words(["no", "possibly", "yes"]).about("Whether a failed call may be on the bill.");
     vec![
         ("StepList", list),
@@ -224,13 +262,15 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
         ("FailedTry", failed),
         ("Source", source),
         ("Billed", billed),
+        ("Route", route),
+        ("Recourse", recourse),
     ]
 }
 
 fn schema() -> Schema {
     let replayed = "An earlier attempt finished it, and the last one took it from the journal.";
-    let saved =
-        "What the call would have cost that was not made, because its answer was in the result cache.";
+    let saved = "What was not spent: all of a call whose answer was in the result cache, or the difference to the standard model \
+         where a routing rule chose a cheaper one.";
     Schema::object()
         .about("One model or tool call that was journaled, or tried so far.")
         .field("step", Schema::text().about("Path of the step, the same in every attempt."))
@@ -239,6 +279,7 @@ fn schema() -> Schema {
         .field("task", Schema::text())
         .field("agent", Schema::text().nullable())
         .field("model", Schema::text().nullable())
+        .field("route", Schema::named("Route").nullable())
         .field("deployment", Schema::text().nullable().about("Where it was asked: `provider/model`."))
         .field("tool", Schema::text().nullable())
         .field("source", Schema::named("Source").nullable())
@@ -252,4 +293,5 @@ fn schema() -> Schema {
         .field("finished_at", Schema::moment().nullable())
         .field("possibly_billed", Schema::count().about("Calls that may be on the bill without an answer."))
         .field("failed_tries", Schema::list(Schema::named("FailedTry")))
+        .field("recourse", Schema::named("Recourse").nullable())
 }

@@ -13,6 +13,7 @@ use qd_types::ChatRequest;
 use super::breaker::Breaker;
 use super::reservoir::Need;
 use super::{Standing, Strategy};
+use crate::estimate::BYTES_PER_TOKEN;
 use crate::stack::{Guards, worse};
 use crate::{Answer, CallError, CallScope, ChatModel};
 
@@ -61,7 +62,7 @@ impl Balancer {
 
     /// Bytes of text that make a token, as the first of the deployments has shown.
     pub(crate) fn bytes_per_token(&self) -> f64 {
-        self.deployments.first().map_or(3.5, |first| first.guards.estimator.bytes_per_token())
+        self.deployments.first().map_or(BYTES_PER_TOKEN, |first| first.guards.estimator.bytes_per_token())
     }
 
     /// Every deployment, in the order in which they are asked.

@@ -213,9 +213,9 @@ impl Reservoir {
     /// With the limits that were set.
     pub(crate) fn new(rpm: Option<u64>, tpm: Option<u64>) -> Arc<Self> {
         let set = [(Counted::Requests, rpm), (Counted::Tokens, tpm)];
-        let buckets = set.into_iter().filter_map(|(dimension, limit)| {
+        let buckets = set.into_iter().filter_map(|(counted, limit)| {
             let per = length(Window::Minute);
-            let key = (dimension, per, Origin::Configured);
+            let key = (counted, per, Origin::Configured);
             limit.map(|limit| (key, Bucket::new(as_f64(limit), per, Duration::ZERO)))
         });
         let state = State { buckets: buckets.collect(), ..State::default() };
@@ -298,9 +298,9 @@ const CLOSED_MAX: Duration = Duration::from_secs(24 * 3600);
 impl State {
     fn wait(&mut self, need: Need, now: Duration) -> Duration {
         let closed = self.closed_until.saturating_sub(now);
-        let waits = self.buckets.iter_mut().map(|((dimension, ..), bucket)| {
+        let waits = self.buckets.iter_mut().map(|((counted, ..), bucket)| {
             bucket.advance(now);
-            bucket.wait(dimension.of(need))
+            bucket.wait(counted.of(need))
         });
         waits.fold(closed, Duration::max)
     }
@@ -313,10 +313,10 @@ impl State {
     }
 
     /// What other calls have taken that a bucket that was not there when they did could not count.
-    fn others(&self, dimension: Counted, need: Need) -> f64 {
+    fn others(&self, counted: Counted, need: Need) -> f64 {
         let (calls, tokens) = self.under_way;
-        let all = if dimension == Counted::Requests { calls } else { dimension.of(tokens) };
-        (all - dimension.of(need)).max(0.0)
+        let all = if counted == Counted::Requests { calls } else { counted.of(tokens) };
+        (all - counted.of(need)).max(0.0)
     }
 }
 
@@ -362,16 +362,16 @@ impl Taken {
                 }
             }
         }
-        for (dimension, seen) in [
+        for (counted, seen) in [
             (Counted::Requests, seen.requests),
             (Counted::Tokens, seen.tokens),
             (Counted::InputTokens, seen.input_tokens),
             (Counted::OutputTokens, seen.output_tokens),
         ] {
             let Some(seen) = seen else { continue };
-            let key = (dimension, length(seen.per), Origin::Learned);
+            let key = (counted, length(seen.per), Origin::Learned);
             let mark = self.marks.iter().find(|mark| mark.key == key);
-            let others = state.others(dimension, self.need);
+            let others = state.others(counted, self.need);
             let bucket = match state.buckets.entry(key) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(place) => match seen.limit.filter(|limit| *limit > 0) {

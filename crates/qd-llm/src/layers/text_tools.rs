@@ -35,7 +35,7 @@ pub(crate) struct TextTools {
     pub(crate) inner: Arc<dyn ChatModel>,
     pub(crate) by: ToolsBy,
     /// A provider has said that this model takes no tools.
-    pub(crate) has_none: AtomicBool,
+    pub(crate) has_none: Arc<AtomicBool>,
 }
 
 #[async_trait]

@@ -31,14 +31,7 @@ impl Models {
         prompt_tokens: u64,
         answer_tokens: u64,
     ) -> Option<NanoDollars> {
-        let provider = self.options.providers.get(&place.provider)?;
-        let pricing = match self.providers.get(&place.provider)? {
-            Provider::Http { address, .. } if provider.kind != ProviderKind::Sim => {
-                let own = &self.options.prices;
-                Some(Pricing::new(own, &place.provider, &place.model, address.clone()))
-            }
-            Provider::Sim(_) | Provider::Http { .. } => None,
-        };
+        let pricing = self.pricing(place)?;
         let answer = Usage { model_calls: 1, output_tokens: answer_tokens, ..Usage::default() };
         let mut most = None;
         for usage in [
@@ -46,13 +39,41 @@ impl Models {
             Usage { cache_read_tokens: prompt_tokens, ..answer },
             Usage { cache_write_tokens: prompt_tokens, ..answer },
         ] {
-            let cost = match &pricing {
-                Some(pricing) => pricing.cost(&usage, &place.model, self.env.now()).await?,
-                None => prices::of_sim(&usage),
-            };
-            most = most.max(Some(cost));
+            most = most.max(Some(self.price(&pricing, place, &usage).await?));
         }
         most
+    }
+
+    /// What this usage would cost with a model, at the first of its deployments. `None` if its price is not known, or there
+    /// is no such model.
+    pub async fn cost(&self, name: &str, usage: &Usage) -> Option<NanoDollars> {
+        let model = self.options.resolve(name)?;
+        let place = model.places().into_iter().next()?;
+        self.price(&self.pricing(&place)?, &place, usage).await
+    }
+
+    /// The prices of a place; none inside for a simulated one, none at all for one that is not there.
+    fn pricing(&self, place: &DeploymentOptions) -> Option<Option<Pricing>> {
+        let provider = self.options.providers.get(&place.provider)?;
+        Some(match self.providers.get(&place.provider)? {
+            Provider::Http { address, .. } if provider.kind != ProviderKind::Sim => {
+                let own = &self.options.prices;
+                Some(Pricing::new(own, &place.provider, &place.model, address.clone()))
+            }
+            Provider::Sim(_) | Provider::Http { .. } => None,
+        })
+    }
+
+    async fn price(
+        &self,
+        pricing: &Option<Pricing>,
+        place: &DeploymentOptions,
+        usage: &Usage,
+    ) -> Option<NanoDollars> {
+        match pricing {
+            Some(pricing) => pricing.cost(usage, &place.model, self.env.now()).await,
+            None => Some(prices::of_sim(usage)),
+        }
     }
 
     /// The bound of an answer: the request's, or its model's.

@@ -160,12 +160,10 @@ impl ModelOptions {
             return self.deployments.clone();
         }
         vec![DeploymentOptions {
-            provider: self.provider.clone(),
-            model: self.model.clone(),
-            weight: 1,
             max_concurrent: self.max_concurrent,
             rpm: self.rpm,
             tpm: self.tpm,
+            ..DeploymentOptions::at(&self.provider, &self.model)
         }]
     }
 
@@ -244,6 +242,18 @@ impl ModelOptions {
 }
 
 impl DeploymentOptions {
+    /// A place with the bounds of its provider.
+    pub(crate) fn at(provider: impl Into<String>, model: impl Into<String>) -> Self {
+        Self {
+            provider: provider.into(),
+            model: model.into(),
+            weight: one(),
+            max_concurrent: None,
+            rpm: None,
+            tpm: None,
+        }
+    }
+
     fn check(&self, path: &str, providers: &BTreeMap<String, ProviderOptions>, problems: &mut Vec<Problem>) {
         if self.provider.is_empty() {
             problems.push(Problem::new(format!("{path}.provider"), "is missing"));

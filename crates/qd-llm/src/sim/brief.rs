@@ -146,22 +146,14 @@ fn expression(task: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use qd_types::{ChatRequest, Message, ToolChoice};
+    use qd_types::{ChatRequest, Message};
 
     use super::Brief;
 
     fn brief(system: &str, user: &str) -> Brief {
         Brief::of(&ChatRequest {
-            model: "sim/demo".to_owned(),
             system: Some(system.to_owned()),
-            messages: vec![Message::User { text: user.to_owned() }],
-            tools: Vec::new(),
-            tool_choice: ToolChoice::Auto,
-            max_tokens: None,
-            temperature: None,
-            top_p: None,
-            stop: Vec::new(),
-            seed: None,
+            ..ChatRequest::new("sim/demo", vec![Message::user(user)])
         })
     }
 

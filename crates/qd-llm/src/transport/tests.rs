@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use qd_env::Env;
-use qd_types::{Billed, ChatRequest, Class, Code, Message, StepId, ToolChoice};
+use qd_types::{Billed, ChatRequest, Class, Code, Message, StepId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -54,18 +54,7 @@ const EVENTS: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n
 async fn ask(provider: ProviderOptions) -> Result<Answer, CallError> {
     let options = Options { providers: [("p".to_owned(), provider)].into(), ..Options::default() };
     let model: Arc<dyn ChatModel> = Models::build(options, Env::system()).unwrap().get("p/demo").unwrap();
-    let request = ChatRequest {
-        model: "p/demo".to_owned(),
-        system: None,
-        messages: vec![Message::User { text: "Go".to_owned() }],
-        tools: Vec::new(),
-        tool_choice: ToolChoice::Auto,
-        max_tokens: None,
-        temperature: None,
-        top_p: None,
-        stop: Vec::new(),
-        seed: None,
-    };
+    let request = ChatRequest::new("p/demo", vec![Message::user("Go")]);
     let scope = CallScope::of_step(StepId::new("a/turn-1/model"));
     // A test that waits for ever says less than one that fails.
     tokio::time::timeout(Duration::from_secs(30), model.call(&request, &scope)).await.unwrap()

@@ -49,6 +49,7 @@ fn labels_come_from_a_closed_list() {
         "reason",
         "cause",
         "route",
+        "rule",
         "scope",
         "source",
         "state",

@@ -136,7 +136,8 @@ fn prices(config: &Config) -> Finding {
         (own, None) => format!("{own} of your own go first"),
         (own, Some(file)) => format!("{own} of your own go first, from {file} too"),
     };
-    Finding::fine("prices", format!("built-in list {}; {own}", qd_llm::PRICE_LIST))
+    let (list, date) = (qd_llm::PRICE_LIST, qd_llm::PRICE_LIST_DATE);
+    Finding::fine("prices", format!("built-in list {list} of {date}; {own}"))
 }
 
 fn show(global: &Global, findings: &[Finding]) -> anyhow::Result<()> {

@@ -86,6 +86,9 @@ pub(super) struct Reading<'a> {
     pub(super) file: scenario::ReadFile<'a>,
 }
 
+/// What stands at the top of the file and is about models.
+pub(super) const OF_MODELS: [&str; 5] = ["default_model", "providers", "models", "routing", "prices"];
+
 /// Builds a configuration.
 pub(super) fn build(sources: &Sources, base: &Path, reading: &Reading<'_>) -> Result<Config, Problems> {
     let mut problems = Problems::default();
@@ -100,7 +103,7 @@ pub(super) fn build(sources: &Sources, base: &Path, reading: &Reading<'_>) -> Re
     scenario::lay_under(&mut tree, reading.file, &mut problems);
     let mut rest = tree.clone();
     let mut models = Map::new();
-    for key in ["default_model", "providers", "models", "prices"] {
+    for key in OF_MODELS {
         if let Some(value) = rest.values.remove(key) {
             models.insert(key.to_owned(), value);
         }

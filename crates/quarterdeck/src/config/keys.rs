@@ -101,6 +101,7 @@ pub(crate) const ROOT: &[Key] = &[
         "Who serves models. With a table here, none appears from the usual variables. Known names (anthropic, openai, groq, gemini, openrouter, mistral, deepseek, ollama, sim) imply kind and base_url.",
     ),
     key("models", Named(MODEL), "Aliases: one model at a provider under a name of your own."),
+    key("routing", Table(ROUTING), "Which model is asked where a crew says `llm: auto`."),
     key(
         "prices",
         Named(PRICE),
@@ -317,6 +318,31 @@ const MODEL: &[Key] = &[
     key("fallbacks", List(FALLBACK), "Models to ask before those, after some failures only."),
 ];
 
+const ROUTING: &[Key] = &[
+    key(
+        "small",
+        Text,
+        "The model for what is short and simple (fewer than 20 simple words), with answers of up to 400 tokens; while there are no rules.",
+    ),
+    key(
+        "standard",
+        Text,
+        "The model for everything else, with answers of up to 800 tokens; savings are told against it [default_model].",
+    ),
+    key("rules", List(RULE), "Rules of your own instead: the first one that applies says which model."),
+];
+
+const RULE: &[Key] = &[
+    key("name", Text, "Steps are shown with it."),
+    key(
+        "when",
+        Text,
+        "A minijinja expression over words, kind (simple, code, reasoning, other), text, tools, prompt_tokens, history, crew, agent and priority; always true without.",
+    ),
+    key("model", Text, "The model to ask: an alias or provider/model."),
+    key("max_tokens", Whole(1, u32::MAX as u64), "Bound of an answer, where the request has none."),
+];
+
 const DEPLOYMENT: &[Key] = &[
     key("provider", Text, "Name of the provider: a table of [providers]; another key is another provider."),
     key("model", Text, "The model's name there."),
@@ -357,6 +383,7 @@ pub(super) fn required(table: &str) -> &'static [&'static str] {
         "providers" => &["kind"],
         "fallbacks" => &["model", "on"],
         "deployments" => &["provider", "model"],
+        "rules" => &["name", "model"],
         "prices" => &["input", "output"],
         "webhooks" => &["url", "secret"],
         _ => &[],

@@ -4,6 +4,7 @@
 //!
 //! More kills by `QUARTERDECK_TEST_KILLS=1000 cargo xtask test -- kill`; `QUARTERDECK_TEST_SEED` repeats a run's choices.
 
+mod budget;
 mod check;
 mod load;
 

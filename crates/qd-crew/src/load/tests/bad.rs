@@ -143,8 +143,8 @@ fn keys_of_an_agent() {
                 "x:6:5 `allow_delegation` of agent `w` is not supported yet; only `false` is accepted",
             ),
             (
-                "respect_context_window: false",
-                "x:6:5 `respect_context_window` of agent `w` is not supported yet; only `true` is accepted",
+                "respect_context_window: 3",
+                "x:6:29 `respect_context_window` of agent `w` must be `true` or `false`, found `3`",
             ),
             (
                 "max_retry_limit: -1",
@@ -352,6 +352,10 @@ fn whole_crews() {
             (
                 "agents:\n  writer: {role: Senior Writer, goal: G, backstory: B}\n  editor: {role: R, goal: G, backstory: B}\ntasks:\n  - {description: D, expected_output: E, agent: writter}\n  - {description: D, expected_output: E, agent: Senior Writer}\n  - {description: D, expected_output: E}\n  - {description: D, expected_output: E, agent: ''}\n  - {description: D, expected_output: E, agent: [a]}",
                 "x:5:49 agent `writter` is not defined; did you mean `writer`?\nx:6:49 agent `Senior Writer` is not defined; that is the role of agent `writer`: write `writer`\nx:7:5 task `task-3` lacks `agent`\nx:8:49 `agent` of task `task-4` is empty\nx:9:49 `agent` of task `task-5` must be text, found a list",
+            ),
+            (
+                "agents: {w: {role: R, goal: G, backstory: B}, x: {role: R, goal: G, backstory: B}}\ntasks:\n  - {description: D, expected_output: E, agent: w, fallback_agents: [w, x, x, y]}\n  - {description: D, expected_output: E, agent: w, fallback_agents: x}",
+                "x:3:70 agent `w` does the task already and cannot stand in\nx:3:76 `fallback_agents` names agent `x` twice\nx:3:79 agent `y` is not defined\nx:4:69 `fallback_agents` of task `task-2` must be a list, found `x`; write `fallback_agents: [name]`",
             ),
             (
                 "agents: {w: {role: R, goal: G, backstory: B}}\ntasks:\n  - {name: a, description: D, expected_output: E, context: [b]}\n  - {name: b, description: D, expected_output: E, context: [a, a, reserch]}\n  - {name: research, description: D, expected_output: E}\n  - {name: b, description: D, expected_output: E}",

@@ -1,6 +1,6 @@
 //! Entries and what is ready after each of them.
 
-use qd_types::{Message, StopReason, ToolChoice, ToolResult};
+use qd_types::{AgentId, Message, StopReason, TaskId, TaskOutput, ToolChoice, ToolResult};
 use serde_json::json;
 
 use crate::machine::stage::*;
@@ -287,7 +287,13 @@ tasks:
 
 #[test]
 fn the_output_is_the_last_text_that_is_not_empty() {
-    let outputs = |texts: &[&str]| texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
+    let output = |text: &&str| TaskOutput {
+        name: TaskId::new("t"),
+        agent: AgentId::new("w"),
+        raw: (*text).to_owned(),
+        json: None,
+    };
+    let outputs = |texts: &[&str]| texts.iter().map(output).collect::<Vec<_>>();
     assert_eq!(super::super::last_text(&outputs(&["a", "b", " "])), Some("b"));
     assert_eq!(super::super::last_text(&outputs(&["", "\n"])), None);
 }

@@ -97,6 +97,8 @@ async fn deliveries_are_listed_by_job_and_by_what_they_are() {
         let list = server.get(&format!("/v1/deliveries{query}")).await.json();
         assert_eq!(list["deliveries"].as_array().unwrap().len(), count, "{query}");
     }
+    let twice = server.get(&format!("/v1/jobs/{first}/deliveries?job={first}")).await;
+    assert_eq!((twice.status, &twice.json()["errors"][0]["path"]), (422, &json!("/job")));
     let page = server.get("/v1/deliveries?limit=3").await.json();
     let rest =
         server.get(&format!("/v1/deliveries?cursor={}", page["next_cursor"].as_str().unwrap())).await.json();

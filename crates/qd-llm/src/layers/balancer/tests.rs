@@ -43,11 +43,7 @@ fn bench(strategy: Strategy, providers: &[(&str, u32, Option<&str>)]) -> Bench {
 }
 
 fn request() -> ChatRequest {
-    let body = json!({ "model": "main", "system": null, "messages": [], "tools": [], "tool_choice": "auto",
-        "max_tokens": null, "temperature": null, "top_p": null, "stop": [], "seed": null });
-    let mut request: ChatRequest = serde_json::from_value(body).unwrap();
-    request.messages.push(Message::User { text: "Say something.".to_owned() });
-    request
+    ChatRequest::new("main", vec![Message::user("Say something.")])
 }
 
 impl Bench {

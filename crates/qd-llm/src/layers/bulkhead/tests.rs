@@ -7,13 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt;
 use qd_env::Env;
-use qd_types::{ChatRequest, Code, StepId, ToolChoice};
+use qd_types::{ChatRequest, Code, StepId};
 use tokio::sync::{Notify, Semaphore};
 
 use super::{Bulkhead, COME_BACK};
 use crate::error::Kind;
 use crate::stack::ProviderGuards;
-use crate::{Answer, CallError, CallScope, ChatModel, DeploymentOptions, ProviderKind, ProviderOptions};
+use crate::{
+    Answer, CallError, CallScope, ChatModel, DeploymentOptions, ModelOptions, ProviderKind, ProviderOptions,
+};
 
 /// Answers, with a failure, once it is told to.
 #[derive(Default)]
@@ -37,18 +39,7 @@ fn places(count: usize) -> Arc<Semaphore> {
 }
 
 fn request() -> ChatRequest {
-    ChatRequest {
-        model: "p/m".to_owned(),
-        system: None,
-        messages: Vec::new(),
-        tools: Vec::new(),
-        tool_choice: ToolChoice::Auto,
-        max_tokens: None,
-        temperature: None,
-        top_p: None,
-        stop: Vec::new(),
-        seed: None,
-    }
+    ChatRequest::new("p/m", Vec::new())
 }
 
 fn scope() -> CallScope {
@@ -89,7 +80,7 @@ async fn those_who_wait_for_a_slow_model_leave_its_provider_to_others() {
             rpm: None,
             tpm: None,
         };
-        guards.around(Arc::clone(model) as Arc<dyn ChatModel>, &options, None, &env).model
+        guards.around(Arc::clone(model) as Arc<dyn ChatModel>, &options, &ModelOptions::default(), &env).model
     };
     let (crowded, free) = (around(&slow, "slow", Some(1)), around(&quick, "quick", None));
     let scopes: Vec<_> = (0..6).map(|_| scope()).collect();

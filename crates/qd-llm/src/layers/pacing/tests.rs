@@ -18,11 +18,7 @@ fn models(options: serde_json::Value) -> (Models, Arc<ManualClock>) {
 }
 
 fn request(max_tokens: Option<u32>) -> ChatRequest {
-    let body = json!({ "model": "p/m", "system": null, "messages": [], "tools": [], "tool_choice": "auto",
-        "max_tokens": max_tokens, "temperature": null, "top_p": null, "stop": [], "seed": null });
-    let mut request: ChatRequest = serde_json::from_value(body).unwrap();
-    request.messages.push(Message::User { text: "Say something.".to_owned() });
-    request
+    ChatRequest { max_tokens, ..ChatRequest::new("p/m", vec![Message::user("Say something.")]) }
 }
 
 fn scope(patience: u64) -> CallScope {

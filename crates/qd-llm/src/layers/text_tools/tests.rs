@@ -1,6 +1,5 @@
 //! What is told of tools in words, and what is read from what models write.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -142,7 +141,7 @@ impl ChatModel for Plain {
 #[tokio::test]
 async fn a_model_that_takes_no_tools_is_told_in_words_from_its_next_try_on() {
     let inner = Arc::new(Plain::default());
-    let model = TextTools { inner: inner.clone(), by: ToolsBy::Auto, has_none: AtomicBool::new(false) };
+    let model = TextTools { inner: inner.clone(), by: ToolsBy::Auto, has_none: Arc::default() };
     let scope = CallScope::of_step(StepId::new("t/turn-1/model"));
     let refused = model.call(&request(ToolChoice::Auto), &scope).await.unwrap_err();
     assert_eq!(refused.class, Class::Transient, "{refused}");
@@ -150,7 +149,7 @@ async fn a_model_that_takes_no_tools_is_told_in_words_from_its_next_try_on() {
     assert_eq!(answer.reply.tool_calls, [call("text_2", "calculator", "{}")]);
     assert!(inner.asked.lock().unwrap()[1].tools.is_empty());
     // Whoever says `native` means it.
-    let native = TextTools { inner, by: ToolsBy::Native, has_none: AtomicBool::new(false) };
+    let native = TextTools { inner, by: ToolsBy::Native, has_none: Arc::default() };
     for _ in 0..2 {
         assert_eq!(
             native.call(&request(ToolChoice::Auto), &scope).await.unwrap_err().class,

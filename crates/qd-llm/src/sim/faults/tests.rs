@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qd_env::{Env, ManualClock};
-use qd_types::{ChatRequest, Message, StepId, ToolChoice};
+use qd_types::{ChatRequest, Message, StepId};
 use serde_json::{Value, json};
 
 use crate::sim::{FaultKind, FaultRule, Sim, SimOptions};
@@ -26,16 +26,8 @@ impl Bench {
     /// The status of one call; 200 if it went well.
     async fn ask(&self, system: &str, prompt: &str) -> u16 {
         let request = ChatRequest {
-            model: "sim/demo".to_owned(),
             system: Some(system.to_owned()),
-            messages: vec![Message::User { text: prompt.to_owned() }],
-            tools: Vec::new(),
-            tool_choice: ToolChoice::Auto,
-            max_tokens: None,
-            temperature: None,
-            top_p: None,
-            stop: Vec::new(),
-            seed: None,
+            ..ChatRequest::new("sim/demo", vec![Message::user(prompt)])
         };
         let model = SimModel::new(self.sim.clone(), "demo");
         let scope = CallScope::of_step(StepId::new("a/turn-1/model"));

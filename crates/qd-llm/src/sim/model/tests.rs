@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use qd_env::{Env, ManualClock};
-use qd_types::{Billed, ChatRequest, Class, Code, Message, StepId, StopReason, ToolChoice};
+use qd_types::{Billed, ChatRequest, Class, Code, Message, StepId, StopReason};
 
 use crate::sim::{
     Distribution, FaultKind, FaultRule, LatencyOptions, LoadOptions, Sim, SimOptions, WarmUpOptions,
@@ -12,18 +12,7 @@ use crate::sim::{
 use crate::{CallError, CallScope, ChatModel, DeltaSink, SimModel};
 
 fn request(prompt: &str) -> ChatRequest {
-    ChatRequest {
-        model: "sim/demo".to_owned(),
-        system: None,
-        messages: vec![Message::User { text: prompt.to_owned() }],
-        tools: Vec::new(),
-        tool_choice: ToolChoice::Auto,
-        max_tokens: None,
-        temperature: None,
-        top_p: None,
-        stop: Vec::new(),
-        seed: None,
-    }
+    ChatRequest::new("sim/demo", vec![Message::user(prompt)])
 }
 
 fn scope() -> CallScope {

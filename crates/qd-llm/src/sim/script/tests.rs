@@ -11,16 +11,8 @@ use crate::sim::faults::Faults;
 
 fn request(prompt: &str) -> ChatRequest {
     ChatRequest {
-        model: "sim/demo".to_owned(),
         system: Some("You are Analyst. Careful.".to_owned()),
-        messages: vec![Message::User { text: prompt.to_owned() }],
-        tools: Vec::new(),
-        tool_choice: ToolChoice::Auto,
-        max_tokens: None,
-        temperature: None,
-        top_p: None,
-        stop: Vec::new(),
-        seed: None,
+        ..ChatRequest::new("sim/demo", vec![Message::user(prompt)])
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use qd_env::Env;
-use qd_types::{ChatRequest, Message, StepId, ToolChoice, ToolSpec};
+use qd_types::{ChatRequest, Message, StepId, ToolSpec};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -80,16 +80,8 @@ const WAYS: [(ProviderKind, bool); 4] = [
 
 fn request(prompt: &str) -> ChatRequest {
     ChatRequest {
-        model: "p/demo".to_owned(),
         system: Some("You are Writer. You write.".to_owned()),
-        messages: vec![Message::User { text: prompt.to_owned() }],
-        tools: Vec::new(),
-        tool_choice: ToolChoice::Auto,
-        max_tokens: None,
-        temperature: None,
-        top_p: None,
-        stop: Vec::new(),
-        seed: None,
+        ..ChatRequest::new("p/demo", vec![Message::user(prompt)])
     }
 }
 

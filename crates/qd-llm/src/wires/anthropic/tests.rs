@@ -28,18 +28,7 @@ fn endpoint(stream: bool) -> Endpoint {
 }
 
 fn request(messages: Vec<Message>) -> ChatRequest {
-    ChatRequest {
-        model: "anthropic/claude-sonnet-4-5".to_owned(),
-        system: None,
-        messages,
-        tools: Vec::new(),
-        tool_choice: ToolChoice::Auto,
-        max_tokens: None,
-        temperature: None,
-        top_p: None,
-        stop: Vec::new(),
-        seed: None,
-    }
+    ChatRequest::new("anthropic/claude-sonnet-4-5", messages)
 }
 
 fn user(text: &str) -> Message {

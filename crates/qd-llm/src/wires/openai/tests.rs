@@ -27,18 +27,7 @@ fn endpoint(base_url: &str, stream: bool) -> Endpoint {
 }
 
 fn request(messages: Vec<Message>) -> ChatRequest {
-    ChatRequest {
-        model: "openai/gpt-4.1-mini".to_owned(),
-        system: None,
-        messages,
-        tools: Vec::new(),
-        tool_choice: ToolChoice::Auto,
-        max_tokens: None,
-        temperature: None,
-        top_p: None,
-        stop: Vec::new(),
-        seed: None,
-    }
+    ChatRequest::new("openai/gpt-4.1-mini", messages)
 }
 
 fn user(text: &str) -> Message {

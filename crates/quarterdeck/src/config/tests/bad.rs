@@ -14,6 +14,15 @@ const LOCAL: &str = "[providers.local]\nkind = \"openai\"\nbase_url = \"http://1
 
 /// Files with one mistake, and what is said of each; what begins with a setting has no place of its own.
 const ROWS: &[(&str, &str)] = &[
+    // Routing.
+    (
+        "[routing]\nsmall = \"a/b\"\nstandard = \"c/d\"\n[providers.a]\nkind = \"sim\"",
+        "3:1: routing.standard: there is no model `c/d`",
+    ),
+    (
+        "[providers.a]\nkind = \"sim\"\n[routing]\nsmall = \"a/b\"\nstandard = \"a/b\"\nsmal = \"a\"",
+        "there is no setting `smal` in [routing]; did you mean `small`?",
+    ),
     // No TOML.
     ("[server", "1:8: unclosed table, expected `]`"),
     ("listen = ", "1:10: string values must be quoted"),
@@ -400,6 +409,13 @@ fn leaves() -> Vec<(String, &'static Key)> {
     let mut found = Vec::new();
     for key in keys::ROOT {
         match key.kind {
+            Kind::Table(keys) if key.name == "routing" => {
+                for leaf in keys {
+                    let others = ["small", "standard"].into_iter().filter(|name| *name != leaf.name);
+                    let others: String = others.map(|name| format!("{name} = \"local/m\"\n")).collect();
+                    found.push((format!("{LOCAL}[routing]\n{others}"), leaf));
+                }
+            }
             Kind::Table(keys) => found.extend(keys.iter().map(|leaf| (format!("[{}]\n", key.name), leaf))),
             Kind::Named(keys) if key.name == "providers" => {
                 found.extend(keys.iter().map(|leaf| ("[providers.groq]\n".to_owned(), leaf)));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::super::decode::OF_MODELS;
 use super::super::keys::{self, Key, Kind};
 use super::super::layers::Tree;
 use super::super::{Settings, defaults, schema};
@@ -16,7 +17,7 @@ fn expected(tree: &Tree, path: &str) -> BTreeSet<String> {
     tree.set(&probe, Value::Null, &super::Origin::Default);
     let mut rest = tree.values.clone();
     let mut models = Map::new();
-    for key in ["default_model", "providers", "models", "prices"] {
+    for key in OF_MODELS {
         models.extend(rest.remove(key).map(|value| (key.to_owned(), value)));
     }
     let settings = serde_json::from_value::<Settings>(Value::Object(rest)).map(|_| ());
@@ -42,6 +43,7 @@ fn full() -> Tree {
         ),
         ("models.x", json!({"provider": "x", "model": "m"})),
         ("prices.x", json!({"input": 1, "output": 1})),
+        ("routing", json!({"small": "x/m", "standard": "x/m"})),
     ] {
         tree.set(path, value, &super::Origin::Default);
     }
@@ -77,7 +79,7 @@ fn serde_and_the_table_know_the_same_keys() {
             by_serde.insert("scenario".to_owned());
         }
         if path.is_empty() {
-            by_serde.extend(["default_model", "providers", "models", "prices"].map(str::to_owned));
+            by_serde.extend(OF_MODELS.map(str::to_owned));
         }
         assert_eq!(known, by_serde, "[{path}]");
         seen += 1;
