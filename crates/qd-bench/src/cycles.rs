@@ -111,6 +111,7 @@ fn job(env: &Env) -> NewJob {
         max_attempts: 5,
         metadata: std::collections::BTreeMap::new(),
         budget: None,
+        webhook_url: None,
         redrive_of: None,
         idempotency: None,
     }

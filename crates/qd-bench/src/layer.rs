@@ -137,6 +137,7 @@ impl Journal {
             max_attempts: 5,
             budget: None,
             metadata: Default::default(),
+            webhook_url: None,
             redrive_of: None,
             idempotency: None,
         };

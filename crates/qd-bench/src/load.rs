@@ -1,16 +1,14 @@
-//! A load generator that costs as little as possible: HTTP/1.1 by hand on kept connections.
-//!
-//! Open loop: every request has an intended start, and its latency counts from there, so a server that stalls cannot
-//! hide the requests that would have come meanwhile.
+//! Load that costs as little as possible: HTTP/1.1 by hand on kept connections, paced by `qd-load`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use hdrhistogram::Histogram;
+use qd_env::Env;
+use qd_load::{Latency, Schedule, Sender, Shot};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 /// What to send.
 #[derive(Clone)]
@@ -38,8 +36,7 @@ pub(crate) struct Outcome {
     pub(crate) requests: u64,
     pub(crate) errors: u64,
     pub(crate) elapsed: Duration,
-    /// Microseconds.
-    pub(crate) latency: Histogram<u64>,
+    pub(crate) latency: Latency,
 }
 
 impl Outcome {
@@ -48,7 +45,7 @@ impl Outcome {
     }
 
     pub(crate) fn ms(&self, quantile: f64) -> f64 {
-        self.latency.value_at_quantile(quantile) as f64 / 1e3
+        self.latency.ms(quantile)
     }
 
     pub(crate) fn line(&self) -> String {
@@ -71,49 +68,52 @@ pub(crate) async fn run(
     rate: Option<f64>,
     span: Duration,
 ) -> anyhow::Result<Outcome> {
-    let next = Arc::new(AtomicU64::new(0));
+    let schedule = match rate {
+        Some(rate) => Schedule::open(rate, span),
+        None => Schedule::closed(span),
+    };
+    let mut senders = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        let wire = Wire::connect(&target.address).await?;
+        let (requests, errors, latency) = (0, 0, Latency::default());
+        senders.push(Connection { wire, target: target.clone(), requests, errors, latency });
+    }
     let start = Instant::now();
-    let tasks: Vec<_> = (0..connections)
-        .map(|_| tokio::spawn(connection(target.clone(), Arc::clone(&next), start, rate, span)))
-        .collect();
-    let mut total = Outcome { requests: 0, errors: 0, elapsed: Duration::ZERO, latency: histogram()? };
-    for task in tasks {
-        let part = task.await??;
+    let ended = qd_load::run(senders, schedule, &Env::system(), &CancellationToken::new()).await?;
+    let (requests, errors, latency) = (0, 0, Latency::default());
+    let mut total = Outcome { requests, errors, elapsed: start.elapsed(), latency };
+    for part in ended {
         total.requests += part.requests;
         total.errors += part.errors;
-        total.latency.add(&part.latency)?;
+        total.latency.add(&part.latency);
     }
-    total.elapsed = start.elapsed();
     Ok(total)
 }
 
-fn histogram() -> anyhow::Result<Histogram<u64>> {
-    Ok(Histogram::new_with_bounds(1, 60_000_000, 3)?)
+struct Connection {
+    wire: Wire,
+    target: Target,
+    requests: u64,
+    errors: u64,
+    latency: Latency,
 }
 
-async fn connection(
-    target: Target,
-    next: Arc<AtomicU64>,
-    start: Instant,
-    rate: Option<f64>,
-    span: Duration,
-) -> anyhow::Result<Outcome> {
-    let mut wire = Wire::connect(&target.address).await?;
-    let mut outcome = Outcome { requests: 0, errors: 0, elapsed: Duration::ZERO, latency: histogram()? };
-    loop {
-        let n = next.fetch_add(1, Ordering::Relaxed);
-        let intended = rate.map(|rate| start + Duration::from_secs_f64(n as f64 / rate));
-        let begin = intended.unwrap_or_else(Instant::now);
-        if begin.duration_since(start) >= span {
-            return Ok(outcome);
-        }
-        if begin > Instant::now() {
-            tokio::time::sleep_until(begin.into()).await;
-        }
-        let status = wire.post_with(target.path, &(target.headers)(n), &(target.body)(n)).await?;
-        outcome.latency.saturating_record(u64::try_from(begin.elapsed().as_micros())?.max(1));
-        outcome.requests += 1;
-        outcome.errors += u64::from(status != target.status);
+impl Sender for Connection {
+    type Error = anyhow::Error;
+
+    async fn send(&mut self, shot: &Shot) -> anyhow::Result<()> {
+        let status = self
+            .wire
+            .post_with(
+                self.target.path,
+                &(self.target.headers)(shot.number),
+                &(self.target.body)(shot.number),
+            )
+            .await?;
+        self.latency.note(shot.latency());
+        self.requests += 1;
+        self.errors += u64::from(status != self.target.status);
+        Ok(())
     }
 }
 

@@ -20,6 +20,7 @@ mod process;
 mod resilience;
 mod sim;
 mod slow;
+mod webhooks;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -81,6 +82,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wants("overload") {
         resilience::overload().await?;
+    }
+    if wants("webhooks") {
+        webhooks::run().await?;
     }
     // Half an hour: only by name.
     if wanted.iter().any(|name| name == "soak") {

@@ -30,4 +30,7 @@ pub use budgets::{Budgets, CrewBudget, OnExceeded, UnknownPrice};
 pub use engine::{Engine, InFlight};
 pub use options::{Limits, Options, RetryPolicy};
 pub use plans::Plans;
+pub use services::{
+    Endpoint, InvalidSecret, SigningSecret, Unverified, WebhookHeaders, WebhookOptions, Webhooks, verify,
+};
 pub use tools::tool_specs;

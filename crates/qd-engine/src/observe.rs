@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use qd_env::Env;
 use qd_llm::{Models, Standing};
-use qd_store::{Claimed, Finish, Outcome};
+use qd_store::{Claimed, DeliveryOutcome, Finish, Outcome};
 use qd_telemetry::{Amount, Counter, Fault, Gauge, Handles, Histogram, Metrics, OTHER, fault};
 use qd_types::{
     Call, Code, Entry, Failure, Job, LogItem, NanoDollars, Priority, Recourse, Route, Source, StepId,
@@ -105,6 +105,21 @@ impl Observer {
                 metrics.bulkhead_limit.with([provider, model]).set(count(guard.limit));
             }
         });
+    }
+
+    /// A webhook was tried, however it went.
+    pub(crate) fn webhook_took(&self, took: Duration) {
+        self.metrics.webhook_duration.only().observe(took.as_secs_f64());
+    }
+
+    /// A try of a webhook was settled.
+    pub(crate) fn delivered(&self, outcome: DeliveryOutcome) {
+        let outcome = match outcome {
+            DeliveryOutcome::Delivered => "delivered",
+            DeliveryOutcome::Again(_) => "again",
+            DeliveryOutcome::Failed => "failed",
+        };
+        self.metrics.webhook_deliveries.with([outcome]).inc();
     }
 
     /// How many workers of this process are ready, and how many only finish what they have.

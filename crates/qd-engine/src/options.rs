@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Budgets;
+use crate::{Budgets, WebhookOptions};
 
 /// Options of the engine.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct Options {
     pub history_tokens: usize,
     /// What may be spent.
     pub budgets: Budgets,
+    /// Who is told of what happens to jobs.
+    pub webhooks: WebhookOptions,
 }
 
 impl Default for Options {
@@ -39,6 +41,7 @@ impl Default for Options {
             limits: Limits::default(),
             history_tokens: 5_200,
             budgets: Budgets::default(),
+            webhooks: None,
         }
     }
 }

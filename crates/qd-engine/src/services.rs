@@ -1,5 +1,6 @@
 //! Background services. Each is one file with a `run`; a new one is one line in [`start`].
 
+mod deliverer;
 mod housekeeper;
 mod renewer;
 mod slices;
@@ -10,6 +11,10 @@ use tokio::task::JoinHandle;
 
 use crate::engine::Shared;
 
+pub use deliverer::{
+    Endpoint, InvalidSecret, SigningSecret, Unverified, WebhookHeaders, WebhookOptions, Webhooks, verify,
+};
+
 /// Starts them all.
 pub(crate) fn start(shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
     let env = &shared.env;
@@ -17,5 +22,6 @@ pub(crate) fn start(shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
         env.spawn(housekeeper::run(Arc::clone(shared))),
         env.spawn(renewer::run(Arc::clone(shared))),
         env.spawn(slices::run(Arc::clone(shared))),
+        env.spawn(deliverer::run(Arc::clone(shared))),
     ]
 }

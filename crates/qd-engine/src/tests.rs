@@ -8,6 +8,7 @@ mod guards;
 mod limits;
 mod metrics;
 mod recourse;
+mod webhooks;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -116,6 +117,7 @@ fn job(env: &Env, crew: &str, variable: &str, text: &str) -> NewJob {
         max_attempts: 5,
         metadata: Default::default(),
         budget: None,
+        webhook_url: None,
         redrive_of: None,
         idempotency: None,
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use qd_types::{JobId, Timestamp};
+use qd_types::{DeliveryId, JobId, Timestamp};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
@@ -99,11 +99,21 @@ impl Env {
     /// A new UUIDv7.
     #[must_use]
     pub fn job_id(&self) -> JobId {
+        JobId(self.uuid())
+    }
+
+    /// A new UUIDv7.
+    #[must_use]
+    pub fn delivery_id(&self) -> DeliveryId {
+        DeliveryId(self.uuid())
+    }
+
+    fn uuid(&self) -> uuid::Uuid {
         let mut random = [0; 10];
         random[..8].copy_from_slice(&self.draw().to_le_bytes());
         random[8..].copy_from_slice(&self.draw().to_le_bytes()[..2]);
         let millis = u64::try_from(self.now().0).unwrap_or(0);
-        JobId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 
     /// Starts a task that [`Env::tasks`] knows of.

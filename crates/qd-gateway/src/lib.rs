@@ -30,6 +30,7 @@ pub use crews::{CrewBook, CrewBookError, Published, Unusable};
 pub use error::{Error, InvalidOptions};
 pub use gateway::{Gateway, Listeners, Parts, Running};
 pub use openapi::openapi;
-pub use options::Options;
+pub use options::{Options, WebhookEndpoint};
 pub use routes::audit::verify as verify_audit;
+pub use view::job::job_json;
 pub use view::key::{act_view, audit_view, issued_view, key_view};

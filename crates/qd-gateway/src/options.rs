@@ -1,8 +1,11 @@
 //! How the gateway behaves: addresses, bounds and defaults. Read and filled by the binary.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use qd_egress::Bounds;
+use qd_store::Event;
 use qd_types::CrewName;
 
 use crate::access::Auth;
@@ -54,6 +57,23 @@ pub struct Options {
     pub default_timeout_seconds: u32,
     /// Tries of a step for a job that names none.
     pub default_max_attempts: u32,
+    /// Endpoints of webhooks, by name, to be shown and tried.
+    pub webhooks: Vec<WebhookEndpoint>,
+    /// What URLs that come with jobs are checked with; without it jobs may bring none.
+    pub job_webhooks: Option<Arc<Bounds>>,
+}
+
+/// An endpoint of webhooks, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookEndpoint {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub url: String,
+    /// What it is told of.
+    pub events: Vec<Event>,
+    /// Of which crews; none means all.
+    pub crews: Option<Vec<String>>,
 }
 
 impl Default for Options {
@@ -79,6 +99,8 @@ impl Default for Options {
             keep_alive: Duration::from_secs(15),
             default_timeout_seconds: 300,
             default_max_attempts: 5,
+            webhooks: Vec::new(),
+            job_webhooks: None,
         }
     }
 }

@@ -18,8 +18,8 @@ use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
 use crate::routes::{
-    audit, breakers, cancel, conversations, crews, docs, events, health, index, jobs, keys, metrics, redrive,
-    stats, steps, usage,
+    audit, breakers, cancel, conversations, crews, deliveries, docs, events, health, index, jobs, keys,
+    metrics, redrive, stats, steps, usage, webhooks,
 };
 
 const OPEN: Needs = Needs::Nothing;
@@ -55,6 +55,12 @@ pub(crate) fn routes() -> Routes {
         .get("/v1/breakers", SERVER_STATS, breakers::list, breakers::about_list)
         .post("/v1/breakers", SERVER_ADMIN, breakers::force, breakers::about_force)
         .get("/v1/usage", STATS, usage::usage, usage::about)
+        .get("/v1/jobs/{id}/deliveries", JOBS_READ, deliveries::of_job, deliveries::about_of_job)
+        .get("/v1/deliveries", JOBS_READ, deliveries::list, deliveries::about_list)
+        .get("/v1/deliveries/{id}", JOBS_READ, deliveries::read, deliveries::about_read)
+        .post("/v1/deliveries/{id}/resend", JOBS_WRITE, deliveries::resend, deliveries::about_resend)
+        .get("/v1/webhooks", SERVER_STATS, webhooks::list, webhooks::about_list)
+        .post("/v1/webhooks/{name}/test", SERVER_ADMIN, webhooks::test, webhooks::about_test)
         .get("/v1/keys", ADMIN, keys::list, keys::about_list)
         .post("/v1/keys", ADMIN, keys::create, keys::about_create)
         .get("/v1/keys/{id}", ADMIN, keys::read, keys::about_read)

@@ -5,6 +5,7 @@ pub(crate) mod breakers;
 pub(crate) mod cancel;
 pub(crate) mod conversations;
 pub(crate) mod crews;
+pub(crate) mod deliveries;
 pub(crate) mod docs;
 pub(crate) mod events;
 pub(crate) mod health;
@@ -19,6 +20,7 @@ pub(crate) mod redrive;
 pub(crate) mod stats;
 pub(crate) mod steps;
 pub(crate) mod usage;
+pub(crate) mod webhooks;
 
 use axum::body::Body;
 use axum::extract::FromRequestParts;

@@ -33,6 +33,7 @@ pub(crate) struct Submission {
     pub(crate) max_attempts: Option<u32>,
     pub(crate) budget: Option<NanoDollars>,
     pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) webhook_url: Option<String>,
     pub(crate) redrive_of: Option<JobId>,
     pub(crate) idempotency: Option<Idempotency>,
 }
@@ -51,6 +52,7 @@ impl Submission {
             max_attempts: None,
             budget: None,
             metadata: BTreeMap::new(),
+            webhook_url: None,
             redrive_of: None,
             idempotency: None,
         }
@@ -75,6 +77,7 @@ impl Submission {
             max_attempts: self.max_attempts.unwrap_or(context.options.default_max_attempts),
             budget: self.budget,
             metadata: self.metadata,
+            webhook_url: self.webhook_url,
             redrive_of: self.redrive_of,
             idempotency: self.idempotency,
         }

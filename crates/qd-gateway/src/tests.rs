@@ -3,7 +3,6 @@
 mod access;
 mod bad_fields;
 mod bad_requests;
-mod breakers;
 mod broken_store;
 mod client;
 mod connections;
@@ -20,6 +19,7 @@ mod idempotency;
 mod jobs;
 mod life;
 mod openapi;
+mod operators;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

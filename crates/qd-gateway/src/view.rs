@@ -1,6 +1,7 @@
 //! The shapes of the API's answers, made from what the store holds. Nothing outside this crate uses them.
 
 pub(crate) mod crew;
+pub(crate) mod delivery;
 pub(crate) mod event;
 pub(crate) mod job;
 pub(crate) mod key;

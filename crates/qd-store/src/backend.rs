@@ -7,20 +7,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId, WorkerId,
+    ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
+    WorkerId,
 };
 
 use crate::{
-    Act, Actor, AuditHead, Audited, CacheKey, Cancelled, Claimed, DayUsage, Enqueued, Error, Fence, Finish,
-    Idempotency, JobQuery, KeyAdded, NewJob, NewKey, Page, Published, Recent, Record, Refused, Revocation,
-    ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey,
-    Tick, UsageQuery,
+    Act, Actor, AuditHead, Audited, CacheKey, Cancelled, Claimed, DayUsage, Delivery, DeliveryPage,
+    DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, KeyAdded, NewJob,
+    NewKey, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk,
+    SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries,
+    TakenDeliveries, Tick, UsageQuery,
 };
 
 /// Everything a backend is.
-pub trait Backend: Jobs + Crews + Conversations + Spend + Cache + Access {}
+pub trait Backend: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox {}
 
-impl<T: Jobs + Crews + Conversations + Spend + Cache + Access> Backend for T {}
+impl<T: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox> Backend for T {}
 
 /// Jobs: their queue, leases, journal and history.
 #[async_trait]
@@ -126,6 +128,35 @@ pub trait Spend: Send + Sync {
 
     /// What crews used by day, newest day first, then by name.
     async fn usage(&self, tenant: &TenantId, query: UsageQuery) -> Result<Vec<DayUsage>, Error>;
+}
+
+/// Deliveries of webhooks. The transitions of [`Jobs`] write them, in their own transactions.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Adds a delivery that no transition wrote: somebody tries an endpoint.
+    async fn post_delivery(&self, delivery: Delivery) -> Result<(), Error>;
+
+    /// Hands out deliveries that are due, lanes in turns, the longest due first inside of each. They are with whoever took
+    /// them until they are settled; what a process took that died is due again.
+    async fn take_deliveries(&self, ask: TakeDeliveries) -> Result<TakenDeliveries, Error>;
+
+    /// Notes how tries went.
+    async fn settle_deliveries(&self, settlements: Vec<Settlement>) -> Result<(), Error>;
+
+    /// Makes a delivery due at once, with all its tries before it; `None` if there is no such one.
+    async fn resend(&self, tenant: &TenantId, delivery: DeliveryId) -> Result<Option<Delivery>, Error>;
+
+    /// One delivery.
+    async fn delivery(&self, tenant: &TenantId, delivery: DeliveryId) -> Result<Option<Delivery>, Error>;
+
+    /// A page of deliveries.
+    async fn deliveries(&self, tenant: &TenantId, query: DeliveryQuery) -> Result<DeliveryPage, Error>;
+
+    /// What is remembered of endpoints of the configuration, by name.
+    async fn endpoints(&self, tenant: &TenantId) -> Result<Vec<EndpointState>, Error>;
+
+    /// Remembers how an endpoint stands.
+    async fn set_endpoint(&self, tenant: &TenantId, state: EndpointState) -> Result<(), Error>;
 }
 
 /// Results that are kept for whoever asks the same again. What is in here may go at any time.

@@ -42,6 +42,8 @@ pub struct NewJob {
     pub budget: Option<NanoDollars>,
     /// The caller's labels.
     pub metadata: BTreeMap<String, String>,
+    /// Who is told of its end.
+    pub webhook_url: Option<String>,
     /// The job it runs again.
     pub redrive_of: Option<JobId>,
     /// The caller's key, if any.
@@ -79,6 +81,7 @@ impl NewJob {
             finished_at: None,
             timeout_seconds: self.timeout_seconds,
             budget: self.budget,
+            webhook_url: self.webhook_url.clone(),
             redrive_of: self.redrive_of,
             metadata: self.metadata.clone(),
         }

@@ -8,6 +8,7 @@ mod cache;
 mod conversations;
 mod lease;
 mod model;
+mod outbox;
 mod poison;
 mod queries;
 mod queue;
@@ -119,6 +120,7 @@ pub(crate) fn new_job(env: &Env) -> NewJob {
         max_attempts: 5,
         metadata: std::collections::BTreeMap::new(),
         budget: None,
+        webhook_url: None,
         redrive_of: None,
         idempotency: None,
     }
@@ -223,6 +225,11 @@ macro_rules! conformance_suite {
                     money_set_aside_before_midnight_is_charged_to_its_day, returned_slices_are_free_and_lost_money_is_spent,
                     what_a_dead_process_held_counts_as_spent, usage_is_summed_up_by_crew_and_day,
                     random_parallel_histories_stay_within_the_budget;
+                outbox: no_job_ends_without_its_delivery, a_refused_finish_makes_no_delivery,
+                    endpoints_hear_of_the_events_and_crews_that_they_ask_for, taken_deliveries_are_nobody_elses_until_they_are_settled,
+                    lanes_do_not_wait_for_each_other, deliveries_come_in_order_of_their_time, resent_delivery_is_due_at_once_with_all_its_tries,
+                    deliveries_are_listed_newest_first_and_by_what_they_are, endpoints_keep_what_is_known_of_them,
+                    posted_delivery_needs_no_job, jobs_stay_as_long_as_a_delivery_needs_them;
                 model: random_histories_agree_with_the_model;
             }
         }

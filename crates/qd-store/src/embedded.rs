@@ -12,5 +12,5 @@ pub(crate) use self::core::{Core, Limits, Notice};
 pub(crate) use self::recent::RecentHour;
 pub(crate) use self::rows::{
     AccessRows, Charge, DurableRows, KEPT_SPEND, KEPT_TURNS, OpenJob, PAGE_BYTES, Remembered, RowId, Rows,
-    Settled, Spent, Started,
+    Settled, Spent, Started, Tries,
 };

@@ -15,6 +15,7 @@ mod live;
 mod memory;
 mod observe;
 mod open;
+mod outbox;
 pub mod policy;
 mod query;
 mod shares;
@@ -26,7 +27,7 @@ pub use access::{
     Act, Actor, AuditHash, AuditHead, Audited, BrokenChain, Chain, Deed, KEYS_MAX, KeyAdded, NewKey,
     StoredKey,
 };
-pub use backend::{Access, Backend, Cache, Conversations, Crews, Jobs, Spend};
+pub use backend::{Access, Backend, Cache, Conversations, Crews, Jobs, Outbox, Spend};
 pub use cache::{CacheKey, CacheRoom};
 pub use commands::{
     Cancelled, Claimed, Enqueued, Fence, Finish, Idempotency, Incarnation, Lease, NewJob, OtherBody, Outcome,
@@ -35,6 +36,10 @@ pub use commands::{
 pub use error::Error;
 pub use live::{Live, LiveEvent, LocalBus, Watch};
 pub use open::{Durability, Leases, Options, open};
+pub use outbox::{
+    Delivery, DeliveryOutcome, DeliveryPage, DeliveryQuery, DeliveryStatus, Destination, EndpointState,
+    Event, Settlement, Subscription, TakeDeliveries, TakenDeliveries, Tried,
+};
 pub use query::{
     Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Published, Recent, Stats, StoredCrew,
 };

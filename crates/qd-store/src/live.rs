@@ -37,6 +37,10 @@ pub trait Live: Send + Sync {
     fn work_arrived(&self);
     /// Waits for [`Live::work_arrived`]; returns at once if it happened since the last wait.
     async fn work(&self);
+    /// Tells whoever delivers that deliveries were written or come due at another time.
+    fn deliveries_written(&self);
+    /// Waits for [`Live::deliveries_written`]; returns at once if it happened since the last wait.
+    async fn deliveries_changed(&self);
     /// Tells workers that a lease was revoked. Where the worker is in this process, it is known to
     /// [`Live::is_revoked`] before whoever revoked it gets an answer.
     fn lease_revoked(&self, job: JobId, fence: Fence);
@@ -54,6 +58,7 @@ pub(crate) fn tell(live: &dyn Live, notices: &[Notice]) {
         match notice {
             Notice::Changed(job) => live.changed(*job),
             Notice::Work => live.work_arrived(),
+            Notice::Deliveries => live.deliveries_written(),
             Notice::Revoked(job, fence) => live.lease_revoked(*job, *fence),
         }
     }
@@ -74,6 +79,7 @@ pub struct LocalBus {
     watched: AtomicUsize,
     topics: Arc<Topics>,
     work: Notify,
+    deliveries: Notify,
     revocation: Notify,
     // Looked at before every call; the count spares the lock while nothing is revoked.
     revoked_count: AtomicUsize,
@@ -139,6 +145,14 @@ impl Live for LocalBus {
 
     async fn work(&self) {
         self.work.notified().await;
+    }
+
+    fn deliveries_written(&self) {
+        self.deliveries.notify_one();
+    }
+
+    async fn deliveries_changed(&self) {
+        self.deliveries.notified().await;
     }
 
     fn lease_revoked(&self, job: JobId, fence: Fence) {

@@ -58,6 +58,14 @@ operations! {
     AuditHead = "audit_head",
     Cached = "cached",
     Cache = "cache",
+    PostDelivery = "post_delivery",
+    TakeDeliveries = "take_deliveries",
+    SettleDeliveries = "settle_deliveries",
+    Resend = "resend",
+    Delivery = "delivery",
+    Deliveries = "deliveries",
+    Endpoints = "endpoints",
+    SetEndpoint = "set_endpoint",
 }
 
 /// Observes; without metrics it only tells of errors.

@@ -11,7 +11,7 @@ use crate::live::{Live, LocalBus};
 use crate::memory::MemoryBackend;
 use crate::policy::Sharing;
 use crate::sqlite::SqliteBackend;
-use crate::{Backend, CacheRoom, Error, Store, TenantShares};
+use crate::{Backend, CacheRoom, Error, Store, Subscription, TenantShares};
 
 /// How a store behaves.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub struct Options {
     pub conversation_ttl: Duration,
     /// How much the cache of results may hold.
     pub cache: CacheRoom,
+    /// Which endpoints of webhooks are told of what.
+    pub subscriptions: Arc<[Subscription]>,
 }
 
 impl Default for Options {
@@ -51,6 +53,7 @@ impl Default for Options {
             retention: Duration::from_secs(30 * 24 * 3600),
             conversation_ttl: Duration::from_secs(3600),
             cache: CacheRoom::default(),
+            subscriptions: Arc::from([]),
         }
     }
 }
@@ -89,6 +92,7 @@ impl Options {
             retention: self.retention,
             conversation_ttl: self.conversation_ttl,
             cache: self.cache,
+            subscriptions: Arc::clone(&self.subscriptions),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The handle that everyone holds: it forwards to the backend and observes each call once, for all backends.
 
+mod outbox;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -105,6 +105,9 @@ catalogue! {
     tool_calls: Counters "quarterdeck_tool_calls_total" ["tool", "outcome"] "Tool calls: `ok` or `error`";
     tool_duration: Histograms in CALLS "quarterdeck_tool_duration_seconds" ["tool"] "Time of a tool call";
 
+    webhook_deliveries: Counters "quarterdeck_webhook_deliveries_total" ["outcome"] "Tries of webhooks: `delivered`, `again`, to be tried later, or `failed`, given up";
+    webhook_duration: Histograms in CALLS "quarterdeck_webhook_duration_seconds" [] "Time of a try of a webhook";
+
     workers: Gauges "quarterdeck_workers" ["state"] "Workers of this process: `ready` or `draining`";
     worker_slots: Gauges "quarterdeck_worker_slots" ["state"] "Slots of this process: `busy` or `idle`";
 

@@ -10,12 +10,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_store::{
     Access, Act, Actor, AuditHead, Audited, Backend, Cache, CacheKey, Cancelled, Claimed, Conversations,
-    Crews, DayUsage, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, Jobs, KeyAdded, NewJob, NewKey,
-    Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Slice, SliceAsk, SliceReturn, Spend,
-    SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, Tick, UsageQuery,
+    Crews, DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish,
+    Idempotency, JobQuery, Jobs, KeyAdded, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused,
+    Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
+    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId, WorkerId,
+    ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
+    WorkerId,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -222,6 +224,41 @@ impl Conversations for Crash {
 
     async fn forget(&self, tenant: &TenantId, conversation: &ConversationId) -> Result<bool, Error> {
         self.inner.forget(tenant, conversation).await
+    }
+}
+
+#[async_trait]
+impl Outbox for Crash {
+    async fn post_delivery(&self, delivery: Delivery) -> Result<(), Error> {
+        self.write(self.inner.post_delivery(delivery)).await
+    }
+
+    async fn take_deliveries(&self, ask: TakeDeliveries) -> Result<TakenDeliveries, Error> {
+        self.inner.take_deliveries(ask).await
+    }
+
+    async fn settle_deliveries(&self, settlements: Vec<Settlement>) -> Result<(), Error> {
+        self.write(self.inner.settle_deliveries(settlements)).await
+    }
+
+    async fn resend(&self, tenant: &TenantId, delivery: DeliveryId) -> Result<Option<Delivery>, Error> {
+        self.write(self.inner.resend(tenant, delivery)).await
+    }
+
+    async fn delivery(&self, tenant: &TenantId, delivery: DeliveryId) -> Result<Option<Delivery>, Error> {
+        self.inner.delivery(tenant, delivery).await
+    }
+
+    async fn deliveries(&self, tenant: &TenantId, query: DeliveryQuery) -> Result<DeliveryPage, Error> {
+        self.inner.deliveries(tenant, query).await
+    }
+
+    async fn endpoints(&self, tenant: &TenantId) -> Result<Vec<EndpointState>, Error> {
+        self.inner.endpoints(tenant).await
+    }
+
+    async fn set_endpoint(&self, tenant: &TenantId, state: EndpointState) -> Result<(), Error> {
+        self.write(self.inner.set_endpoint(tenant, state)).await
     }
 }
 

@@ -66,6 +66,8 @@ pub struct Job {
     pub timeout_seconds: u32,
     /// The most that its calls may cost; without one, what the configuration says of its crew.
     pub budget: Option<NanoDollars>,
+    /// Who is told of its end.
+    pub webhook_url: Option<String>,
     /// The failed job that this one runs again.
     pub redrive_of: Option<JobId>,
     /// The caller's own labels.

@@ -21,8 +21,8 @@ pub use catalog::{AUTO_MODEL, Catalog};
 pub use chat::{ChatReply, ChatRequest, Message, ProviderBlocks, StopReason, ToolChoice};
 pub use failure::{Class, Code, Failure, UnknownCode};
 pub use ids::{
-    AgentId, ConversationId, CrewName, CrewVersion, InvalidName, JobId, NAME_CHARS_MAX, StepId, StepKind,
-    TaskId, TenantId, WorkerId,
+    AgentId, ConversationId, CrewName, CrewVersion, DeliveryId, InvalidName, JobId, NAME_CHARS_MAX, StepId,
+    StepKind, TaskId, TenantId, WorkerId,
 };
 pub use job::{Input, Job, JobOutput, Progress, TaskOutput};
 pub use journal::{

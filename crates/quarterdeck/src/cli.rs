@@ -2,8 +2,10 @@
 
 mod access;
 mod jobs;
+mod loadtest;
 mod project;
 mod server;
+mod webhooks;
 
 use std::path::PathBuf;
 
@@ -13,10 +15,12 @@ pub(crate) use access::{Audit, AuditList, AuditVerify, Keys, KeysCreate, KeysRot
 pub(crate) use jobs::{
     Breakers, Filter, Jobs, JobsChange, JobsExport, JobsGet, JobsList, Submit, Tail, Target,
 };
+pub(crate) use loadtest::{Follow, Loadtest};
 pub(crate) use project::{
     Check, Completions, ConfigCommand, Doctor, Explain, Init, Man, SchemaFile, Template,
 };
 pub(crate) use server::{Demo, InputArgs, Run, Serve, SimCommand, SimServe};
+pub(crate) use webhooks::{Listen, Webhooks, WebhooksList, WebhooksTest};
 
 /// Runs LLM agent crews in production: an HTTP API, a durable queue, workers, resilient model calls.
 #[derive(Debug, Parser)]
@@ -83,6 +87,14 @@ pub(crate) enum Command {
     Jobs(Jobs),
     /// Follow a job's events until it is over, or all jobs of a server
     Tail(Tail),
+    /// Show what webhooks were sent to whom, send them again, try an endpoint
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  quarterdeck webhooks endpoints\n  quarterdeck webhooks list --status failed\n  quarterdeck webhooks test shop"
+    )]
+    Webhooks(Webhooks),
+    /// Receive webhooks on this machine, verify them, show them and pass them on
+    Listen(Listen),
     /// Show which models of a server are left alone, and decide about it
     #[command(
         subcommand,
@@ -98,6 +110,8 @@ pub(crate) enum Command {
     /// Show what was done with keys and breakers, and whether the log of it is whole
     #[command(subcommand, after_help = "Examples:\n  quarterdeck audit list\n  quarterdeck audit verify")]
     Audit(Audit),
+    /// Send jobs to a server at a steady rate, follow each to its end, and judge what came of it
+    Loadtest(Loadtest),
     /// Check crew files and the configuration
     Check(Check),
     /// Show the configuration

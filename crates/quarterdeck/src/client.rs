@@ -1,11 +1,13 @@
 //! A small client of our own HTTP API. Every command that looks at jobs speaks through it, also to a server inside its
 //! own process, so that there is one way in.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::redirect::Policy;
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
 use crate::cli::Target;
@@ -25,12 +27,28 @@ pub(crate) struct Client {
     key: Option<HeaderValue>,
 }
 
+fn bearer(key: &str) -> anyhow::Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", key.trim())).map_err(|_| {
+        ended(Exit::Usage, "the API key has characters that no key has; copy it again, whole")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 impl Client {
     /// For the server of `--url`, `QUARTERDECK_URL`, or this machine's, with the key of `--key` or `QUARTERDECK_API_KEY`.
     pub(crate) fn of(target: &Target) -> anyhow::Result<Self> {
+        Self::new(&Self::base_of(target), Self::key_of(target).as_deref())
+    }
+
+    /// The server of `--url`, `QUARTERDECK_URL`, or this machine's.
+    pub(crate) fn base_of(target: &Target) -> String {
         let url = target.url.clone().or_else(|| variable("QUARTERDECK_URL"));
-        let key = target.key.clone().or_else(|| variable("QUARTERDECK_API_KEY"));
-        Self::new(url.as_deref().unwrap_or(DEFAULT_URL), key.as_deref())
+        url.as_deref().unwrap_or(DEFAULT_URL).trim_end_matches('/').to_owned()
+    }
+
+    fn key_of(target: &Target) -> Option<String> {
+        target.key.clone().or_else(|| variable("QUARTERDECK_API_KEY"))
     }
 
     /// For a server of our own.
@@ -43,14 +61,34 @@ impl Client {
             ));
         }
         let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).no_proxy().build()?;
-        let key = key.map(|key| {
-            let mut value = HeaderValue::from_str(&format!("Bearer {}", key.trim())).map_err(|_| {
-                ended(Exit::Usage, "the API key has characters that no key has; copy it again, whole")
-            })?;
-            value.set_sensitive(true);
-            Ok::<_, anyhow::Error>(value)
-        });
-        Ok(Self { base, http, key: key.transpose()? })
+        Ok(Self { base, http, key: key.map(bearer).transpose()? })
+    }
+
+    /// For a server at these addresses and no others, which sends nobody elsewhere, with as many kept connections.
+    pub(crate) fn at(
+        target: &Target,
+        url: &Url,
+        addresses: &[SocketAddr],
+        connections: usize,
+    ) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .no_proxy()
+            .redirect(Policy::none())
+            .resolve_to_addrs(url.host_str().unwrap_or_default(), addresses)
+            .pool_max_idle_per_host(connections)
+            .build()?;
+        let key = Self::key_of(target).as_deref().map(bearer).transpose()?;
+        Ok(Self { base: url.as_str().trim_end_matches('/').to_owned(), http, key })
+    }
+
+    /// A request to be sent as its caller likes.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.key {
+            Some(key) => request.header(AUTHORIZATION, key),
+            None => request,
+        }
     }
 
     /// Where the server is.
@@ -136,10 +174,7 @@ impl Client {
         body: Option<&Value>,
         header: Option<(&'static str, &str)>,
     ) -> anyhow::Result<Response> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
-        if let Some(key) = &self.key {
-            request = request.header(AUTHORIZATION, key);
-        }
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(body);
         }

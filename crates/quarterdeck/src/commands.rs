@@ -12,6 +12,8 @@ mod explain;
 mod init;
 mod jobs;
 mod keys;
+mod listen;
+mod loadtest;
 mod man;
 mod openapi;
 mod place;
@@ -20,6 +22,7 @@ mod serve;
 mod sim_serve;
 mod submit;
 mod tail;
+mod webhooks;
 
 use serde_json::{Value, json};
 
@@ -36,10 +39,13 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Run(args) => run::run(&global, args).await,
         Command::Submit(args) => submit::run(&global, args).await,
         Command::Jobs(args) => jobs::run(&global, args).await,
+        Command::Webhooks(args) => webhooks::run(&global, args).await,
+        Command::Listen(args) => listen::run(&global, args).await,
         Command::Breakers(args) => breakers::run(&global, args).await,
         Command::Keys(args) => keys::run(&global, args).await,
         Command::Audit(args) => audit::run(&global, args).await,
         Command::Tail(args) => tail::run(&global, args).await,
+        Command::Loadtest(args) => loadtest::run(&global, args).await,
         Command::Init(args) => init::run(&global, &args),
         Command::Check(args) => check::run(&global, &args),
         Command::Config(ConfigCommand::Show { origin }) => config_show::run(&global, origin),

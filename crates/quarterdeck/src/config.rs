@@ -16,9 +16,11 @@ mod providers;
 mod read;
 mod scenario;
 mod schema;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod variables;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,8 +29,9 @@ use serde::Deserialize;
 
 pub(crate) use decode::{Problem, Problems};
 pub(crate) use layers::{Flag, Origin, Sources, Tree};
-pub(crate) use read::{other_profiles, read, read_scenario, variable};
+pub(crate) use read::{other_profiles, read, read_scenario, read_secret_text, variable};
 pub(crate) use schema::schema;
+pub(crate) use secrets::is_secret;
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -66,6 +69,10 @@ pub(crate) struct Settings {
     pub(crate) budgets: Budgets,
     pub(crate) retention: Retention,
     pub(crate) log: Log,
+    pub(crate) delivery: webhooks::Delivery,
+    pub(crate) egress: webhooks::Egress,
+    #[serde(default)]
+    pub(crate) webhooks: BTreeMap<String, webhooks::Webhook>,
     #[serde(default)]
     pub(crate) systems: BTreeMap<String, System>,
     #[serde(default)]

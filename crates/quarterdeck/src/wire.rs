@@ -141,7 +141,7 @@ pub(crate) async fn start(
     let (address, admin) = (gateway.local_addr(), gateway.admin_addr());
     let plans = Plans::new(store.clone(), catalog);
     let _ = health.models.set(Arc::clone(&models));
-    let engine = Engine::start(engine_options(config), store.clone(), models, plans, env, &metrics);
+    let engine = Engine::start(engine_options(config)?, store.clone(), models, plans, env, &metrics);
     let _ = health.in_flight.set(engine.in_flight());
     let crews: Vec<CrewName> = specs.into_iter().map(|spec| spec.name).collect();
     let admin_address = admin.map(tracing::field::display);
@@ -271,6 +271,7 @@ pub(crate) fn open_store(config: &Config, env: &Env) -> anyhow::Result<Store> {
         retention: Duration::from_secs(s.retention.jobs_days * 24 * 3600),
         conversation_ttl: Duration::from_secs(s.conversations.ttl_seconds),
         cache: qd_store::CacheRoom { entries: s.store.cache_entries, bytes: s.store.cache_bytes },
+        subscriptions: s.subscriptions(),
         ..qd_store::Options::default()
     };
     qd_store::open(&options, env).map_err(|error| {
@@ -300,15 +301,17 @@ pub(crate) fn gateway_options(config: &Config) -> anyhow::Result<qd_gateway::Opt
         max_connections_per_address: server.max_connections_per_address,
         body_bytes_max: server.max_body_bytes,
         default_max_attempts: config.settings.retry.max_attempts,
+        webhooks: config.settings.webhook_endpoints(),
+        job_webhooks: config.settings.job_webhooks()?,
         ..qd_gateway::Options::default()
     };
     options.validate().map_err(|e| ended(Exit::Configuration, e.to_string()))?;
     Ok(options)
 }
 
-fn engine_options(config: &Config) -> qd_engine::Options {
+fn engine_options(config: &Config) -> anyhow::Result<qd_engine::Options> {
     let s = &config.settings;
-    qd_engine::Options {
+    Ok(qd_engine::Options {
         slots: s.worker.slots,
         lease: Duration::from_secs(s.worker.lease_seconds),
         drain_timeout: Duration::from_secs(s.worker.drain_timeout_seconds),
@@ -325,8 +328,9 @@ fn engine_options(config: &Config) -> qd_engine::Options {
         },
         budgets: budgets(&s.budgets),
         history_tokens: s.conversations.token_budget.saturating_sub(s.conversations.reserve_tokens),
+        webhooks: s.deliverer()?,
         ..qd_engine::Options::default()
-    }
+    })
 }
 
 fn budgets(b: &config::Budgets) -> qd_engine::Budgets {

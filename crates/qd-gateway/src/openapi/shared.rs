@@ -6,9 +6,11 @@ use serde_json::{Map, Value, json};
 use super::Schema;
 use crate::facades::{chat, openai, tasks};
 use crate::problem;
-use crate::routes::{audit, breakers, conversations, health, index, jobs, keys, new_job, usage};
+use crate::routes::{
+    audit, breakers, conversations, deliveries, health, index, jobs, keys, new_job, usage, webhooks,
+};
 use crate::submit::key_schema;
-use crate::view::{crew, event, job, stats, step};
+use crate::view::{crew, delivery, event, job, stats, step};
 
 pub(super) const ABOUT: &str = "\
 Jobs are durable requests to execute a crew: accepted means stored, and what is stored is carried out, across crashes.
@@ -37,6 +39,7 @@ pub(super) fn tags() -> Value {
         ("jobs", "Execute crews and see what becomes of it."),
         ("conversations", "What was said, across jobs."),
         ("crews", "What can be executed."),
+        ("webhooks", "Who is told of what happens, and what was sent."),
         ("facades", "Other APIs' shapes over the same jobs, for the default crew."),
         ("access", "Keys, and what was done with them."),
         ("server", "How the server is, and what it can do."),
@@ -89,6 +92,9 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         tasks::schemas(),
         openai::schemas(),
         stats::schemas(),
+        delivery::schemas(),
+        deliveries::schemas(),
+        webhooks::schemas(),
         breakers::schemas(),
         keys::schemas(),
         audit::schemas(),

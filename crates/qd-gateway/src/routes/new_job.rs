@@ -45,7 +45,7 @@ pub(crate) async fn read(body: Value, tenant: &TenantId, context: &Context) -> R
         }
     }
     let budget = fields.dollars("budget_usd");
-    fields.not_supported("webhook_url");
+    let webhook_url = webhook_url(&mut fields, context);
     let crew = match crew_name {
         Some(name) => find_crew(&mut fields, &name, tenant, context).await?,
         None => None,
@@ -67,8 +67,28 @@ pub(crate) async fn read(body: Value, tenant: &TenantId, context: &Context) -> R
         max_attempts: max_attempts.and_then(|n| u32::try_from(n).ok()),
         budget,
         metadata,
+        webhook_url,
         ..Submission::of(crew, input)
     })
+}
+
+/// Who is told of the job's end. What could never be delivered is refused here, where it can be mended.
+fn webhook_url(fields: &mut Fields, context: &Context) -> Option<String> {
+    const FIELD: &str = "webhook_url";
+    let text = fields.text(FIELD)?;
+    let Some(bounds) = &context.options.job_webhooks else {
+        let message = "this server has no secret to sign webhooks of jobs with; set `delivery.secret` in its \
+                       configuration, or leave it out";
+        fields.error_as(pointer("", FIELD), Code::NotSupported, message);
+        return None;
+    };
+    match bounds.check(&text) {
+        Ok(url) => Some(url.into()),
+        Err(refusal) => {
+            fields.error(pointer("", FIELD), refusal.to_string());
+            None
+        }
+    }
 }
 
 fn metadata(fields: &mut Fields) -> BTreeMap<String, String> {
@@ -157,6 +177,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
                 .by_default(options.default_max_attempts),
         )
         .may("budget_usd", budget_schema())
+        .may("webhook_url", webhook_schema())
         .may("metadata", metadata_schema())
         .closed();
     vec![("NewJob", body)]
@@ -167,6 +188,13 @@ fn budget_schema() -> Schema {
         .pattern(r"^[0-9]{1,10}(\.[0-9]{1,9})?$")
         .about("The most that its model calls may cost, in dollars: a call that may cost more than is left is not made. The server's configuration may set a default.")
         .example("0.25")
+}
+
+fn webhook_schema() -> Schema {
+    Schema::text()
+        .format("uri")
+        .about("Who is told of the job's end, by a signed webhook: http or https, at most 2,048 characters. Public addresses only, unless the configuration allows others; and only where it has a secret to sign with.")
+        .example("https://example.com/hooks/jobs")
 }
 
 /// Of every body that has one.

@@ -64,6 +64,7 @@ async fn again(context: &Context, failed: &Job) -> Result<Submission, Problem> {
         max_attempts: Some(failed.max_attempts),
         budget: failed.budget,
         metadata: failed.metadata.clone(),
+        webhook_url: failed.webhook_url.clone(),
         redrive_of: Some(failed.id),
         ..Submission::of(crew, failed.input.clone())
     })

@@ -189,7 +189,7 @@ async fn messages_help() {
         (json!({ "crew": "solo", "input": { "topc": 1, "topic": 2 } }), "did you mean `topic`?"),
         (with("priorty", json!(1)), "it takes crew, input, priority"),
         (with("budget_usd", json!("1,50")), "such as 0.25"),
-        (with("webhook_url", json!("https://example.com")), "leave it out"),
+        (with("webhook_url", json!("https://example.com")), "set `delivery.secret`"),
         (with("expires_at", json!("2001-01-01T00:00:00Z")), "choose a later moment"),
     ] {
         let reply = server.post("/v1/jobs", &body).await;

@@ -7,12 +7,14 @@ use async_trait::async_trait;
 use qd_env::Env;
 use qd_store::{
     Access, Act, Actor, AuditHead, Audited, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews,
-    DayUsage, Enqueued, Error, Fence, Finish, JobQuery, Jobs, KeyAdded, LocalBus, NewJob, NewKey, Page,
-    Published, Recent, Record, Refused, Revocation, ScopeSpend, Slice, SliceAsk, SliceReturn, Spend,
-    SpendScope, Stats, Store, StoredConversation, StoredCrew, StoredKey, Tick, UsageQuery,
+    DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish, JobQuery,
+    Jobs, KeyAdded, LocalBus, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused, Revocation,
+    ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, Store,
+    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId, WorkerId,
+    ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
+    WorkerId,
 };
 use serde_json::json;
 
@@ -108,6 +110,34 @@ impl Conversations for BrokenDisk {
     }
 
     async fn forget(&self, _: &TenantId, _: &ConversationId) -> Result<bool, Error> {
+        broken()
+    }
+}
+
+#[async_trait]
+impl Outbox for BrokenDisk {
+    async fn post_delivery(&self, _: Delivery) -> Result<(), Error> {
+        broken()
+    }
+    async fn take_deliveries(&self, _: TakeDeliveries) -> Result<TakenDeliveries, Error> {
+        broken()
+    }
+    async fn settle_deliveries(&self, _: Vec<Settlement>) -> Result<(), Error> {
+        broken()
+    }
+    async fn resend(&self, _: &TenantId, _: DeliveryId) -> Result<Option<Delivery>, Error> {
+        broken()
+    }
+    async fn delivery(&self, _: &TenantId, _: DeliveryId) -> Result<Option<Delivery>, Error> {
+        broken()
+    }
+    async fn deliveries(&self, _: &TenantId, _: DeliveryQuery) -> Result<DeliveryPage, Error> {
+        broken()
+    }
+    async fn endpoints(&self, _: &TenantId) -> Result<Vec<EndpointState>, Error> {
+        broken()
+    }
+    async fn set_endpoint(&self, _: &TenantId, _: EndpointState) -> Result<(), Error> {
         broken()
     }
 }

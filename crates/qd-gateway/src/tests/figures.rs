@@ -1,7 +1,5 @@
 //! Figures: for people, for autoscalers, for Prometheus; and that callers cannot make them grow.
 
-mod usage;
-
 use std::time::Duration;
 
 use serde_json::{Value, json};

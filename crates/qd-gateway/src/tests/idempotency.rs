@@ -156,6 +156,7 @@ async fn a_repeated_request_hears_of_its_job_although_it_would_not_be_accepted_n
         max_attempts: 5,
         metadata: job.metadata,
         budget: None,
+        webhook_url: None,
         redrive_of: None,
         idempotency: Some(crate::submit::idempotency("POST /v1/jobs", "k", hash, OtherBody::Refuse)),
     };

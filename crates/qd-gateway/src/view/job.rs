@@ -122,6 +122,13 @@ impl<'a> From<&'a Job> for JobView<'a> {
     }
 }
 
+/// The job as `GET /v1/jobs/{id}` shows it, for others who show it: webhooks.
+#[must_use]
+pub fn job_json(job: &Job) -> Value {
+    // Texts, numbers and lists: there is nothing in it that JSON does not have.
+    serde_json::to_value(JobView::from(job)).unwrap_or_default()
+}
+
 /// From its first start to its end; nothing for a job that is not over or never started.
 pub(crate) fn duration_ms(job: &Job) -> Option<u64> {
     let (started, finished): (Timestamp, Timestamp) = (job.started_at?, job.finished_at?);

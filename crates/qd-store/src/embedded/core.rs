@@ -7,6 +7,7 @@ mod accept;
 mod access;
 mod attempt;
 mod housekeeping;
+mod outbox;
 mod spend;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,8 @@ use super::recent::RecentHour;
 use super::rows::{DurableRows, OpenJob, RowId, Rows, Settled, Spent};
 use super::schedule::{Hold, Schedule};
 use crate::policy::Sharing;
-use crate::{CacheRoom, Error, Fence, Incarnation, Stats, TenantShares};
+use crate::{CacheRoom, Error, Fence, Incarnation, Stats, Subscription, TenantShares};
+use outbox::Outbox;
 
 /// Bounds that the transitions obey.
 #[derive(Debug, Clone)]
@@ -33,6 +35,7 @@ pub(crate) struct Limits {
     pub(crate) retention: Duration,
     pub(crate) conversation_ttl: Duration,
     pub(crate) cache: CacheRoom,
+    pub(crate) subscriptions: Arc<[Subscription]>,
 }
 
 /// What others should hear of once the transaction is durable.
@@ -42,6 +45,8 @@ pub(crate) enum Notice {
     Changed(JobId),
     /// A job became ready.
     Work,
+    /// Deliveries were written, or come due at another time.
+    Deliveries,
     /// A worker lost a lease.
     Revoked(JobId, Fence),
 }
@@ -56,6 +61,7 @@ pub(crate) struct Core<R> {
     next_row: RowId,
     notices: Vec<Notice>,
     taken_over: usize,
+    outbox: Outbox,
     // Shared with those who read it; held for one note or one look.
     recent: Arc<Mutex<RecentHour>>,
 }
@@ -65,8 +71,9 @@ impl<R: Rows> Core<R> {
     pub(crate) fn new(rows: R, env: Env, limits: Limits, incarnation: Incarnation, next_row: RowId) -> Self {
         let schedule = Schedule::new(limits.sharing, limits.tenants.clone());
         let recent = Arc::new(Mutex::new(RecentHour::since(env.now())));
+        let outbox = Outbox::new(Arc::clone(&limits.subscriptions));
         let notices = Vec::new();
-        Self { rows, schedule, env, limits, incarnation, next_row, notices, taken_over: 0, recent }
+        Self { rows, schedule, env, limits, incarnation, next_row, notices, taken_over: 0, outbox, recent }
     }
 
     /// What to tell after the commit.
@@ -143,11 +150,13 @@ impl<R: DurableRows> Core<R> {
         let until = self.lease_end(self.env.now());
         for job in self.load_open()? {
             let row = self.rows.load(job.row)?;
-            let (spent, accepted) = (Spent::of(&row), row.first_ready_at());
+            let (spent, accepted, webhook) = (Spent::of(&row), row.first_ready_at(), row.webhook_url);
             self.schedule.add(&job);
             self.schedule.unplace(job.row);
-            self.schedule
-                .place_held(job.row, Hold { until, spent, accepted, account: (row.tenant, row.crew) });
+            self.schedule.place_held(
+                job.row,
+                Hold { until, spent, accepted, account: (row.tenant, row.crew), webhook },
+            );
         }
         Ok(())
     }

@@ -2,11 +2,14 @@
 //! transaction that the caller has open; none of them decides anything.
 
 use qd_types::{
-    ConversationId, CrewName, Day, Failure, Job, JobId, JobOutput, JobStatus, KeyId, Logged, NanoDollars,
-    Priority, Progress, Seq, TenantId, Timestamp, Usage,
+    ConversationId, CrewName, Day, DeliveryId, Failure, Job, JobId, JobOutput, JobStatus, KeyId, Logged,
+    NanoDollars, Priority, Progress, Seq, TenantId, Timestamp, Usage,
 };
 
-use crate::{AuditHead, Audited, Error, Idempotency, ScopeSpend, SpendScope, StoredKey, Turn};
+use crate::{
+    AuditHead, Audited, Delivery, DeliveryStatus, EndpointState, Error, Idempotency, ScopeSpend, SpendScope,
+    StoredKey, Tried, Turn,
+};
 
 /// Place of a job in the order of acceptance.
 pub(crate) type RowId = i64;
@@ -57,6 +60,16 @@ pub(crate) struct Charge {
     pub(crate) possible: NanoDollars,
     /// How much of it was set aside before, and comes off the slices.
     pub(crate) from_slices: NanoDollars,
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Tries {
+    pub(crate) status: DeliveryStatus,
+    pub(crate) tries: u32,
+    pub(crate) next_at: Option<Timestamp>,
+    pub(crate) last: Option<Tried>,
+    pub(crate) ended_at: Option<Timestamp>,
 }
 
 /// A known idempotency key.
@@ -149,7 +162,21 @@ pub(crate) trait Rows {
     fn scope_spend(&mut self, scope: &SpendScope) -> Result<ScopeSpend, Error>;
     /// Adds to what workers hold of a scope's money, and to what of it got lost; never below zero.
     fn hold_slice(&mut self, scope: &SpendScope, held: NanoDollars, lost: NanoDollars) -> Result<(), Error>;
-    /// Deletes at most `limit` each of: jobs finished before, keys expired at `now`, conversations silent since before.
+    /// Adds a delivery.
+    fn post(&mut self, delivery: &Delivery) -> Result<(), Error>;
+    /// Lanes behind a place that have something pending, in order.
+    fn pending_lanes(&mut self, after: &str, limit: usize) -> Result<Vec<String>, Error>;
+    /// Pending deliveries of a lane that are due, the longest due first.
+    fn due_deliveries(&mut self, lane: &str, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, Error>;
+    /// When the next pending delivery that is not due yet will be.
+    fn next_delivery(&mut self, now: Timestamp) -> Result<Option<Timestamp>, Error>;
+    /// Reads a delivery.
+    fn delivery(&mut self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, Error>;
+    /// Writes where a delivery stands.
+    fn settle_delivery(&mut self, id: DeliveryId, tries: &Tries) -> Result<(), Error>;
+    /// Remembers how an endpoint stands.
+    fn set_endpoint(&mut self, tenant: &TenantId, state: &EndpointState) -> Result<(), Error>;
+    /// Deletes at most `limit` each of: jobs finished before that no pending delivery needs, deliveries ended before, keys expired at `now`, conversations silent since before.
     fn prune(
         &mut self,
         now: Timestamp,

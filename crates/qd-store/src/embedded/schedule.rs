@@ -104,6 +104,8 @@ pub(crate) struct Hold {
     pub(crate) accepted: Timestamp,
     /// Who pays.
     pub(crate) account: (TenantId, CrewName),
+    /// Who is told of its end.
+    pub(crate) webhook: Option<String>,
 }
 
 /// Jobs of one conversation: one at a time, in order of acceptance.

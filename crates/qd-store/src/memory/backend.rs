@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_env::Env;
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId, WorkerId,
+    ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
+    WorkerId,
 };
 
 use super::rows::MemoryRows;
@@ -15,9 +16,10 @@ use crate::embedded::{Core, Limits, RecentHour, Rows};
 use crate::live::{Live, tell};
 use crate::{
     Access, Act, Actor, AuditHead, Audited, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews,
-    DayUsage, Enqueued, Error, Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs, KeyAdded, NewJob,
-    NewKey, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Slice, SliceAsk, SliceReturn,
-    Spend, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, Tick, UsageQuery,
+    DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish,
+    Idempotency, Incarnation, JobQuery, Jobs, KeyAdded, NewJob, NewKey, Outbox, Page, Published, Recent,
+    Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope,
+    Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 
 /// The backend behind `memory:`.
@@ -198,6 +200,41 @@ impl Cache for MemoryBackend {
         let until = self.env.now().plus(ttl);
         self.lock().rows.results.put(tenant, key, value, until, self.limits.cache);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Outbox for MemoryBackend {
+    async fn post_delivery(&self, delivery: Delivery) -> Result<(), Error> {
+        self.change(|core| core.post(&delivery))
+    }
+
+    async fn take_deliveries(&self, ask: TakeDeliveries) -> Result<TakenDeliveries, Error> {
+        self.change(|core| core.take_deliveries(&ask))
+    }
+
+    async fn settle_deliveries(&self, settlements: Vec<Settlement>) -> Result<(), Error> {
+        self.change(|core| settlements.iter().try_for_each(|one| core.settle_delivery(one)))
+    }
+
+    async fn resend(&self, tenant: &TenantId, delivery: DeliveryId) -> Result<Option<Delivery>, Error> {
+        self.change(|core| core.resend(tenant, delivery))
+    }
+
+    async fn delivery(&self, tenant: &TenantId, delivery: DeliveryId) -> Result<Option<Delivery>, Error> {
+        Ok(self.lock().rows.outbox.delivery(tenant, delivery))
+    }
+
+    async fn deliveries(&self, tenant: &TenantId, query: DeliveryQuery) -> Result<DeliveryPage, Error> {
+        Ok(self.lock().rows.outbox.page(tenant, &query))
+    }
+
+    async fn endpoints(&self, tenant: &TenantId) -> Result<Vec<EndpointState>, Error> {
+        Ok(self.lock().rows.outbox.endpoints(tenant))
+    }
+
+    async fn set_endpoint(&self, tenant: &TenantId, state: EndpointState) -> Result<(), Error> {
+        self.change(|core| core.set_endpoint(tenant, &state))
     }
 }
 

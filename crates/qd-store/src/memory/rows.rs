@@ -4,17 +4,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use qd_types::{
-    ConversationId, CrewName, Day, Job, JobId, JobStatus, Logged, NanoDollars, Seq, TenantId, Timestamp,
+    ConversationId, CrewName, Day, DeliveryId, Job, JobId, JobStatus, Logged, NanoDollars, Seq, TenantId,
+    Timestamp,
 };
 
 use super::access::MemoryAccess;
 use super::cache::KeptResults;
+use super::outbox::MemoryOutbox;
 use super::spend::MemorySpend;
 use crate::embedded::{
-    Charge, KEPT_SPEND, KEPT_TURNS, PAGE_BYTES, Remembered, RowId, Rows, Settled, Spent, Started,
+    Charge, KEPT_SPEND, KEPT_TURNS, PAGE_BYTES, Remembered, RowId, Rows, Settled, Spent, Started, Tries,
 };
 use crate::{
-    Error, Idempotency, JobQuery, Page, ScopeSpend, SpendScope, StoredConversation, StoredMessage, Turn,
+    Delivery, EndpointState, Error, Idempotency, JobQuery, Page, ScopeSpend, SpendScope, StoredConversation,
+    StoredMessage, Turn,
 };
 
 #[derive(Default)]
@@ -34,6 +37,7 @@ pub(super) struct MemoryRows {
     pub(super) results: KeptResults,
     pub(super) money: MemorySpend,
     pub(super) access: MemoryAccess,
+    pub(super) outbox: MemoryOutbox,
 }
 
 impl MemoryRows {
@@ -215,6 +219,37 @@ impl Rows for MemoryRows {
         Ok(())
     }
 
+    fn post(&mut self, delivery: &Delivery) -> Result<(), Error> {
+        self.outbox.post(delivery);
+        Ok(())
+    }
+
+    fn pending_lanes(&mut self, after: &str, limit: usize) -> Result<Vec<String>, Error> {
+        Ok(self.outbox.pending_lanes(after, limit))
+    }
+
+    fn due_deliveries(&mut self, lane: &str, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, Error> {
+        Ok(self.outbox.due(lane, now, limit))
+    }
+
+    fn next_delivery(&mut self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        Ok(self.outbox.next(now))
+    }
+
+    fn delivery(&mut self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, Error> {
+        Ok(self.outbox.delivery(tenant, id))
+    }
+
+    fn settle_delivery(&mut self, id: DeliveryId, tries: &Tries) -> Result<(), Error> {
+        self.outbox.settle(id, tries);
+        Ok(())
+    }
+
+    fn set_endpoint(&mut self, tenant: &TenantId, state: &EndpointState) -> Result<(), Error> {
+        self.outbox.set_endpoint(tenant, state);
+        Ok(())
+    }
+
     fn prune(
         &mut self,
         now: Timestamp,
@@ -222,7 +257,8 @@ impl Rows for MemoryRows {
         silent_before: Timestamp,
         limit: usize,
     ) -> Result<usize, Error> {
-        let old = |job: &Job| job.finished_at.is_some_and(|at| at < finished_before);
+        let old =
+            |job: &Job| job.finished_at.is_some_and(|at| at < finished_before) && !self.outbox.needs(job.id);
         let rows: Vec<RowId> =
             self.jobs.iter().filter(|(_, job)| old(job)).map(|(row, _)| *row).take(limit).collect();
         for row in &rows {
@@ -240,6 +276,7 @@ impl Rows for MemoryRows {
         self.conversations.retain(|_, kept| kept.last_at >= silent_before);
         self.money.prune(Day(now.day().0 - KEPT_SPEND));
         let results = self.results.prune(now, limit);
-        Ok(rows.len() + before - self.conversations.len() + results)
+        let deliveries = self.outbox.prune(finished_before, limit);
+        Ok(rows.len() + before - self.conversations.len() + results + deliveries)
     }
 }

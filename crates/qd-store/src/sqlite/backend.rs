@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_env::Env;
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId, WorkerId,
+    ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
+    WorkerId,
 };
 use rusqlite::{Connection, params};
 
@@ -16,14 +17,15 @@ use super::file_lock::FileLock;
 use super::reader::Readers;
 use super::rows::SqliteRows;
 use super::writer::Writer;
-use super::{access, cache, query, schema, spend};
+use super::{access, cache, outbox, query, schema, spend};
 use crate::embedded::{Core, Limits, RecentHour};
 use crate::{
     Access, Act, Actor, AuditHead, Audited, Cache, CacheKey, CacheRoom, Cancelled, Claimed, Conversations,
-    Crews, DayUsage, Durability, Enqueued, Error, Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs,
-    KeyAdded, Live, NewJob, NewKey, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Slice,
-    SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, Tick,
-    UsageQuery,
+    Crews, DayUsage, Delivery, DeliveryPage, DeliveryQuery, Durability, EndpointState, Enqueued, Error,
+    Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs, KeyAdded, Live, NewJob, NewKey, Outbox, Page,
+    Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn,
+    Spend, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries,
+    Tick, UsageQuery,
 };
 
 /// The backend behind `sqlite:PATH`.
@@ -291,6 +293,46 @@ impl Cache for SqliteBackend {
         self.writer
             .call(move |core| cache::put(&core.rows.connection, &tenant, &key, &value, until, room))
             .await
+    }
+}
+
+#[async_trait]
+impl Outbox for SqliteBackend {
+    async fn post_delivery(&self, delivery: Delivery) -> Result<(), Error> {
+        self.writer.call(move |core| core.post(&delivery)).await
+    }
+
+    async fn take_deliveries(&self, ask: TakeDeliveries) -> Result<TakenDeliveries, Error> {
+        self.writer.call(move |core| core.take_deliveries(&ask)).await
+    }
+
+    async fn settle_deliveries(&self, settlements: Vec<Settlement>) -> Result<(), Error> {
+        self.writer.call(move |core| settlements.iter().try_for_each(|one| core.settle_delivery(one))).await
+    }
+
+    async fn resend(&self, tenant: &TenantId, delivery: DeliveryId) -> Result<Option<Delivery>, Error> {
+        let tenant = tenant.clone();
+        self.writer.call(move |core| core.resend(&tenant, delivery)).await
+    }
+
+    async fn delivery(&self, tenant: &TenantId, delivery: DeliveryId) -> Result<Option<Delivery>, Error> {
+        let tenant = tenant.clone();
+        self.readers.read(move |connection| outbox::delivery(connection, &tenant, delivery)).await
+    }
+
+    async fn deliveries(&self, tenant: &TenantId, query: DeliveryQuery) -> Result<DeliveryPage, Error> {
+        let tenant = tenant.clone();
+        self.readers.read(move |connection| outbox::page(connection, &tenant, &query)).await
+    }
+
+    async fn endpoints(&self, tenant: &TenantId) -> Result<Vec<EndpointState>, Error> {
+        let tenant = tenant.clone();
+        self.readers.read(move |connection| outbox::endpoints(connection, &tenant)).await
+    }
+
+    async fn set_endpoint(&self, tenant: &TenantId, state: EndpointState) -> Result<(), Error> {
+        let tenant = tenant.clone();
+        self.writer.call(move |core| core.set_endpoint(&tenant, &state)).await
     }
 }
 

@@ -14,7 +14,7 @@ use crate::embedded::{OpenJob, RowId};
 /// The columns that [`job`] reads, in its order.
 pub(super) const JOB_COLUMNS: &str = "id, tenant, crew, crew_version, machine_version, status, priority, attempt, \
      max_attempts, crashes, conversation, input, output, error, usage, cost, progress, created_at, run_at, retry_at, \
-     expires_at, started_at, finished_at, timeout_seconds, redrive_of, metadata, budget";
+     expires_at, started_at, finished_at, timeout_seconds, redrive_of, metadata, budget, webhook_url";
 
 /// A status as a number: its place in [`JobStatus::ALL`].
 pub(super) fn status_number(status: JobStatus) -> i64 {
@@ -85,6 +85,7 @@ pub(super) fn job(row: &Row<'_>) -> Result<Job, Error> {
         redrive_of: row.get::<_, Option<uuid::Uuid>>(24)?.map(JobId),
         metadata: optional(row, 25, "metadata")?.unwrap_or_default(),
         budget: row.get::<_, Option<i64>>(26)?.map(NanoDollars),
+        webhook_url: row.get(27)?,
     })
 }
 
@@ -98,8 +99,8 @@ pub(super) fn insert_job(connection: &Connection, row: RowId, job: &Job) -> Resu
     connection
         .prepare_cached(
             "INSERT INTO jobs (row, id, tenant, crew, crew_version, machine_version, status, priority, max_attempts, \
-             conversation, input, progress, created_at, run_at, expires_at, timeout_seconds, redrive_of, metadata, budget) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+             conversation, input, progress, created_at, run_at, expires_at, timeout_seconds, redrive_of, metadata, budget, webhook_url) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
         )?
         .execute(params![
             row,
@@ -121,6 +122,7 @@ pub(super) fn insert_job(connection: &Connection, row: RowId, job: &Job) -> Resu
             job.redrive_of.map(|id| id.0),
             metadata,
             job.budget.map(|budget| budget.0),
+            job.webhook_url,
         ])?;
     Ok(())
 }

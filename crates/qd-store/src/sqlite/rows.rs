@@ -1,15 +1,17 @@
 //! The writer's rows: one SQL statement for each thing that a transition reads or writes.
 
 use qd_types::{
-    ConversationId, CrewName, Day, Job, JobId, JobStatus, Logged, NanoDollars, Seq, TenantId, Timestamp,
+    ConversationId, CrewName, Day, DeliveryId, Job, JobId, JobStatus, Logged, NanoDollars, Seq, TenantId,
+    Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{cache, codec, spend};
+use super::{cache, codec, outbox, spend};
 use crate::embedded::{
     Charge, DurableRows, KEPT_SPEND, KEPT_TURNS, OpenJob, Remembered, RowId, Rows, Settled, Spent, Started,
+    Tries,
 };
-use crate::{Error, Idempotency, ScopeSpend, SpendScope, Turn};
+use crate::{Delivery, EndpointState, Error, Idempotency, ScopeSpend, SpendScope, Turn};
 
 /// The only connection that writes.
 pub(super) struct SqliteRows {
@@ -204,6 +206,34 @@ impl Rows for SqliteRows {
         spend::hold_slice(&self.connection, scope, held, lost)
     }
 
+    fn post(&mut self, delivery: &Delivery) -> Result<(), Error> {
+        outbox::post(&self.connection, delivery)
+    }
+
+    fn pending_lanes(&mut self, after: &str, limit: usize) -> Result<Vec<String>, Error> {
+        outbox::pending_lanes(&self.connection, after, limit)
+    }
+
+    fn due_deliveries(&mut self, lane: &str, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, Error> {
+        outbox::due(&self.connection, lane, now, limit)
+    }
+
+    fn next_delivery(&mut self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        outbox::next(&self.connection, now)
+    }
+
+    fn delivery(&mut self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, Error> {
+        outbox::delivery(&self.connection, tenant, id)
+    }
+
+    fn settle_delivery(&mut self, id: DeliveryId, tries: &Tries) -> Result<(), Error> {
+        outbox::settle(&self.connection, id, tries)
+    }
+
+    fn set_endpoint(&mut self, tenant: &TenantId, state: &EndpointState) -> Result<(), Error> {
+        outbox::set_endpoint(&self.connection, tenant, state)
+    }
+
     fn prune(
         &mut self,
         now: Timestamp,
@@ -213,7 +243,8 @@ impl Rows for SqliteRows {
     ) -> Result<usize, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let jobs = self.column(
-            "SELECT row FROM jobs WHERE finished_at < ?1 ORDER BY finished_at LIMIT ?2",
+            "SELECT row FROM jobs WHERE finished_at < ?1 AND NOT EXISTS \
+             (SELECT 1 FROM deliveries WHERE job = jobs.id AND status = 0) ORDER BY finished_at LIMIT ?2",
             finished_before,
             limit,
         )?;
@@ -234,7 +265,8 @@ impl Rows for SqliteRows {
         }
         spend::prune(&self.connection, Day(now.day().0 - KEPT_SPEND))?;
         let results = cache::prune(&self.connection, now, limit)?;
-        Ok(jobs.len() + silent.len() + results)
+        let deliveries = outbox::prune(&self.connection, finished_before, limit)?;
+        Ok(jobs.len() + silent.len() + results + deliveries)
     }
 }
 

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0002_messages.sql"),
     include_str!("schema/0003_spend.sql"),
     include_str!("schema/0004_cache.sql"),
+    include_str!("schema/0005_webhooks.sql"),
     include_str!("schema/0006_access.sql"),
 ];
 

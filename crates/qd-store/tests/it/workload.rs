@@ -94,6 +94,7 @@ pub(crate) fn plain(env: &Env) -> NewJob {
         max_attempts: 5,
         metadata: BTreeMap::new(),
         budget: None,
+        webhook_url: None,
         redrive_of: None,
         idempotency: None,
     }

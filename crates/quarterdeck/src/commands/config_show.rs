@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::configuration;
 use crate::cli::{Format, Global};
 use crate::exit::Exit;
-use crate::output;
+use crate::{config, output};
 
 pub(super) fn run(global: &Global, origin: bool) -> anyhow::Result<Exit> {
     let config = configuration(global, Vec::new())?;
@@ -13,7 +13,7 @@ pub(super) fn run(global: &Global, origin: bool) -> anyhow::Result<Exit> {
         output::say(&format!("warning: {warning}"));
     }
     let mut values = Value::Object(config.tree.values.clone());
-    mask(&mut values);
+    mask("", &mut values);
     if !origin {
         let shown =
             output::show(global.output, &values, |values| toml::to_string(values).unwrap_or_default());
@@ -34,13 +34,14 @@ pub(super) fn run(global: &Global, origin: bool) -> anyhow::Result<Exit> {
 }
 
 /// References stay: they are no secrets, and show where one comes from.
-fn mask(value: &mut Value) {
+fn mask(path: &str, value: &mut Value) {
     let Some(map) = value.as_object_mut() else { return };
     for (key, value) in map.iter_mut() {
-        if (key == "api_key" || key == "pepper") && !value.is_object() {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        if config::is_secret(&path) && !value.is_object() {
             *value = Value::String("[redacted]".to_owned());
         } else {
-            mask(value);
+            mask(&path, value);
         }
     }
 }

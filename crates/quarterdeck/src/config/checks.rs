@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::decode::{Problem, Problems};
 use super::keys::{self, Key, Kind};
 use super::layers::{Origin, Tree, is_reference};
-use super::{AuthMode, OnExceeded, Settings};
+use super::{AuthMode, OnExceeded, Settings, secrets, webhooks};
 
 /// Shorter ones could be guessed.
 const PEPPER_CHARS_MIN: usize = 32;
@@ -92,12 +92,9 @@ fn is_outside(kind: &Kind, value: &Value) -> bool {
     }
 }
 
-/// Keys that stand in the file itself: refused in production, frowned upon in staging.
+/// Secrets that stand in the file itself: refused in production, frowned upon in staging.
 pub(super) fn literal_secrets(tree: &Tree, profile: &str, problems: &mut Problems, warnings: &mut Problems) {
-    let providers = tree.values.get("providers").and_then(Value::as_object);
-    let keys =
-        providers.into_iter().flat_map(|all| all.keys()).map(|name| format!("providers.{name}.api_key"));
-    for path in keys.chain(["auth.pepper".to_owned()]).filter(|_| profile != "development") {
+    for path in secrets::paths(tree).into_iter().filter(|_| profile != "development") {
         let at = tree.origin(&path);
         let literal =
             tree.get(&path).is_some_and(|key| key.as_object().is_none_or(|table| !is_reference(table)));
@@ -198,6 +195,9 @@ pub(super) fn settings(
     }
     crews(s, &mut must);
     budgets(s, &mut must);
+    for (path, message) in webhooks::problems(s) {
+        must(false, &path, &message);
+    }
     let mut should = |holds: bool, path: &str, message: &str| {
         if !holds {
             warnings.add(found(path, message.to_owned()));
@@ -212,6 +212,11 @@ pub(super) fn settings(
         s.store.url != "memory:" || profile == "development",
         "store.url",
         "jobs are kept in memory only and are gone when the process ends",
+    );
+    should(
+        profile == "development" || !s.egress.reaches_this_machine(),
+        "egress.loopback",
+        "whoever chooses the URL of a webhook can speak to every service of this machine",
     );
     should(
         public(&s.server.admin_listen).is_none_or(|public| !public || public == is_public(&s.server.listen)),

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::keys::{self, Kind};
 use super::layers::{Merged, Origin, Sources, Tree, merge};
 use super::variables::{self, Variables};
-use super::{Config, Settings, checks, defaults, providers, scenario};
+use super::{Config, Settings, checks, defaults, providers, scenario, secrets};
 
 /// Mistakes shown at most.
 const PROBLEMS_MAX: usize = 50;
@@ -98,8 +98,8 @@ pub(super) fn build(sources: &Sources, base: &Path, reading: &Reading<'_>) -> Re
     checks::literal_secrets(&tree, &profile, &mut problems, &mut warnings);
     tables(&mut tree, &mut problems);
     let shown = tree.clone();
-    providers::complete(&mut tree, &|reference| (reading.secret)(reference, &variables), &mut problems);
-    providers::pepper(&mut tree, &|reference| (reading.secret)(reference, &variables), &mut problems);
+    providers::complete(&mut tree);
+    secrets::resolve(&mut tree, &|reference| (reading.secret)(reference, &variables), &mut problems);
     scenario::lay_under(&mut tree, reading.file, &mut problems);
     let mut rest = tree.clone();
     let mut models = Map::new();

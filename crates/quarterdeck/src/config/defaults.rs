@@ -39,8 +39,13 @@ pub(super) fn about(path: &str) -> Option<String> {
 /// What a profile changes.
 pub(super) fn of_profile(name: &str) -> Map<String, Value> {
     let changed = match name {
-        "staging" => json!({"auth": {"mode": "keys"}, "worker": {"slots": 20}, "log": {"level": "info"}}),
-        "production" => json!({"auth": {"mode": "keys"}, "worker": {"slots": 100}, "log": {"level": "warn"}}),
+        "staging" => json!({
+            "auth": {"mode": "keys"}, "worker": {"slots": 20}, "log": {"level": "info"}, "egress": {"loopback": false},
+        }),
+        "production" => json!({
+            "auth": {"mode": "keys"}, "worker": {"slots": 100}, "log": {"level": "warn"},
+            "egress": {"loopback": false, "https_only": true},
+        }),
         _ => json!({}),
     };
     match changed {

@@ -78,6 +78,17 @@ pub(crate) const ROOT: &[Key] = &[
     key("limits", Table(LIMITS), "What one job, one API key and one tenant may do."),
     key("conversations", Table(CONVERSATIONS), "History that jobs share."),
     key("budgets", Table(BUDGETS), "What may be spent on model calls."),
+    key("delivery", Table(DELIVERY), "How webhooks are delivered."),
+    key(
+        "egress",
+        Table(EGRESS),
+        "How far requests reach to addresses that somebody else chose: those of webhooks.",
+    ),
+    key(
+        "webhooks",
+        Named(WEBHOOK),
+        "Endpoints that are told of what happens to jobs, by a name of your own.",
+    ),
     key("retention", Table(RETENTION), "How long things are kept."),
     key("log", Table(LOG), "What the server writes about itself."),
     key(
@@ -205,6 +216,43 @@ const CREW_BUDGET: &[Key] = &[
         Number(0.0, 1e6),
         "Dollars that each of its jobs may spend, unless the job says otherwise.",
     ),
+];
+
+const DELIVERY: &[Key] = &[
+    key(
+        "secret",
+        Secret,
+        "Signs webhooks to URLs that come with jobs (whsec_...); without it jobs may bring none.",
+    ),
+    key("previous_secret", Secret, "Signs them, too, while receivers change to a new secret."),
+    set("per_endpoint", Whole(1, 1_000)),
+    set("at_once", Whole(1, 10_000)),
+    set("timeout_seconds", Whole(1, 60)),
+    set("disable_after_hours", Whole(1, 10_000)),
+];
+
+const EGRESS: &[Key] = &[
+    set("allow", Texts),
+    set("deny", Texts),
+    set("loopback", Flag),
+    set("https_only", Flag),
+    key(
+        "proxy",
+        Text,
+        "A proxy that makes the connections, e.g. http://proxy.example:3128. It must keep names in bounds itself.",
+    ),
+];
+
+const WEBHOOK: &[Key] = &[
+    key("url", Text, "Where it is."),
+    key(
+        "events",
+        Texts,
+        "What it is told of: job.started, job.retrying, job.succeeded, job.failed, job.cancelled [the last three].",
+    ),
+    key("crews", Texts, "Of which crews [all]."),
+    key("secret", Secret, "What signs: whsec_ and 24 to 64 bytes in base64."),
+    key("previous_secret", Secret, "Signs, too, while the receiver changes to a new secret."),
 ];
 
 const RETENTION: &[Key] = &[set("jobs_days", Whole(1, 36_500))];
@@ -379,6 +427,7 @@ pub(super) fn required(table: &str) -> &'static [&'static str] {
         "deployments" => &["provider", "model"],
         "rules" => &["name", "model"],
         "prices" => &["input", "output"],
+        "webhooks" => &["url", "secret"],
         _ => &[],
     }
 }

@@ -1,11 +1,9 @@
-//! Providers: those that the usual variables name, what known names imply, and secrets by reference.
+//! Providers: those that the usual variables name, and what known names imply.
 
 use qd_llm::ProviderKind;
 use serde_json::{Value, json};
 
-use super::decode::{Problem, Problems};
-use super::keys::Kind;
-use super::layers::{Origin, Tree, is_reference};
+use super::layers::{Origin, Tree};
 use super::variables::Variables;
 
 /// Without providers in the file, they appear from the usual variables; the first gives the default model.
@@ -59,63 +57,19 @@ pub(super) fn keys_from_variables(models: &mut qd_llm::Options, tree: &Tree, var
     }
 }
 
-/// Resolves the pepper's `{ env = … }` or `{ file = … }`.
-pub(super) fn pepper(
-    tree: &mut Tree,
-    read: &dyn Fn(&Value) -> Result<String, String>,
-    problems: &mut Problems,
-) {
-    const PATH: &str = "auth.pepper";
-    let Some(reference) = tree.get(PATH).filter(|pepper| pepper.is_object()).cloned() else { return };
-    let at = tree.origin(PATH);
-    let Some((table, key)) = tree.holder(PATH) else { return };
-    match resolved(&reference, read) {
-        Ok(secret) => drop(table.insert(key.to_owned(), Value::String(secret))),
-        Err(message) => {
-            table.remove(key);
-            problems.add(Problem { at, path: PATH.to_owned(), message });
-        }
-    }
-}
-
-fn resolved(reference: &Value, read: &dyn Fn(&Value) -> Result<String, String>) -> Result<String, String> {
-    if reference.as_object().is_some_and(is_reference) {
-        read(reference)
-    } else {
-        Err(format!("must be {}", Kind::Secret.wanted()))
-    }
-}
-
-/// Fills in what a known provider's name implies, and resolves `{ env = … }` and `{ file = … }`.
-pub(super) fn complete(
-    tree: &mut Tree,
-    read: &dyn Fn(&Value) -> Result<String, String>,
-    problems: &mut Problems,
-) {
+/// Fills in what a known provider's name implies.
+pub(super) fn complete(tree: &mut Tree) {
     let Some(Value::Object(providers)) = tree.values.get_mut("providers") else { return };
-    let mut found = Vec::new();
     for (name, provider) in providers.iter_mut() {
-        let Some(provider) = provider.as_object_mut() else { continue };
-        if let Some((kind, base_url)) = qd_llm::known_provider(name) {
-            provider.entry("kind").or_insert_with(|| kind_word(kind).into());
-            if let Some(url) = base_url {
-                provider.entry("base_url").or_insert_with(|| url.into());
-            }
+        let (Some(provider), Some((kind, base_url))) =
+            (provider.as_object_mut(), qd_llm::known_provider(name))
+        else {
+            continue;
+        };
+        provider.entry("kind").or_insert_with(|| kind_word(kind).into());
+        if let Some(url) = base_url {
+            provider.entry("base_url").or_insert_with(|| url.into());
         }
-        if let Some(reference) = provider.get("api_key").filter(|key| key.is_object()).cloned() {
-            match resolved(&reference, read) {
-                Ok(secret) => {
-                    provider.insert("api_key".into(), Value::String(secret));
-                }
-                Err(message) => {
-                    provider.remove("api_key");
-                    found.push((format!("providers.{name}.api_key"), message));
-                }
-            }
-        }
-    }
-    for (path, message) in found {
-        problems.add(Problem { at: tree.origin(&path), path, message });
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::decode::{Problem, Problems, Reading, build};
 use super::position::{Place, parse};
 use super::variables::Variables;
-use super::{Config, Flag, Origin, Sources, defaults, prices, scenario};
+use super::{Config, Flag, Origin, Sources, defaults, prices, scenario, secrets};
 
 /// The file that is taken when it is there and none was named.
 const DEFAULT_FILE: &str = "quarterdeck.toml";
@@ -29,18 +29,17 @@ pub(crate) fn read(
         file: &|name| read_named(&base, name),
     };
     let mut config = build(&sources, &base, &reading)?;
-    let keys = config.models.providers.keys().map(|name| format!("providers.{name}.api_key"));
     let open: Vec<Problem> =
-        keys.chain(["auth.pepper".to_owned()]).filter_map(|path| open_secret(&config, &path)).collect();
+        secrets::paths(&config.tree).into_iter().filter_map(|path| open_secret(&config, path)).collect();
     config.warnings.extend(open);
     prices::add(&mut config)?;
     Ok(config)
 }
 
 /// A secret in a file that everybody on the machine can read.
-fn open_secret(config: &Config, path: &str) -> Option<Problem> {
+fn open_secret(config: &Config, path: String) -> Option<Problem> {
     use std::os::unix::fs::PermissionsExt as _;
-    let file = config.base.join(config.tree.get(path)?.get("file")?.as_str()?);
+    let file = config.base.join(config.tree.get(&path)?.get("file")?.as_str()?);
     let meta = std::fs::symlink_metadata(&file).ok()?;
     // What a container is given has the modes of whoever gave it, and nobody else is in there.
     let is_given =
@@ -49,7 +48,7 @@ fn open_secret(config: &Config, path: &str) -> Option<Problem> {
         return None;
     }
     let message = format!("everybody on this machine can read {0}; `chmod 600 {0}`", file.display());
-    Some(Problem { at: config.tree.origin(path), path: path.to_owned(), message })
+    Some(Problem { at: config.tree.origin(&path), path, message })
 }
 
 /// The mistakes that the file's other profiles have, by profile. Which secrets they will find where they run is not known
@@ -165,22 +164,23 @@ pub(super) fn read_text(path: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(path)
 }
 
+/// The one line of a file that holds a secret.
+pub(crate) fn read_secret_text(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let text = read_text(path).map_err(|error| format!("cannot read the secret file {shown}: {error}"))?;
+    let secret = text.trim_end_matches(['\n', '\r']);
+    if secret.is_empty() { Err(format!("the secret file {shown} is empty")) } else { Ok(secret.to_owned()) }
+}
+
 fn secret(reference: &Value, base: &Path, variables: &Variables) -> Result<String, String> {
     let text = |key: &str| reference.get(key).and_then(Value::as_str);
     match (text("env"), text("file")) {
         (Some(name), None) => variables.get(name).cloned().ok_or_else(|| {
-            format!("the variable {name} is not set; set it, or take this setting out if it is not used")
+            format!("the variable {name} is not set; set it, or remove what needs it if it is not used")
         }),
         (None, Some(file)) => {
             let path = base.join(file);
-            let text = read_text(&path)
-                .map_err(|e| format!("cannot read the secret file {}: {e}", path.display()))?;
-            let secret = text.trim_end_matches(['\n', '\r']);
-            if secret.is_empty() {
-                Err(format!("the secret file {} is empty", path.display()))
-            } else {
-                Ok(secret.to_owned())
-            }
+            read_secret_text(&path)
         }
         _ => Err("a secret is a text, { env = \"NAME\" } or { file = \"PATH\" }".to_owned()),
     }

@@ -14,7 +14,7 @@ error. `quarterdeck completions SHELL` and `quarterdeck man` print this for shel
 | code | means |
 |---|---|
 | 0 | as wished; also where the reader of the output went away |
-| 1 | the thing asked about failed: a job failed or was cancelled, `doctor` found something wrong |
+| 1 | the thing asked about failed: a job failed or was cancelled, `doctor` found something wrong, a load test missed an objective |
 | 2 | wrong arguments, or a request that the server calls invalid |
 | 3 | the configuration or a crew file has mistakes |
 | 4 | the server cannot be reached |

@@ -9,11 +9,10 @@
 mod api;
 mod check;
 mod cli;
+mod commands;
 mod config;
 mod crews;
-mod doctor;
 mod hostile;
-mod init;
 mod jobs;
 mod kill;
 mod limits;
@@ -24,4 +23,4 @@ mod sdk;
 mod simulator;
 mod snapshot;
 mod stop;
-mod tail;
+mod webhooks;

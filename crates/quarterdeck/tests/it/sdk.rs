@@ -56,7 +56,7 @@ async fn succeeds(script: &str, args: &[&str]) {
 }
 
 /// The interpreter of the environment, if it has what `requirements.txt` names.
-fn python(folder: &Path) -> Option<PathBuf> {
+pub(crate) fn python(folder: &Path) -> Option<PathBuf> {
     let environment = folder.join("../../target/sdk");
     let wanted = std::fs::read_to_string(folder.join("tests/it/sdk/requirements.txt")).unwrap();
     let installed = std::fs::read_to_string(environment.join("requirements.txt")).ok()?;

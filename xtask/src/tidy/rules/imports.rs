@@ -13,8 +13,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("qd-crew", &["qd-types"]),
     ("qd-store", &["qd-types", "qd-env", "qd-telemetry"]),
     ("qd-llm", &["qd-types", "qd-env", "qd-telemetry"]),
-    ("qd-engine", &["qd-types", "qd-env", "qd-telemetry", "qd-crew", "qd-store", "qd-llm"]),
-    ("qd-gateway", &["qd-types", "qd-env", "qd-telemetry", "qd-crew", "qd-store"]),
+    ("qd-load", &["qd-env"]),
+    ("qd-egress", &[]),
+    ("qd-engine", &["qd-types", "qd-env", "qd-telemetry", "qd-crew", "qd-store", "qd-llm", "qd-egress"]),
+    ("qd-gateway", &["qd-types", "qd-env", "qd-telemetry", "qd-crew", "qd-store", "qd-egress"]),
     ("quarterdeck", PRODUCT),
     ("qd-testkit", PRODUCT),
     ("qd-faultfs", &[]),
@@ -22,8 +24,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-const PRODUCT: &[&str] =
-    &["qd-types", "qd-env", "qd-telemetry", "qd-crew", "qd-store", "qd-llm", "qd-engine", "qd-gateway"];
+const PRODUCT: &[&str] = &[
+    "qd-types",
+    "qd-env",
+    "qd-telemetry",
+    "qd-crew",
+    "qd-store",
+    "qd-llm",
+    "qd-load",
+    "qd-egress",
+    "qd-engine",
+    "qd-gateway",
+];
 
 /// Decides or names things and touches nothing: no clock, no chance, no network, no tasks, no logs.
 const PURE: &[&str] = &["qd-types", "qd-crew"];

@@ -6,6 +6,7 @@ use qd_types::{Class, Code, ConversationId, Failure, Job, JobId, JobStatus, LogI
 
 use super::super::rows::{OpenJob, Remembered, Rows, Settled};
 use super::attempt::before;
+use super::outbox::About;
 use super::{Core, Notice};
 use crate::{Cancelled, Enqueued, Error, Idempotency, NewJob, OtherBody};
 
@@ -109,6 +110,9 @@ impl<R: Rows> Core<R> {
         let error = (status == JobStatus::Failed).then_some(failure);
         self.rows.settle(row, &Settled { crashes, ..Settled::over(status, now, error) })?;
         let job = self.rows.load(row)?;
+        let about =
+            About { tenant: &job.tenant, crew: &job.crew, job: job.id, webhook: job.webhook_url.as_deref() };
+        self.announce(&about, status, now)?;
         self.schedule.remove(row);
         self.recent().note_end(now, status, None);
         self.notices.push(Notice::Changed(job.id));

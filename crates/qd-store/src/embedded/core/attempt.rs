@@ -4,6 +4,7 @@ use qd_types::{JobId, JobStatus, LogItem, Logged, Progress, Seq, Timestamp, Work
 
 use super::super::rows::{RowId, Rows, Settled, Spent, Started};
 use super::super::schedule::Hold;
+use super::outbox::About;
 use super::spend::Charges;
 use super::{Core, Notice};
 use crate::{Claimed, Error, Fence, Finish, Lease, Outcome, Record, Refused, Revocation, Revoked};
@@ -29,10 +30,12 @@ impl<R: Rows> Core<R> {
             entry.set_last_seq(seq);
         }
         let accepted = job.first_ready_at();
-        self.schedule.place_held(
-            row,
-            Hold { until, spent: Spent::of(&job), accepted, account: (job.tenant.clone(), job.crew.clone()) },
-        );
+        let about =
+            About { tenant: &job.tenant, crew: &job.crew, job: job.id, webhook: job.webhook_url.as_deref() };
+        self.announce(&about, JobStatus::Running, now)?;
+        let (spent, account) = (Spent::of(&job), (job.tenant.clone(), job.crew.clone()));
+        let webhook = job.webhook_url.clone();
+        self.schedule.place_held(row, Hold { until, spent, accepted, account, webhook });
         if started.attempt == 1 {
             self.recent().note_wait(now, now.since(accepted));
         }
@@ -110,6 +113,11 @@ impl<R: Rows> Core<R> {
         self.rows.append(row, &Logged { seq, at: now, attempt, item })?;
         self.rows.settle(row, &settled)?;
         self.remember_conversation(row, finish, now)?;
+        if let Some(hold) = self.schedule.hold(row) {
+            let ((tenant, crew), webhook) = (hold.account.clone(), hold.webhook.clone());
+            let about = About { tenant: &tenant, crew: &crew, job: finish.job, webhook: webhook.as_deref() };
+            self.announce(&about, settled.status, now)?;
+        }
         self.move_on(row, seq, &settled, now);
         if settled.status.is_terminal() {
             let took = accepted.map(|accepted| now.since(accepted));

@@ -35,6 +35,7 @@ fn expected(tree: &Tree, path: &str) -> BTreeSet<String> {
 fn full() -> Tree {
     let mut tree = Tree { values: defaults::all(), ..Tree::default() };
     for (path, value) in [
+        ("webhooks.x", json!({"url": "https://example.com", "secret": "-"})),
         ("systems.x", json!({"crews": ["a"]})),
         ("tenants.x", json!({"burst": 1})),
         (

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::Server;
+use crate::tests::Server;
 
 #[tokio::test]
 async fn breakers_are_listed_forced_and_left_to_their_calls_again() {

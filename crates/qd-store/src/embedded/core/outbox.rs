@@ -1,0 +1,167 @@
+//! Deliveries: written with the transitions that they tell of, handed out to be tried, settled.
+//!
+//! What is being tried is known in memory alone: it is this process that tries, and after its end all of it is due again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use qd_types::{CrewName, DeliveryId, JobId, JobStatus, TenantId, Timestamp};
+
+use super::super::rows::{Rows, Tries};
+use super::{Core, Notice};
+use crate::{
+    Delivery, DeliveryOutcome, DeliveryStatus, Destination, EndpointState, Error, Event, Settlement,
+    Subscription, TakeDeliveries, TakenDeliveries, Tried,
+};
+
+/// Lanes looked at for one take; the next one goes on behind them.
+const LANES_MAX: usize = 1_000;
+
+/// What the core knows of deliveries beside their rows.
+#[derive(Default)]
+pub(super) struct Outbox {
+    subscriptions: Arc<[Subscription]>,
+    /// Deliveries in somebody's hands, with their lanes.
+    taken: HashMap<DeliveryId, String>,
+    /// The lane that was looked at last.
+    turn: String,
+}
+
+impl Outbox {
+    pub(super) fn new(subscriptions: Arc<[Subscription]>) -> Self {
+        Self { subscriptions, ..Self::default() }
+    }
+}
+
+/// A job, as far as its deliveries care.
+pub(super) struct About<'a> {
+    pub(super) tenant: &'a TenantId,
+    pub(super) crew: &'a CrewName,
+    pub(super) job: JobId,
+    pub(super) webhook: Option<&'a str>,
+}
+
+impl<R: Rows> Core<R> {
+    /// Writes a delivery for everybody who is to hear that a job came to this status.
+    pub(super) fn announce(
+        &mut self,
+        about: &About<'_>,
+        status: JobStatus,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let Some(event) = Event::of(status) else { return Ok(()) };
+        let subscriptions = Arc::clone(&self.outbox.subscriptions);
+        let endpoints = subscriptions
+            .iter()
+            .filter(|subscription| subscription.wants(event, about.crew))
+            .map(|subscription| Destination::Endpoint(subscription.endpoint.clone()));
+        // The URL of a job hears of its end alone.
+        let url = about.webhook.filter(|_| status.is_terminal()).map(|url| Destination::Url(url.to_owned()));
+        for destination in endpoints.chain(url) {
+            let (id, tenant) = (self.env.delivery_id(), about.tenant.clone());
+            self.post(&Delivery::new(id, tenant, Some(about.job), event, destination, at))?;
+        }
+        Ok(())
+    }
+
+    /// Adds a delivery.
+    pub(crate) fn post(&mut self, delivery: &Delivery) -> Result<(), Error> {
+        self.rows.post(delivery)?;
+        if self.notices.last() != Some(&Notice::Deliveries) {
+            self.notices.push(Notice::Deliveries);
+        }
+        Ok(())
+    }
+
+    /// Hands out what is due.
+    pub(crate) fn take_deliveries(&mut self, ask: &TakeDeliveries) -> Result<TakenDeliveries, Error> {
+        let now = self.env.now();
+        let mut taken = TakenDeliveries { deliveries: Vec::new(), next_due: self.rows.next_delivery(now)? };
+        let mut lanes = self.rows.pending_lanes(&self.outbox.turn, LANES_MAX)?;
+        if lanes.len() < LANES_MAX {
+            // From the beginning again, up to where this look began.
+            let first = self.rows.pending_lanes("", LANES_MAX - lanes.len())?;
+            lanes.extend(first.into_iter().filter(|lane| *lane <= self.outbox.turn));
+        }
+        let mut under_way: HashMap<String, usize> = HashMap::new();
+        for lane in self.outbox.taken.values() {
+            *under_way.entry(lane.clone()).or_default() += 1;
+        }
+        for lane in lanes {
+            let room = ask.max - taken.deliveries.len();
+            if room == 0 {
+                break;
+            }
+            let under_way = under_way.get(&lane).copied().unwrap_or(0);
+            let wanted = ask.rooms.get(&lane).copied().unwrap_or(ask.per_lane).min(room);
+            if wanted > 0 {
+                // Those under way are still due by their rows.
+                let due = self.rows.due_deliveries(&lane, now, wanted + under_way)?;
+                self.take_of_lane(&lane, due, wanted, &mut taken)?;
+            }
+            self.outbox.turn = lane;
+        }
+        Ok(taken)
+    }
+
+    fn take_of_lane(
+        &mut self,
+        lane: &str,
+        due: Vec<Delivery>,
+        wanted: usize,
+        taken: &mut TakenDeliveries,
+    ) -> Result<(), Error> {
+        let free = |due: &Delivery| !self.outbox.taken.contains_key(&due.id);
+        let free: Vec<_> = due.into_iter().filter(free).take(wanted).collect();
+        for delivery in free {
+            let job = match delivery.job {
+                Some(id) => {
+                    self.rows.find(&delivery.tenant, id)?.map(|row| self.rows.load(row)).transpose()?
+                }
+                None => None,
+            };
+            self.outbox.taken.insert(delivery.id, lane.to_owned());
+            taken.deliveries.push((delivery, job));
+        }
+        Ok(())
+    }
+
+    /// Notes how a try went. Unknown deliveries are passed over: they may have been pruned.
+    pub(crate) fn settle_delivery(&mut self, settlement: &Settlement) -> Result<(), Error> {
+        let now = self.env.now();
+        let Some(found) = self.rows.delivery(&settlement.tenant, settlement.delivery)? else {
+            self.outbox.taken.remove(&settlement.delivery);
+            return Ok(());
+        };
+        let (status, next_at) = match settlement.outcome {
+            DeliveryOutcome::Delivered => (DeliveryStatus::Delivered, None),
+            DeliveryOutcome::Again(after) => (DeliveryStatus::Pending, Some(now.plus(after))),
+            DeliveryOutcome::Failed => (DeliveryStatus::Failed, None),
+        };
+        let last = Tried { at: now, http_status: settlement.http_status, error: settlement.error.clone() };
+        let ended_at = next_at.is_none().then_some(now);
+        let tries = Tries { status, tries: found.tries + 1, next_at, last: Some(last), ended_at };
+        self.rows.settle_delivery(found.id, &tries)?;
+        self.outbox.taken.remove(&found.id);
+        if next_at.is_some() {
+            self.notices.push(Notice::Deliveries);
+        }
+        Ok(())
+    }
+
+    /// Makes a delivery due at once, with all its tries before it. One that is being tried goes on.
+    pub(crate) fn resend(&mut self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, Error> {
+        let Some(found) = self.rows.delivery(tenant, id)? else { return Ok(None) };
+        let next_at = Some(self.env.now());
+        let (status, last) = (DeliveryStatus::Pending, found.last);
+        let tries = Tries { status, tries: 0, next_at, last, ended_at: None };
+        self.rows.settle_delivery(id, &tries)?;
+        self.notices.push(Notice::Deliveries);
+        self.rows.delivery(tenant, id)
+    }
+
+    /// Remembers how an endpoint stands.
+    pub(crate) fn set_endpoint(&mut self, tenant: &TenantId, state: &EndpointState) -> Result<(), Error> {
+        self.rows.set_endpoint(tenant, state)
+    }
+}

@@ -1,0 +1,6 @@
+//! Commands that have a file of tests of their own.
+
+mod doctor;
+mod init;
+mod loadtest;
+mod tail;
