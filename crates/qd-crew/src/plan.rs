@@ -113,6 +113,14 @@ impl PlannedTask {
     }
 }
 
+impl PlannedTask {
+    /// Whether any of those who may do it may call tools: then a model's words need not be its answer.
+    #[must_use]
+    pub fn may_call(&self) -> bool {
+        self.hands.iter().any(|hand| !hand.tools.is_empty())
+    }
+}
+
 /// One who may do a task.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Hand {

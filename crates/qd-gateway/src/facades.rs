@@ -1,6 +1,7 @@
 //! Other APIs' shapes over the same job. A facade never invents state: it renders the job.
 
 pub(crate) mod chat;
+pub(crate) mod openai;
 pub(crate) mod tasks;
 
 use std::sync::Arc;
@@ -30,7 +31,7 @@ fn text_input(crew: &Published, field: &'static str, text: String) -> Result<Inp
     let name = crew.plan.name();
     let Some((last, others)) = crew.text_variables.split_last() else {
         let detail = format!(
-            "the default crew `{name}` has no place for a text: give it the variable `message`, or exactly one \
+            "crew `{name}` has no place for a text: give it the variable `message`, or exactly one \
              variable that needs a value"
         );
         return Err(Problem::new(Code::CrewUnavailable, detail));
@@ -45,7 +46,7 @@ fn text_input(crew: &Published, field: &'static str, text: String) -> Result<Inp
         problems.into_iter().partition(|problem| crew.text_variables.contains(&problem.variable));
     if let Some(problem) = of_crew.first() {
         let detail = format!(
-            "the default crew `{name}` needs more than a text: variable `{}`: {}; give it a default in the crew",
+            "crew `{name}` needs more than a text: variable `{}`: {}; give it a default in the crew",
             problem.variable, problem.message
         );
         return Err(Problem::new(Code::CrewUnavailable, detail));

@@ -269,7 +269,8 @@ fn rejection(code: Code) -> Option<&'static str> {
         | Code::JobCancelled
         | Code::WorkerPanic
         | Code::WorkerCrashed
-        | Code::CrewUnavailable => None,
+        | Code::CrewUnavailable
+        | Code::StillRunning => None,
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Problem {
     pub(crate) detail: String,
     pub(crate) errors: Vec<FieldError>,
     pub(crate) retry_after: Option<Duration>,
+    /// Whether it carries an `error` member besides, for clients of OpenAI's API.
+    pub(crate) is_openai: bool,
 }
 
 /// What is wrong with one field.
@@ -36,11 +38,16 @@ pub(crate) struct FieldError {
 
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None }
+        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None, is_openai: false }
     }
 
     pub(crate) fn retry_after(mut self, span: Duration) -> Self {
         self.retry_after = Some(span);
+        self
+    }
+
+    pub(crate) fn told_as_openai_does(mut self) -> Self {
+        self.is_openai = true;
         self
     }
 
@@ -54,7 +61,7 @@ impl Problem {
             several => format!("{} fields have mistakes; see `errors`", several.len()),
         };
         errors.truncate(ERRORS_MAX);
-        Self { code, detail, errors, retry_after: None }
+        Self { code, detail, errors, retry_after: None, is_openai: false }
     }
 
     pub(crate) fn not_found(what: &str, name: &str) -> Self {
@@ -81,6 +88,7 @@ impl Problem {
             detail: &self.detail,
             code: self.code,
             errors: &self.errors,
+            error: self.is_openai.then(|| self.openai_error()),
             request_id,
         };
         serde_json::to_vec(&body).unwrap_or_default()
@@ -96,6 +104,8 @@ struct Body<'a> {
     code: Code,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<serde_json::Value>,
     request_id: &'a str,
 }
 
@@ -204,6 +214,7 @@ pub(crate) fn status_and_title(code: Code) -> (StatusCode, &'static str) {
         Code::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "Server overloaded"),
         Code::JobOver => (StatusCode::CONFLICT, "Job is over"),
         Code::JobNotFailed => (StatusCode::CONFLICT, "Job has not failed"),
+        Code::StillRunning => (StatusCode::GATEWAY_TIMEOUT, "Job goes on"),
         Code::Draining => (StatusCode::SERVICE_UNAVAILABLE, "Server stopping"),
         Code::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "Store unavailable"),
         Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
@@ -212,6 +223,12 @@ pub(crate) fn status_and_title(code: Code) -> (StatusCode, &'static str) {
 
 /// What the document says of problems.
 pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
+    let openai = Schema::object()
+        .about("The same in the words of OpenAI's API, where a request is one of that API's.")
+        .field("message", Schema::text())
+        .field("type", Schema::text())
+        .field("param", Schema::text().nullable())
+        .field("code", Schema::named("ErrorCode"));
     let problem = Schema::object()
         .about("Why a request is not carried out (RFC 9457).")
         .field("type", Schema::text().format("uri").example("urn:quarterdeck:error:queue_full"))
@@ -220,6 +237,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
         .field("detail", Schema::text().about("For people: what is wrong and what to do."))
         .field("code", Schema::named("ErrorCode"))
         .optional("errors", Schema::list(Schema::named("FieldError")).with("maxItems", ERRORS_MAX))
+        .optional("error", openai)
         .optional("request_id", Schema::text().about("The same as `X-Request-Id`."));
     let of_field = Schema::object()
         .about("What is wrong with one field.")

@@ -13,7 +13,7 @@ use tower::util::MapRequestLayer;
 use crate::access::Needs;
 use crate::access::gate::{self, Gate, NeedsOfRoutes};
 use crate::context::Shared;
-use crate::facades::{chat, tasks};
+use crate::facades::{chat, openai, tasks};
 use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
@@ -66,6 +66,9 @@ pub(crate) fn routes() -> Routes {
         .get("/chat/{id}", JOBS_READ, chat::read, chat::about_read)
         .post("/tasks", JOBS_WRITE, tasks::create, tasks::about_create)
         .get("/tasks/{id}", JOBS_READ, tasks::read, tasks::about_read)
+        .get("/v1/models", CREWS_READ, openai::models, openai::about_models)
+        .get("/v1/models/{name}", CREWS_READ, openai::model, openai::about_model)
+        .post("/v1/chat/completions", JOBS_WRITE, openai::complete, openai::about_complete)
 }
 
 /// Everything that the API port answers, behind its gate.
@@ -106,9 +109,7 @@ pub(crate) fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
         .route("/v1/crews/{name}", put(not_yet))
         .route("/v1/jobs/{id}/resume", writing.clone())
         .route("/v1/batches", writing.clone())
-        .route("/v1/batches/{id}", reading.clone())
-        .route("/v1/models", reading)
-        .route("/v1/chat/completions", writing)
+        .route("/v1/batches/{id}", reading)
         .route("/v1/crews/{name}/{*rest}", any(not_yet))
         .route("/crews/{system}/{*rest}", any(not_yet))
 }

@@ -177,6 +177,7 @@ impl Blame {
             | Code::JobOver
             | Code::JobNotFailed
             | Code::Draining
+            | Code::StillRunning
             | Code::StoreUnavailable
             | Code::Internal => Self::NoCall,
         }

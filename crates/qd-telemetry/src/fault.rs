@@ -59,7 +59,8 @@ pub fn fault(code: Code) -> Fault {
         | Code::RepeatedToolCalls
         | Code::NoOutput
         | Code::TaskTimeout
-        | Code::JobTimeout => Fault::Model,
+        | Code::JobTimeout
+        | Code::StillRunning => Fault::Model,
         Code::TooManyToolCalls => Fault::Tool,
         Code::ContextLength
         | Code::ContentFilter

@@ -261,6 +261,8 @@ codes! {
     JobNotFailed = "job_not_failed",
     /// The server is stopping.
     Draining = "draining",
+    /// Whoever waits for a job is answered before it is over.
+    StillRunning = "still_running",
     /// The store cannot answer.
     StoreUnavailable = "store_unavailable",
     /// A mistake of ours.

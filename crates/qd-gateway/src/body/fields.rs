@@ -116,6 +116,19 @@ impl Fields {
         }
     }
 
+    /// Yes or no.
+    pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
+        match self.take(name)? {
+            Value::Bool(flag) => Some(flag),
+            other => self.wrong(name, "true or false", &other),
+        }
+    }
+
+    /// Whatever else the request says is of no interest here.
+    pub(crate) fn ignore_others(&mut self) {
+        self.map.clear();
+    }
+
     /// A field whose capability is not built yet.
     pub(crate) fn not_supported(&mut self, name: &'static str) {
         if self.take(name).is_some() {

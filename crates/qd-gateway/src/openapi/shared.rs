@@ -4,7 +4,7 @@ use qd_types::{Class, Code, JobStatus};
 use serde_json::{Map, Value, json};
 
 use super::Schema;
-use crate::facades::{chat, tasks};
+use crate::facades::{chat, openai, tasks};
 use crate::problem;
 use crate::routes::{audit, breakers, conversations, health, index, jobs, keys, new_job, usage};
 use crate::submit::key_schema;
@@ -87,6 +87,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         crew::schemas(),
         chat::schemas(),
         tasks::schemas(),
+        openai::schemas(),
         stats::schemas(),
         breakers::schemas(),
         keys::schemas(),

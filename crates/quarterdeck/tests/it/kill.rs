@@ -14,7 +14,7 @@ use crate::process::{PATIENCE, Project, SUMS, get, sim, with_sim};
 use load::Load;
 
 /// Talks: one call, with the history of its conversation.
-const TALK: &str = r#"
+pub(crate) const TALK: &str = r#"
 name: talk
 agents:
   host: {role: Host, goal: Talk, backstory: You listen.}

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-use crate::process::{PATIENCE, said, sim};
+use crate::kill::TALK;
+use crate::process::{PATIENCE, Project, SUMS, said, sim, with_sim};
 
 /// Limits for one model alone, which one test empties.
 const SCENARIO: &str = "[[limits]]\nmodel = \"limited\"\nrequests_per_minute = 3\n";
@@ -22,19 +23,32 @@ async fn the_official_anthropic_client_gets_what_it_expects() {
     accept("Anthropic").await;
 }
 
+#[tokio::test]
+async fn the_official_openai_client_asks_crews_as_models() {
+    let sim = sim(&["--token-ms", "10"]).await;
+    let project = Project::new(&with_sim(&sim, ""), &[("sums.yaml", SUMS), ("talk.yaml", TALK)]);
+    let server = project.serve("127.0.0.1:0").await;
+    succeeds("crews.py", &[&server.url("")]).await;
+}
+
 async fn accept(client: &str) {
+    let scenario = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(scenario.path(), SCENARIO).unwrap();
+    let sim = sim(&["--scenario", scenario.path().to_str().unwrap()]).await;
+    succeeds("acceptance.py", &[&sim.url(""), client]).await;
+}
+
+/// Runs the tests of a script.
+async fn succeeds(script: &str, args: &[&str]) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let Some(python) = python(folder) else {
         eprintln!("skipped: `cargo xtask test` makes the Python environment of the official clients");
         return;
     };
-    let scenario = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(scenario.path(), SCENARIO).unwrap();
-    let sim = sim(&["--scenario", scenario.path().to_str().unwrap()]).await;
     let mut command = Command::new(python);
     // No variable of this machine reaches a client: neither a key nor a proxy.
     command.env_clear().kill_on_drop(true);
-    command.arg(folder.join("tests/it/sdk/acceptance.py")).args([&sim.url(""), client]);
+    command.arg(folder.join("tests/it/sdk").join(script)).args(args);
     let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("ends in time").unwrap();
     let (out, err, code) = said(&output);
     assert_eq!(code, 0, "{out}\n{err}");
