@@ -77,6 +77,9 @@ impl Observer {
         idle.set(count(slots));
         // There from the start, so that a rate sees the first one.
         let _ = metrics.jobs_recovered.with(["drain_handoff"]);
+        for kind in ["compact", "agent"] {
+            let _ = metrics.recourses.with([kind]);
+        }
         Self {
             metrics: Arc::clone(metrics),
             crews: Handles::default(),

@@ -16,6 +16,8 @@ fn configuration(sim: &Process) -> String {
     format!(
         r#"
 default_model = "remote/standard"
+[routing]
+small = "remote/standard"
 [log]
 level = "trace"
 format = "json"
@@ -56,6 +58,10 @@ async fn exercise(server: &str) {
         let events = http().get(format!("{server}/v1/jobs/{}/events", job["id"].as_str().unwrap())).send();
         assert!(events.await.unwrap().text().await.unwrap().contains(&format!("event: job.{status}")));
     }
+    // The built-in crew leaves the choice of the model to the rules.
+    let (_, task) = post(&format!("{server}/tasks"), &json!({ "task": "xyzzyprompt" })).await;
+    let job = finished(server, task["task_id"].as_str().unwrap()).await;
+    assert_eq!(job["status"], "succeeded", "{job}");
     let refused = json!({ "crew": "xyzzynobody", "input": { "xyzzyprompt": 1 }, "priority": "xyzzyprompt" });
     assert_eq!(post(&format!("{server}/v1/jobs"), &refused).await.0, 422);
     let lost = http().get(format!("{server}/xyzzyprompt")).send().await.unwrap();
@@ -106,7 +112,7 @@ async fn metrics_are_complete_and_neither_they_nor_the_logs_tell_what_jobs_hold(
     let counted: Value = serde_json::from_str(&stats).unwrap();
     assert_eq!(
         (&counted["recent"]["succeeded"], &counted["recent"]["failed"]),
-        (&json!(3), &json!(1)),
+        (&json!(4), &json!(1)),
         "{stats}"
     );
 
