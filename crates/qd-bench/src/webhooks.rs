@@ -11,7 +11,7 @@ use http::StatusCode;
 use qd_load::Latency;
 use serde_json::Value;
 
-use crate::load::{Target, run as load};
+use crate::load::{Target, no_headers, run as load};
 use crate::process::{Server, project};
 
 const RATE: f64 = 600.0;
@@ -48,7 +48,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     ))?;
     let server = Server::serve(folder.path()).await?;
     let body = Arc::new(|n: u64| format!("{{\"crew\":\"echo\",\"input\":{{\"message\":\"{n}\"}}}}"));
-    let target = Target { address: server.address.clone(), path: "/v1/jobs", body, status: 202 };
+    let target = Target { address: server.address.clone(), path: "/v1/jobs", headers: no_headers(), body, status: 202 };
     let begin = Instant::now();
     let offered = load(target, 64, Some(RATE), SPAN).await?;
     let in_time = taken.load(Ordering::Relaxed);

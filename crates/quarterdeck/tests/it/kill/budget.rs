@@ -52,7 +52,9 @@ async fn killed_server_never_spends_more_than_its_budget() {
     let failed = get(&server.url("/v1/jobs?status=failed&limit=500")).await;
     let failed = failed["jobs"].as_array().unwrap();
     assert!(!failed.is_empty(), "the budget was used up");
-    assert!(failed.iter().all(|job| job["error"]["code"] == "budget_exceeded"), "{failed:?}");
+    // One that was under way at three deaths in a row, each before anything came back, is given up for that.
+    let may_be = |job: &Value| matches!(job["error"]["code"].as_str(), Some("budget_exceeded" | "worker_crashed"));
+    assert!(failed.iter().all(may_be), "{failed:?}");
 }
 
 /// What the provider has charged so far.
