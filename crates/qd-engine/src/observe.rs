@@ -77,6 +77,10 @@ impl Observer {
         idle.set(count(slots));
         // There from the start, so that a rate sees the first one.
         let _ = metrics.jobs_recovered.with(["drain_handoff"]);
+        for outcome in ["delivered", "again", "failed"] {
+            let _ = metrics.webhook_deliveries.with([outcome]);
+        }
+        let _ = metrics.webhook_duration.only();
         Self {
             metrics: Arc::clone(metrics),
             crews: Handles::default(),
