@@ -48,7 +48,13 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     ))?;
     let server = Server::serve(folder.path()).await?;
     let body = Arc::new(|n: u64| format!("{{\"crew\":\"echo\",\"input\":{{\"message\":\"{n}\"}}}}"));
-    let target = Target { address: server.address.clone(), path: "/v1/jobs", headers: no_headers(), body, status: 202 };
+    let target = Target {
+        address: server.address.clone(),
+        path: "/v1/jobs",
+        headers: no_headers(),
+        body,
+        status: 202,
+    };
     let begin = Instant::now();
     let offered = load(target, 64, Some(RATE), SPAN).await?;
     let in_time = taken.load(Ordering::Relaxed);

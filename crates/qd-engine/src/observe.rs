@@ -80,6 +80,10 @@ impl Observer {
         for kind in ["compact", "agent"] {
             let _ = metrics.recourses.with([kind]);
         }
+        for outcome in ["delivered", "again", "failed"] {
+            let _ = metrics.webhook_deliveries.with([outcome]);
+        }
+        let _ = metrics.webhook_duration.only();
         Self {
             metrics: Arc::clone(metrics),
             crews: Handles::default(),

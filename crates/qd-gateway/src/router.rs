@@ -114,7 +114,7 @@ pub(crate) fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
     router
         .route("/v1/crews/{name}", put(not_yet))
         .route("/v1/jobs/{id}/resume", writing.clone())
-        .route("/v1/batches", writing.clone())
+        .route("/v1/batches", writing)
         .route("/v1/batches/{id}", reading)
         .route("/v1/crews/{name}/{*rest}", any(not_yet))
         .route("/crews/{system}/{*rest}", any(not_yet))

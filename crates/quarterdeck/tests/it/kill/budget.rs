@@ -53,7 +53,8 @@ async fn killed_server_never_spends_more_than_its_budget() {
     let failed = failed["jobs"].as_array().unwrap();
     assert!(!failed.is_empty(), "the budget was used up");
     // One that was under way at three deaths in a row, each before anything came back, is given up for that.
-    let may_be = |job: &Value| matches!(job["error"]["code"].as_str(), Some("budget_exceeded" | "worker_crashed"));
+    let may_be =
+        |job: &Value| matches!(job["error"]["code"].as_str(), Some("budget_exceeded" | "worker_crashed"));
     assert!(failed.iter().all(may_be), "{failed:?}");
 }
 
