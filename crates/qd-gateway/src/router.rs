@@ -17,9 +17,10 @@ use crate::facades::{chat, openai, tasks};
 use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
+use crate::routes::webhooks::deliveries;
 use crate::routes::{
-    audit, breakers, cancel, conversations, crews, deliveries, docs, events, health, index, jobs, keys,
-    metrics, redrive, stats, steps, usage, webhooks,
+    audit, breakers, cancel, conversations, crews, docs, events, health, index, jobs, keys, metrics, redrive,
+    stats, steps, usage, webhooks,
 };
 
 const OPEN: Needs = Needs::Nothing;

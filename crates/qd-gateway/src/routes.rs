@@ -5,7 +5,6 @@ pub(crate) mod breakers;
 pub(crate) mod cancel;
 pub(crate) mod conversations;
 pub(crate) mod crews;
-pub(crate) mod deliveries;
 pub(crate) mod docs;
 pub(crate) mod events;
 pub(crate) mod health;

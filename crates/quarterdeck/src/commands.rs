@@ -3,20 +3,16 @@
 mod audit;
 mod breakers;
 mod check;
-mod completions;
-mod config_schema;
 mod config_show;
 mod demo;
 mod doctor;
-mod explain;
 mod init;
 mod jobs;
 mod keys;
 mod listen;
 mod loadtest;
-mod man;
-mod openapi;
 mod place;
+mod reference;
 mod run;
 mod serve;
 mod sim_serve;
@@ -29,6 +25,7 @@ use serde_json::{Value, json};
 use crate::cli::{Cli, Command, ConfigCommand, Global, SimCommand};
 use crate::config::{self, Config, Flag};
 use crate::exit::{Exit, ended};
+use reference::{completions, config_schema, explain, man, openapi};
 
 /// Runs the command that was asked for.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {

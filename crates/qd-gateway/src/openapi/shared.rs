@@ -6,9 +6,8 @@ use serde_json::{Map, Value, json};
 use super::Schema;
 use crate::facades::{chat, openai, tasks};
 use crate::problem;
-use crate::routes::{
-    audit, breakers, conversations, deliveries, health, index, jobs, keys, new_job, usage, webhooks,
-};
+use crate::routes::webhooks::deliveries;
+use crate::routes::{audit, breakers, conversations, health, index, jobs, keys, new_job, usage, webhooks};
 use crate::submit::key_schema;
 use crate::view::{crew, delivery, event, job, stats, step};
 

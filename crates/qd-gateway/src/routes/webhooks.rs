@@ -1,5 +1,7 @@
 //! Endpoints of webhooks: which there are, how they are, and trying one.
 
+pub(crate) mod deliveries;
+
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;

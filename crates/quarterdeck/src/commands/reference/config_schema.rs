@@ -3,7 +3,7 @@
 use crate::exit::Exit;
 use crate::{config, output};
 
-pub(super) fn run() -> anyhow::Result<Exit> {
+pub(crate) fn run() -> anyhow::Result<Exit> {
     output::print(&serde_json::to_string_pretty(&config::schema())?)?;
     Ok(Exit::Ok)
 }

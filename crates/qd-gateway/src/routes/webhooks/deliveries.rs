@@ -8,12 +8,12 @@ use qd_store::{Cursor, DeliveryQuery, DeliveryStatus, Event};
 use qd_types::{Code, DeliveryId, JobId};
 use serde::Serialize;
 
-use super::{Name, PathJob, json, list_query};
 use crate::access::Caller;
 use crate::body::pointer;
 use crate::context::{Context, Shared};
 use crate::openapi::{Answer, Operation, Schema};
 use crate::problem::{FieldError, Problem, shown};
+use crate::routes::{Name, PathJob, json, list_query};
 use crate::view::delivery::{self, DeliveryView};
 
 const LIMIT_DEFAULT: usize = 50;

@@ -7,7 +7,7 @@ use crate::cli::{Cli, Man};
 use crate::exit::Exit;
 use crate::output;
 
-pub(super) fn run(args: &Man) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &Man) -> anyhow::Result<Exit> {
     let Some(folder) = &args.out else {
         let mut page = Vec::new();
         clap_mangen::Man::new(Cli::command()).render(&mut page)?;

@@ -7,7 +7,7 @@ use crate::cli::{Explain, Format, Global};
 use crate::exit::{Exit, ended};
 use crate::output;
 
-pub(super) fn run(global: &Global, args: &Explain) -> anyhow::Result<Exit> {
+pub(crate) fn run(global: &Global, args: &Explain) -> anyhow::Result<Exit> {
     let Some(wished) = &args.code else { return list(global) };
     let code = find(wished)?;
     if global.output == Format::Table {

@@ -3,7 +3,7 @@
 use crate::exit::Exit;
 use crate::output;
 
-pub(super) fn run() -> anyhow::Result<Exit> {
+pub(crate) fn run() -> anyhow::Result<Exit> {
     output::print(&serde_json::to_string_pretty(&qd_gateway::openapi())?)?;
     Ok(Exit::Ok)
 }
