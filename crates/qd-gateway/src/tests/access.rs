@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qd_env::{Env, ManualClock};
-use qd_store::{Actor, Outcome, Turn, TurnRole};
-use qd_types::{JobId, KeyId, Scope, TenantId};
+use qd_store::{Actor, Delivery, Destination, Event, Outcome, Turn, TurnRole};
+use qd_types::{DeliveryId, JobId, KeyId, Scope, TenantId};
 use serde_json::{Value, json};
 
 use super::client::{Reply, raw};
@@ -13,13 +13,19 @@ use super::engine::output;
 use super::events::Listener;
 use super::{Server, soon};
 use crate::access::Needs;
-use crate::{Auth, Issued, Options, Pace, Rates, TenantPace, WantedKey};
+use crate::{Auth, Issued, Options, Pace, Rates, TenantPace, WantedKey, WebhookEndpoint};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
 impl Server {
     async fn locked() -> Self {
-        Self::with(|options| options.auth = Auth::Keys, |_| {}).await
+        let endpoint = WebhookEndpoint {
+            name: "assistant".to_owned(),
+            url: "https://shop.example/hooks".to_owned(),
+            events: Event::LAST.to_vec(),
+            crews: None,
+        };
+        Self::with(|options| (options.auth, options.webhooks) = (Auth::Keys, vec![endpoint]), |_| {}).await
     }
 
     async fn key(&self, tenant: &str, scopes: &[Scope], lifetime: Duration) -> Issued {
@@ -73,6 +79,7 @@ struct Tenant {
     /// A failed one, for what can be done with those alone.
     failed: JobId,
     other_key: KeyId,
+    delivery: DeliveryId,
     conversation: &'static str,
 }
 
@@ -101,13 +108,25 @@ impl Tenant {
         let failure = super::engine::failure();
         server.finish(&failed, Outcome::Failed(failure)).await;
         let other_key = server.key(name, &[Scope::JobsRead], HOUR).await.stored.id;
-        Self { key: text, job: claimed.job.id, failed: failed.job.id, other_key, conversation }
+        let delivery = DeliveryId(claimed.job.id.0);
+        let to = Destination::Endpoint("assistant".to_owned());
+        let told = Delivery::new(
+            delivery,
+            claimed.job.tenant.clone(),
+            None,
+            Event::Test,
+            to,
+            claimed.job.created_at,
+        );
+        server.store.post_delivery(told).await.unwrap();
+        Self { key: text, job: claimed.job.id, failed: failed.job.id, other_key, delivery, conversation }
     }
 
     /// The path of a route about this tenant's things.
     fn path(&self, template: &str) -> String {
         let id = match template {
             path if path.starts_with("/v1/keys") => self.other_key.to_string(),
+            path if path.starts_with("/v1/deliveries") => self.delivery.to_string(),
             path if path.starts_with("/v1/conversations") => self.conversation.to_owned(),
             path if path.ends_with("/redrive") => self.failed.to_string(),
             _ => self.job.to_string(),
@@ -190,6 +209,7 @@ async fn things_of_another_tenant_are_answered_like_things_that_do_not_exist() {
         job: JobId::parse("018f0000-0000-7000-8000-000000000000").unwrap(),
         failed: JobId::parse("018f0000-0000-7000-8000-000000000000").unwrap(),
         other_key: KeyId::from_random([8; 6]),
+        delivery: DeliveryId::parse("018f0000-0000-7000-8000-000000000000").unwrap(),
         conversation: "nobody",
     };
     let mut compared = 0;
@@ -207,7 +227,12 @@ async fn things_of_another_tenant_are_answered_like_things_that_do_not_exist() {
         let plain = |reply: &Reply, of: &Tenant| {
             let mut body = reply.problem(404, "not_found");
             body["request_id"] = Value::Null;
-            let ids = [of.job.to_string(), of.failed.to_string(), of.other_key.to_string()];
+            let ids = [
+                of.job.to_string(),
+                of.failed.to_string(),
+                of.other_key.to_string(),
+                of.delivery.to_string(),
+            ];
             let text = ids.iter().fold(body.to_string(), |text, id| text.replace(id, "ID"));
             text.replace(of.conversation, "ID")
         };
