@@ -154,49 +154,49 @@ fn prompt_tokens(request: &ChatRequest) -> u64 {
     ((bytes + request.system.as_ref().map_or(0, String::len)) as f64 / BYTES_PER_TOKEN) as u64
 }
 
-/// Words of questions that take thought, in their beginnings. English: other languages set rules of their own.
-const THOUGHTFUL: [&str; 30] = [
-    "advis",
+/// Beginnings of words in questions that take thought, and short words of that kind as they are. English: other languages
+/// set rules of their own.
+const THOUGHTFUL: [&str; 23] = [
+    "advise",
     "analy",
-    "argu",
+    "argument",
     "assess",
     "compar",
-    "critic",
+    "critici",
     "debug",
-    "decid",
     "deriv",
-    "design",
     "difference",
     "estimat",
     "evaluat",
     "explain",
     "forecast",
-    "how",
     "implement",
     "improv",
     "investigat",
     "justif",
     "optimi",
-    "plan",
-    "pro",
-    "prov",
     "reason",
     "recommend",
     "refactor",
     "research",
     "strateg",
-    "why",
 ];
-const CODE: [&str; 8] = ["```", "();", "{\n", "def ", "fn ", "function ", "import ", "select "];
+const THOUGHTFUL_WORDS: [&str; 13] = [
+    "argue", "cons", "decide", "design", "how", "plan", "planning", "plans", "proof", "pros", "prove",
+    "should", "why",
+];
+/// Signs of code, as they are written.
+const CODE: [&str; 9] =
+    ["```", "();", "{\n", "SELECT ", "INSERT INTO ", "def ", "fn ", "function(", "#include"];
 /// Longer words than this on average are not simple ones.
 const WORD_CHARS: usize = 7;
 
 /// `code`, `reasoning`, `simple` (one or two sentences of short words that ask for no thought) or `other`.
 fn kind(text: &str) -> &'static str {
-    let lower = text.to_lowercase();
-    if CODE.iter().any(|sign| lower.contains(sign)) {
+    if CODE.iter().any(|sign| text.contains(sign)) {
         return "code";
     }
+    let lower = text.to_lowercase();
     let words: Vec<&str> =
         lower.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|word| !word.is_empty()).collect();
     if words.iter().any(|word| is_thoughtful(word)) {
@@ -208,11 +208,7 @@ fn kind(text: &str) -> &'static str {
 }
 
 fn is_thoughtful(word: &str) -> bool {
-    // Short beginnings are words of their own: `how`, but not `however`; `pros`, but not `product`.
-    THOUGHTFUL.iter().any(|beginning| match beginning.len() {
-        0..=3 => word == *beginning || word.strip_suffix('s') == Some(beginning),
-        _ => word.starts_with(beginning),
-    })
+    THOUGHTFUL_WORDS.contains(&word) || THOUGHTFUL.iter().any(|beginning| word.starts_with(beginning))
 }
 
 #[cfg(test)]
