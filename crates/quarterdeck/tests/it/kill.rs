@@ -43,7 +43,10 @@ async fn killed_server_loses_nothing_and_repeats_no_journaled_call() {
     let clients = load.start();
 
     let (mut in_mid_call, mut restarts) = (0, Vec::new());
-    for _ in 0..kills {
+    for n in 0..kills {
+        if n > 0 && n % 100 == 0 {
+            eprintln!("{n} kills, {} jobs promised", load.promises().len());
+        }
         load::pause(rng.u64(150..800)).await;
         let under_way = get(&sim.url("/ledger")).await["in_flight"].as_u64().unwrap();
         server.kill().await;

@@ -1,6 +1,6 @@
 //! Clients that keep going whatever happens to the server, and write down what they were promised.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -14,6 +14,8 @@ use crate::process::http;
 const SUBMITTERS: u64 = 4;
 const TALKERS: u64 = 2;
 const CANCELLERS: u64 = 2;
+/// Jobs that are looked at while they go on.
+const LOOKED_AT: usize = 40;
 
 /// The pauses of clients are part of the load, not waits for anything.
 pub(super) async fn pause(ms: u64) {
@@ -42,12 +44,14 @@ pub(super) struct Load {
     url: String,
     seed: u64,
     promises: Arc<Mutex<HashMap<String, Promise>>>,
+    /// The last jobs that were promised.
+    newest: Arc<Mutex<VecDeque<String>>>,
     pub(super) stop: Arc<AtomicBool>,
 }
 
 impl Load {
     pub(super) fn new(url: String, seed: u64) -> Self {
-        Self { url, seed, promises: Arc::default(), stop: Arc::default() }
+        Self { url, seed, promises: Arc::default(), newest: Arc::default(), stop: Arc::default() }
     }
 
     pub(super) fn start(&self) -> Vec<JoinHandle<()>> {
@@ -152,16 +156,14 @@ impl Load {
         let mut rng = self.rng("watcher", 0);
         while !self.stopped() {
             pause(5).await;
-            let mut ids: Vec<String> = self.lock().keys().cloned().collect();
-            // Of the newest, by their ids, which sort by time: the old ones are over.
-            ids.sort_unstable();
-            let newest = &ids[ids.len().saturating_sub(40)..];
-            let Some(id) = rng.choice(newest) else { continue };
+            // Of the newest: the old ones are over.
+            let id = rng.choice(self.newest.lock().unwrap().iter()).cloned();
+            let Some(id) = id else { continue };
             if let Ok(answer) = http().get(format!("{}/v1/jobs/{id}", self.url)).send().await {
                 assert_eq!(answer.status(), 200, "job {id} was acknowledged");
                 if let Ok(job) = answer.json::<Value>().await {
                     let status = job["status"].as_str().unwrap().to_owned();
-                    self.change(id, |promise| promise.seen.push(status));
+                    self.change(&id, |promise| promise.seen.push(status));
                 }
             }
         }
@@ -186,6 +188,11 @@ impl Load {
                 if known.is_some() || !key.ends_with('3') {
                     let before = self.lock().insert(id.clone(), promise);
                     assert!(before.is_none(), "a job is promised under one key");
+                    let mut newest = self.newest.lock().unwrap();
+                    newest.push_back(id.clone());
+                    if newest.len() > LOOKED_AT {
+                        newest.pop_front();
+                    }
                     return id;
                 }
                 known = Some(id);
