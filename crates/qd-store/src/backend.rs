@@ -7,22 +7,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
-    WorkerId,
+    BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq,
+    TenantId, WorkerId,
 };
 
 use crate::{
-    Act, Actor, AuditHead, Audited, CacheKey, Cancelled, Claimed, DayUsage, Delivery, DeliveryPage,
-    DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, KeyAdded, NewJob,
-    NewKey, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk,
-    SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries,
+    Act, Actor, AuditHead, Audited, Batch, BatchAccepted, BatchCancelled, BatchOpened, BatchPage, BatchQuery,
+    CacheKey, Cancelled, Claimed, DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued,
+    Error, Fed, Fence, Finish, Idempotency, ItemPage, ItemQuery, JobQuery, KeyAdded, NewBatch, NewItem,
+    NewJob, NewKey, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice,
+    SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries,
     TakenDeliveries, Tick, UsageQuery,
 };
 
 /// Everything a backend is.
-pub trait Backend: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox {}
+pub trait Backend: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox + Batches {}
 
-impl<T: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox> Backend for T {}
+impl<T: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox + Batches> Backend for T {}
 
 /// Jobs: their queue, leases, journal and history.
 #[async_trait]
@@ -157,6 +158,55 @@ pub trait Outbox: Send + Sync {
 
     /// Remembers how an endpoint stands.
     async fn set_endpoint(&self, tenant: &TenantId, state: EndpointState) -> Result<(), Error>;
+}
+
+/// Batches: inputs that become jobs as there is room. The transitions of [`Jobs`] note the ends of their jobs, and of the
+/// batches with them, in their own transactions.
+#[async_trait]
+pub trait Batches: Send + Sync {
+    /// Begins to take a batch in. Nobody sees it until it is accepted; a process that dies before leaves nothing.
+    async fn open_batch(&self, batch: NewBatch) -> Result<BatchOpened, Error>;
+
+    /// Adds inputs to a batch that is taken in; `false` if it is not any more.
+    async fn add_items(&self, batch: BatchId, items: Vec<NewItem>) -> Result<bool, Error>;
+
+    /// Accepts a batch that is whole, unless its key is known or it holds nothing to execute: then it is gone.
+    async fn accept_batch(
+        &self,
+        batch: BatchId,
+        idempotency: Option<Idempotency>,
+    ) -> Result<BatchAccepted, Error>;
+
+    /// Gives a batch up that is taken in.
+    async fn discard_batch(&self, batch: BatchId) -> Result<(), Error>;
+
+    /// What [`Batches::accept_batch`] would answer for a known idempotency key; `None` for one that is not known.
+    async fn replay_batch(
+        &self,
+        tenant: &TenantId,
+        idempotency: Idempotency,
+    ) -> Result<Option<BatchAccepted>, Error>;
+
+    /// Makes jobs of at most `max` inputs that wait, tenants' room and batches' concurrency allowing; an input and its job
+    /// in one transaction. Any process may call it.
+    async fn feed_batches(&self, max: usize) -> Result<Fed, Error>;
+
+    /// Cancels a batch: what waits never starts, and jobs that are not over are cancelled.
+    async fn cancel_batch(&self, tenant: &TenantId, batch: BatchId) -> Result<BatchCancelled, Error>;
+
+    /// One batch.
+    async fn batch(&self, tenant: &TenantId, batch: BatchId) -> Result<Option<Batch>, Error>;
+
+    /// A page of batches.
+    async fn batches(&self, tenant: &TenantId, query: BatchQuery) -> Result<BatchPage, Error>;
+
+    /// What became of inputs, in their order; `None` if there is no such batch.
+    async fn batch_items(
+        &self,
+        tenant: &TenantId,
+        batch: BatchId,
+        query: ItemQuery,
+    ) -> Result<Option<ItemPage>, Error>;
 }
 
 /// Results that are kept for whoever asks the same again. What is in here may go at any time.

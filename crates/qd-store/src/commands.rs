@@ -83,6 +83,7 @@ impl NewJob {
             budget: self.budget,
             webhook_url: self.webhook_url.clone(),
             redrive_of: self.redrive_of,
+            batch: None,
             metadata: self.metadata.clone(),
         }
     }

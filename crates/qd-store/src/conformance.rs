@@ -4,6 +4,7 @@
 
 mod accept;
 mod access;
+mod batches;
 mod cache;
 mod conversations;
 mod lease;
@@ -230,6 +231,14 @@ macro_rules! conformance_suite {
                     lanes_do_not_wait_for_each_other, deliveries_come_in_order_of_their_time, resent_delivery_is_due_at_once_with_all_its_tries,
                     deliveries_are_listed_newest_first_and_by_what_they_are, endpoints_keep_what_is_known_of_them,
                     posted_delivery_needs_no_job, jobs_stay_as_long_as_a_delivery_needs_them;
+                batches: batch_is_nobodys_business_until_it_is_accepted, batch_that_was_given_up_leaves_nothing,
+                    inputs_become_jobs_in_order_and_no_more_at_once_than_asked, inputs_leave_room_in_the_queue_for_others,
+                    batches_take_turns, last_job_ends_the_batch_once_and_with_one_delivery_for_each_receiver,
+                    every_way_in_which_a_job_ends_counts_in_its_batch,
+                    cancelled_batch_starts_nothing_and_its_jobs_are_cancelled, same_key_gives_the_same_batch,
+                    batch_without_anything_to_execute_is_not_accepted, results_come_in_order_page_by_page_and_by_status,
+                    batches_of_tenants_are_apart_and_listed_newest_first, batch_goes_with_its_jobs_once_it_is_old,
+                    no_history_loses_or_doubles_an_input;
                 model: random_histories_agree_with_the_model;
             }
         }

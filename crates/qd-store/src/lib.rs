@@ -5,6 +5,7 @@
 
 mod access;
 mod backend;
+mod batches;
 mod cache;
 mod commands;
 #[cfg(test)]
@@ -27,7 +28,11 @@ pub use access::{
     Act, Actor, AuditHash, AuditHead, Audited, BrokenChain, Chain, Deed, KEYS_MAX, KeyAdded, NewKey,
     StoredKey,
 };
-pub use backend::{Access, Backend, Cache, Conversations, Crews, Jobs, Outbox, Spend};
+pub use backend::{Access, Backend, Batches, Cache, Conversations, Crews, Jobs, Outbox, Spend};
+pub use batches::{
+    Batch, BatchAccepted, BatchCancelled, BatchCounts, BatchOpened, BatchPage, BatchQuery, BatchStatus, Fed,
+    ItemInput, ItemPage, ItemQuery, ItemResult, ItemStatus, NewBatch, NewItem,
+};
 pub use cache::{CacheKey, CacheRoom};
 pub use commands::{
     Cancelled, Claimed, Enqueued, Fence, Finish, Idempotency, Incarnation, Lease, NewJob, OtherBody, Outcome,
@@ -38,7 +43,7 @@ pub use live::{Live, LiveEvent, LocalBus, Watch};
 pub use open::{Durability, Leases, Options, open};
 pub use outbox::{
     Delivery, DeliveryOutcome, DeliveryPage, DeliveryQuery, DeliveryStatus, Destination, EndpointState,
-    Event, Settlement, Subscription, TakeDeliveries, TakenDeliveries, Tried,
+    Event, Settlement, Subject, Subscription, TakeDeliveries, TakenDeliveries, Tried,
 };
 pub use query::{
     Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Published, Recent, Stats, StoredCrew,

@@ -3,6 +3,7 @@
 
 mod access;
 mod backend;
+mod batches;
 mod cache;
 mod outbox;
 mod rows;

@@ -38,6 +38,8 @@ pub struct Options {
     pub cache: CacheRoom,
     /// Which endpoints of webhooks are told of what.
     pub subscriptions: Arc<[Subscription]>,
+    /// Batches of a tenant that are not over; more are refused.
+    pub open_batches: usize,
 }
 
 impl Default for Options {
@@ -54,6 +56,7 @@ impl Default for Options {
             conversation_ttl: Duration::from_secs(3600),
             cache: CacheRoom::default(),
             subscriptions: Arc::from([]),
+            open_batches: 100,
         }
     }
 }
@@ -93,6 +96,7 @@ impl Options {
             conversation_ttl: self.conversation_ttl,
             cache: self.cache,
             subscriptions: Arc::clone(&self.subscriptions),
+            open_batches: self.open_batches,
         }
     }
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use qd_types::{CrewName, DeliveryId, Job, JobId, JobStatus, TenantId, Timestamp};
+use qd_types::{BatchId, CrewName, DeliveryId, Job, JobId, JobStatus, TenantId, Timestamp};
 
-use crate::Cursor;
+use crate::{Batch, Cursor};
 
 /// Something that webhooks tell of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +22,8 @@ pub enum Event {
     Failed,
     /// The job was stopped by request.
     Cancelled,
+    /// Every input of a batch has its end.
+    BatchFinished,
     /// Nothing happened: somebody tries an endpoint.
     Test,
 }
@@ -30,6 +32,9 @@ impl Event {
     /// Every event that happens to jobs.
     pub const OF_JOBS: [Self; 5] =
         [Self::Started, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled];
+    /// Every event that endpoints can ask for.
+    pub const ALL: [Self; 6] =
+        [Self::Started, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled, Self::BatchFinished];
     /// Those that are a job's last.
     pub const LAST: [Self; 3] = [Self::Succeeded, Self::Failed, Self::Cancelled];
 
@@ -42,6 +47,7 @@ impl Event {
             Self::Succeeded => "job.succeeded",
             Self::Failed => "job.failed",
             Self::Cancelled => "job.cancelled",
+            Self::BatchFinished => "batch.finished",
             Self::Test => "webhook.test",
         }
     }
@@ -49,7 +55,7 @@ impl Event {
     /// The event of a name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        Self::OF_JOBS.into_iter().chain([Self::Test]).find(|event| event.as_str() == name)
+        Self::ALL.into_iter().chain([Self::Test]).find(|event| event.as_str() == name)
     }
 
     /// What a change to this status is, if anybody can be told of it.
@@ -157,8 +163,10 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// Whose it is.
     pub tenant: TenantId,
-    /// The job that it tells of; none in a test.
+    /// The job that it tells of, if it tells of one.
     pub job: Option<JobId>,
+    /// The batch that it tells of, if it tells of one.
+    pub batch: Option<BatchId>,
     /// What happened.
     pub event: Event,
     /// When.
@@ -193,6 +201,7 @@ impl Delivery {
             id,
             tenant,
             job,
+            batch: None,
             event,
             at: now,
             destination,
@@ -216,11 +225,20 @@ pub struct TakeDeliveries {
     pub rooms: HashMap<String, usize>,
 }
 
+/// What a delivery tells of.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Subject {
+    /// A job.
+    Job(Box<Job>),
+    /// A batch that is over.
+    Batch(Box<Batch>),
+}
+
 /// Deliveries that somebody is to try now. Nobody else is given them until they are settled, or their process ends.
 #[derive(Debug, Clone, Default)]
 pub struct TakenDeliveries {
-    /// Each with its job.
-    pub deliveries: Vec<(Delivery, Option<Job>)>,
+    /// Each with what it tells of, if that is still kept; a test tells of nothing.
+    pub deliveries: Vec<(Delivery, Option<Subject>)>,
     /// When the next pending one that is not due yet will be.
     pub next_due: Option<Timestamp>,
 }
@@ -305,7 +323,7 @@ mod tests {
 
     #[test]
     fn events_are_known_by_their_names() {
-        for event in Event::OF_JOBS.into_iter().chain([Event::Test]) {
+        for event in Event::ALL.into_iter().chain([Event::Test]) {
             assert_eq!(Event::parse(event.as_str()), Some(event));
         }
         assert_eq!(Event::parse("job.queued"), None);

@@ -5,6 +5,7 @@
 
 mod access;
 mod backend;
+mod batches;
 mod cache;
 mod checkpoint;
 mod codec;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    AgentId, ConversationId, CrewName, CrewVersion, Failure, JobId, JobStatus, NanoDollars, Priority, TaskId,
-    TenantId, Timestamp, Usage,
+    AgentId, BatchId, ConversationId, CrewName, CrewVersion, Failure, JobId, JobStatus, NanoDollars,
+    Priority, TaskId, TenantId, Timestamp, Usage,
 };
 
 /// Values for a crew's variables.
@@ -70,8 +70,19 @@ pub struct Job {
     pub webhook_url: Option<String>,
     /// The failed job that this one runs again.
     pub redrive_of: Option<JobId>,
+    /// The input of a batch that it was made for.
+    pub batch: Option<BatchPlace>,
     /// The caller's own labels.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// A place in a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BatchPlace {
+    /// Which batch.
+    pub batch: BatchId,
+    /// Which of its inputs, counted from 0.
+    pub index: u32,
 }
 
 impl Job {

@@ -21,10 +21,10 @@ pub use catalog::{AUTO_MODEL, Catalog};
 pub use chat::{ChatReply, ChatRequest, Message, ProviderBlocks, StopReason, ToolChoice};
 pub use failure::{Class, Code, Failure, UnknownCode};
 pub use ids::{
-    AgentId, ConversationId, CrewName, CrewVersion, DeliveryId, InvalidName, JobId, NAME_CHARS_MAX, StepId,
-    StepKind, TaskId, TenantId, WorkerId,
+    AgentId, BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, InvalidName, JobId, NAME_CHARS_MAX,
+    StepId, StepKind, TaskId, TenantId, WorkerId,
 };
-pub use job::{Input, Job, JobOutput, Progress, TaskOutput};
+pub use job::{BatchPlace, Input, Job, JobOutput, Progress, TaskOutput};
 pub use journal::{
     Billed, Call, Delta, Entry, JOURNAL_VERSION, LogItem, Logged, Recourse, Reserved, Route, Seq, Source,
 };

@@ -10,7 +10,7 @@ mod tenants;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use qd_types::{ConversationId, CrewName, JobId, Priority, TenantId, Timestamp};
+use qd_types::{BatchPlace, ConversationId, CrewName, Job, JobId, Priority, TenantId, Timestamp};
 
 use self::ready::Ready;
 use self::tenants::Tenants;
@@ -106,6 +106,17 @@ pub(crate) struct Hold {
     pub(crate) account: (TenantId, CrewName),
     /// Who is told of its end.
     pub(crate) webhook: Option<String>,
+    /// The input of a batch that it was made for.
+    pub(crate) batch: Option<BatchPlace>,
+}
+
+impl Hold {
+    /// Of a job that a worker has.
+    pub(crate) fn of(job: Job, until: Option<Timestamp>) -> Self {
+        let (spent, accepted) = (Spent::of(&job), job.first_ready_at());
+        let account = (job.tenant, job.crew);
+        Self { until, spent, accepted, account, webhook: job.webhook_url, batch: job.batch }
+    }
 }
 
 /// Jobs of one conversation: one at a time, in order of acceptance.
@@ -217,6 +228,11 @@ impl Schedule {
     /// How many jobs a tenant has queued, if those are as many as it may have.
     pub(crate) fn full_of(&self, tenant: &TenantId) -> Option<usize> {
         self.tenants.full(tenant)
+    }
+
+    /// How many jobs a tenant has queued, and how many it may have.
+    pub(crate) fn queued_of(&self, tenant: &TenantId) -> (usize, Option<usize>) {
+        self.tenants.queued_of(tenant)
     }
 
     /// Jobs that are queued.

@@ -1,5 +1,7 @@
 //! The ports over rows in memory: a lock, the transition, the notices.
 
+mod batches;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -9,6 +9,7 @@ use qd_types::{
 };
 
 use super::access::MemoryAccess;
+use super::batches::MemoryBatches;
 use super::cache::KeptResults;
 use super::outbox::MemoryOutbox;
 use super::spend::MemorySpend;
@@ -29,8 +30,8 @@ struct Conversation {
 /// All rows.
 #[derive(Default)]
 pub(super) struct MemoryRows {
-    jobs: BTreeMap<RowId, Job>,
-    ids: HashMap<JobId, RowId>,
+    pub(super) jobs: BTreeMap<RowId, Job>,
+    pub(super) ids: HashMap<JobId, RowId>,
     logs: HashMap<RowId, Vec<Logged>>,
     keys: HashMap<(TenantId, String, String), Remembered>,
     conversations: HashMap<(TenantId, ConversationId), Conversation>,
@@ -38,6 +39,7 @@ pub(super) struct MemoryRows {
     pub(super) money: MemorySpend,
     pub(super) access: MemoryAccess,
     pub(super) outbox: MemoryOutbox,
+    pub(super) batches: MemoryBatches,
 }
 
 impl MemoryRows {
@@ -257,8 +259,11 @@ impl Rows for MemoryRows {
         silent_before: Timestamp,
         limit: usize,
     ) -> Result<usize, Error> {
-        let old =
-            |job: &Job| job.finished_at.is_some_and(|at| at < finished_before) && !self.outbox.needs(job.id);
+        let old = |job: &Job| {
+            job.finished_at.is_some_and(|at| at < finished_before)
+                && !self.outbox.needs(job.id)
+                && job.batch.is_none_or(|place| !self.batches.needs(place.batch))
+        };
         let rows: Vec<RowId> =
             self.jobs.iter().filter(|(_, job)| old(job)).map(|(row, _)| *row).take(limit).collect();
         for row in &rows {

@@ -1,5 +1,7 @@
 //! The ports over one SQLite file.
 
+mod batches;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

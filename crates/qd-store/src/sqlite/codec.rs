@@ -1,8 +1,8 @@
 //! Jobs and log items to columns and back.
 
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, JOURNAL_VERSION, Job, JobId, JobStatus, Logged, NanoDollars,
-    Priority, TenantId, Timestamp,
+    BatchId, BatchPlace, ConversationId, CrewName, CrewVersion, JOURNAL_VERSION, Job, JobId, JobStatus,
+    Logged, NanoDollars, Priority, TenantId, Timestamp,
 };
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
@@ -14,7 +14,8 @@ use crate::embedded::{OpenJob, RowId};
 /// The columns that [`job`] reads, in its order.
 pub(super) const JOB_COLUMNS: &str = "id, tenant, crew, crew_version, machine_version, status, priority, attempt, \
      max_attempts, crashes, conversation, input, output, error, usage, cost, progress, created_at, run_at, retry_at, \
-     expires_at, started_at, finished_at, timeout_seconds, redrive_of, metadata, budget, webhook_url";
+     expires_at, started_at, finished_at, timeout_seconds, redrive_of, metadata, budget, webhook_url, \
+     batch, batch_index";
 
 /// A status as a number: its place in [`JobStatus::ALL`].
 pub(super) fn status_number(status: JobStatus) -> i64 {
@@ -34,21 +35,25 @@ pub(super) fn json(value: &impl Serialize) -> Result<String, Error> {
         .map_err(|e| Error::Unreadable { what: format!("a value that is no JSON: {e}") })
 }
 
-fn from_json<T: DeserializeOwned>(text: &str, column: &str) -> Result<T, Error> {
+pub(super) fn from_json<T: DeserializeOwned>(text: &str, column: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|e| Error::Unreadable {
         // Its own words may quote the value, which is nothing for a log.
         what: format!("column {column}: {:?} error at byte {}", e.classify(), e.column()),
     })
 }
 
-fn optional<T: DeserializeOwned>(row: &Row<'_>, index: usize, column: &str) -> Result<Option<T>, Error> {
+pub(super) fn optional<T: DeserializeOwned>(
+    row: &Row<'_>,
+    index: usize,
+    column: &str,
+) -> Result<Option<T>, Error> {
     match row.get_ref(index)?.as_str_or_null().map_err(rusqlite::Error::from)? {
         Some(text) => from_json(text, column).map(Some),
         None => Ok(None),
     }
 }
 
-fn time(row: &Row<'_>, index: usize) -> Result<Option<Timestamp>, Error> {
+pub(super) fn time(row: &Row<'_>, index: usize) -> Result<Option<Timestamp>, Error> {
     Ok(row.get::<_, Option<i64>>(index)?.map(Timestamp))
 }
 
@@ -86,10 +91,16 @@ pub(super) fn job(row: &Row<'_>) -> Result<Job, Error> {
         metadata: optional(row, 25, "metadata")?.unwrap_or_default(),
         budget: row.get::<_, Option<i64>>(26)?.map(NanoDollars),
         webhook_url: row.get(27)?,
+        batch: batch_place(row)?,
     })
 }
 
-fn priority(number: i64) -> Result<Priority, Error> {
+fn batch_place(row: &Row<'_>) -> Result<Option<BatchPlace>, Error> {
+    let (batch, index) = (row.get::<_, Option<uuid::Uuid>>(28)?, row.get::<_, Option<u32>>(29)?);
+    Ok(batch.map(BatchId).zip(index).map(|(batch, index)| BatchPlace { batch, index }))
+}
+
+pub(super) fn priority(number: i64) -> Result<Priority, Error> {
     Priority::new(number).map_err(|e| Error::Unreadable { what: e.to_string() })
 }
 
@@ -99,8 +110,9 @@ pub(super) fn insert_job(connection: &Connection, row: RowId, job: &Job) -> Resu
     connection
         .prepare_cached(
             "INSERT INTO jobs (row, id, tenant, crew, crew_version, machine_version, status, priority, max_attempts, \
-             conversation, input, progress, created_at, run_at, expires_at, timeout_seconds, redrive_of, metadata, budget, webhook_url) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+             conversation, input, progress, created_at, run_at, expires_at, timeout_seconds, redrive_of, metadata, budget, webhook_url, \
+             batch, batch_index) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
         )?
         .execute(params![
             row,
@@ -123,6 +135,8 @@ pub(super) fn insert_job(connection: &Connection, row: RowId, job: &Job) -> Resu
             metadata,
             job.budget.map(|budget| budget.0),
             job.webhook_url,
+            job.batch.map(|place| place.batch.0),
+            job.batch.map(|place| place.index),
         ])?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Deliveries in SQL.
 
-use qd_types::{DeliveryId, JobId, TenantId, Timestamp};
+use qd_types::{BatchId, DeliveryId, JobId, TenantId, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 const COLUMNS: &str = "id, tenant, endpoint, url, event, at, job, status, tries, next_at, tried_at, http_status, error, \
-     ended_at, row";
+     ended_at, batch, row";
 
 fn status_number(status: DeliveryStatus) -> i64 {
     let place = DeliveryStatus::ALL.iter().position(|known| *known == status);
@@ -41,6 +41,7 @@ fn delivery_of(row: &Row<'_>) -> Result<Delivery, Error> {
         next_at: time(9)?,
         last: time(10)?.map(|at| Tried { at, http_status, error }),
         ended_at: time(13)?,
+        batch: row.get::<_, Option<uuid::Uuid>>(14)?.map(BatchId),
     })
 }
 
@@ -52,8 +53,8 @@ pub(super) fn post(connection: &Connection, delivery: &Delivery) -> Result<(), E
     };
     connection
         .prepare_cached(
-            "INSERT INTO deliveries (id, tenant, lane, endpoint, url, event, at, job, status, next_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO deliveries (id, tenant, lane, endpoint, url, event, at, job, status, next_at, batch) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             delivery.id.0,
@@ -66,6 +67,7 @@ pub(super) fn post(connection: &Connection, delivery: &Delivery) -> Result<(), E
             delivery.job.map(|job| job.0),
             status_number(delivery.status),
             delivery.next_at.map(|at| at.0),
+            delivery.batch.map(|batch| batch.0),
         ])?;
     Ok(())
 }
@@ -182,7 +184,7 @@ pub(super) fn page(
             break;
         }
         page.deliveries.push(delivery_of(row)?);
-        last_row = row.get(14)?;
+        last_row = row.get(15)?;
     }
     Ok(page)
 }

@@ -59,7 +59,7 @@ pub(super) fn page(connection: &Connection, tenant: &TenantId, query: &JobQuery)
                 .map_or(0, <[u8]>::len);
         }
         page.jobs.push(codec::job(row)?);
-        last_row = row.get(28)?;
+        last_row = row.get(30)?;
     }
     Ok(page)
 }

@@ -33,9 +33,7 @@ impl<R: Rows> Core<R> {
         let about =
             About { tenant: &job.tenant, crew: &job.crew, job: job.id, webhook: job.webhook_url.as_deref() };
         self.announce(&about, JobStatus::Running, now)?;
-        let (spent, account) = (Spent::of(&job), (job.tenant.clone(), job.crew.clone()));
-        let webhook = job.webhook_url.clone();
-        self.schedule.place_held(row, Hold { until, spent, accepted, account, webhook });
+        self.schedule.place_held(row, Hold::of(job.clone(), until));
         if started.attempt == 1 {
             self.recent().note_wait(now, now.since(accepted));
         }
@@ -117,6 +115,10 @@ impl<R: Rows> Core<R> {
             let ((tenant, crew), webhook) = (hold.account.clone(), hold.webhook.clone());
             let about = About { tenant: &tenant, crew: &crew, job: finish.job, webhook: webhook.as_deref() };
             self.announce(&about, settled.status, now)?;
+        }
+        let place = self.schedule.hold(row).and_then(|hold| hold.batch);
+        if let Some(place) = place.filter(|_| settled.status.is_terminal()) {
+            self.leave_batch(place, settled.status, spent.usage, spent.cost, now)?;
         }
         self.move_on(row, seq, &settled, now);
         if settled.status.is_terminal() {
