@@ -1,6 +1,7 @@
 //! Background services. Each is one file with a `run`; a new one is one line in [`start`].
 
 mod deliverer;
+mod feeder;
 mod housekeeper;
 mod renewer;
 mod slices;
@@ -23,5 +24,6 @@ pub(crate) fn start(shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
         env.spawn(renewer::run(Arc::clone(shared))),
         env.spawn(slices::run(Arc::clone(shared))),
         env.spawn(deliverer::run(Arc::clone(shared))),
+        env.spawn(feeder::run(Arc::clone(shared))),
     ]
 }

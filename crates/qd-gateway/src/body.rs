@@ -7,6 +7,7 @@
 mod canonical;
 mod fields;
 mod json;
+mod lines;
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ use tokio::sync::SemaphorePermit;
 
 pub(crate) use canonical::hash as canonical_hash;
 pub(crate) use fields::{Fields, kind, pointer};
+pub(crate) use json::parse;
+pub(crate) use lines::{Lines, are_lines};
 
 use crate::context::Context;
 use crate::problem::{Problem, shown};
@@ -29,11 +32,20 @@ const SMALL: usize = 16 * 1024;
 
 /// The JSON of a request.
 pub(crate) async fn json(request: Request<axum::body::Body>, context: &Context) -> Result<Value, Problem> {
+    json_within(request, context, context.options.body_bytes_max).await
+}
+
+/// The JSON of a request that may be as large as this.
+pub(crate) async fn json_within(
+    request: Request<axum::body::Body>,
+    context: &Context,
+    most: usize,
+) -> Result<Value, Problem> {
     let options = &context.options;
     check_content_type(request.headers())?;
-    let length = check_length(request.headers(), options.body_bytes_max)?;
+    let length = check_length(request.headers(), most)?;
     let _reserved = reserve(length, context)?;
-    let collected = tokio::time::timeout(options.body_read, collect(request, options.body_bytes_max)).await;
+    let collected = tokio::time::timeout(options.body_read, collect(request, most)).await;
     let bytes = collected.map_err(|_| {
         let detail = format!("the body did not arrive within {} s", options.body_read.as_secs_f32());
         Problem::new(Code::RequestTimeout, detail)

@@ -17,10 +17,11 @@ use crate::facades::{chat, openai, tasks};
 use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
+use crate::routes::jobs::{cancel, redrive};
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
-    audit, breakers, cancel, conversations, crews, docs, events, health, index, jobs, keys, metrics, redrive,
-    stats, steps, usage, webhooks,
+    audit, batches, breakers, conversations, crews, docs, events, health, index, jobs, keys, metrics, stats,
+    steps, usage, webhooks,
 };
 
 const OPEN: Needs = Needs::Nothing;
@@ -48,6 +49,11 @@ pub(crate) fn routes() -> Routes {
         .get("/v1/jobs/{id}/steps", JOBS_READ, steps::steps, steps::about)
         .post("/v1/jobs/{id}/cancel", JOBS_WRITE, cancel::cancel, cancel::about)
         .post("/v1/jobs/{id}/redrive", JOBS_WRITE, redrive::redrive, redrive::about)
+        .get("/v1/batches", JOBS_READ, batches::list, batches::about_list)
+        .post("/v1/batches", JOBS_WRITE, batches::create, batches::about_create)
+        .get("/v1/batches/{id}", JOBS_READ, batches::read, batches::about_read)
+        .get("/v1/batches/{id}/results", JOBS_READ, batches::results, batches::about_results)
+        .post("/v1/batches/{id}/cancel", JOBS_WRITE, batches::cancel, batches::about_cancel)
         .get("/v1/conversations/{id}", CONVERSATIONS, conversations::read, conversations::about_read)
         .delete("/v1/conversations/{id}", CONVERSATIONS, conversations::forget, conversations::about_forget)
         .get("/v1/crews", CREWS_READ, crews::list, crews::about_list)
@@ -110,13 +116,10 @@ pub(crate) fn needs_of_admin() -> NeedsOfRoutes {
 
 /// Routes of the API whose capability is not built: a clear answer is better than "no such route".
 pub(crate) fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
-    let reading: MethodRouter<Shared> = get(not_yet);
     let writing: MethodRouter<Shared> = post(not_yet);
     router
         .route("/v1/crews/{name}", put(not_yet))
-        .route("/v1/jobs/{id}/resume", writing.clone())
-        .route("/v1/batches", writing)
-        .route("/v1/batches/{id}", reading)
+        .route("/v1/jobs/{id}/resume", writing)
         .route("/v1/crews/{name}/{*rest}", any(not_yet))
         .route("/crews/{system}/{*rest}", any(not_yet))
 }

@@ -3,6 +3,7 @@
 mod access;
 mod bad_fields;
 mod bad_requests;
+mod batches;
 mod broken_store;
 mod client;
 mod connections;

@@ -1,5 +1,6 @@
 //! The shapes of the API's answers, made from what the store holds. Nothing outside this crate uses them.
 
+pub(crate) mod batch;
 pub(crate) mod crew;
 pub(crate) mod delivery;
 pub(crate) mod event;

@@ -1,6 +1,7 @@
 //! The command line. A new command is one variant here and one file in `commands/`; its arguments stand in `cli/`.
 
 mod access;
+mod batches;
 mod jobs;
 mod loadtest;
 mod project;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use access::{Audit, AuditList, AuditVerify, Keys, KeysCreate, KeysRotate};
+pub(crate) use batches::{Batches, BatchesList, BatchesResults, BatchesSubmit};
 pub(crate) use jobs::{
     Breakers, Filter, Jobs, JobsChange, JobsExport, JobsGet, JobsList, Submit, Tail, Target,
 };
@@ -85,6 +87,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  quarterdeck jobs list --status failed\n  quarterdeck jobs cancel --crew research --dry-run"
     )]
     Jobs(Jobs),
+    /// Send many inputs to a crew at once, and see what becomes of them
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  quarterdeck batches submit research topics.ndjson --wait\n  quarterdeck batches results 0199c7e2-7f7b-7d4e-9d55-3c2f0c3e8f11 -o jsonl"
+    )]
+    Batches(Batches),
     /// Follow a job's events until it is over, or all jobs of a server
     Tail(Tail),
     /// Show what webhooks were sent to whom, send them again, try an endpoint

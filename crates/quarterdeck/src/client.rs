@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
-use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
@@ -112,6 +112,27 @@ impl Client {
         self.json(Method::POST, path, Some(body), None).await
     }
 
+    /// Sends what is read while it is sent; answers JSON.
+    pub(crate) async fn upload(
+        &self,
+        path: &str,
+        kind: &'static str,
+        body: reqwest::Body,
+        idempotency_key: Option<&str>,
+    ) -> anyhow::Result<Value> {
+        let mut request = self.request(Method::POST, path).header(CONTENT_TYPE, kind).body(body);
+        if let Some(key) = idempotency_key {
+            request = request.header("idempotency-key", header(key)?);
+        }
+        Ok(refuse(self.sent(request).await?).await?.json().await?)
+    }
+
+    /// What comes line by line.
+    pub(crate) async fn lines(&self, path: &str) -> anyhow::Result<Lines> {
+        let response = refuse(self.send(Method::GET, path, None, None).await?).await?;
+        Ok(Lines { response, buffer: Vec::new() })
+    }
+
     /// Deletes something.
     pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
         self.json(Method::DELETE, path, None, None).await
@@ -179,11 +200,12 @@ impl Client {
             request = request.json(body);
         }
         if let Some((name, value)) = header {
-            let value = HeaderValue::from_str(value).map_err(|_| {
-                ended(Exit::Usage, format!("`{value}` has characters that no header can carry"))
-            })?;
-            request = request.header(HeaderName::from_static(name), value);
+            request = request.header(HeaderName::from_static(name), self::header(value)?);
         }
+        self.sent(request).await
+    }
+
+    async fn sent(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         request.send().await.map_err(|error| {
             let hint = "start one with `quarterdeck serve`, or name it with --url";
             ended(
@@ -191,6 +213,38 @@ impl Client {
                 format!("cannot reach the server at {}: {}; {hint}", self.base, cause(&error)),
             )
         })
+    }
+}
+
+fn header(value: &str) -> anyhow::Result<HeaderValue> {
+    let wrong = |_| ended(Exit::Usage, format!("`{value}` has characters that no header can carry"));
+    HeaderValue::from_str(value).map_err(wrong)
+}
+
+/// JSON lines of an answer, one in memory at a time.
+pub(crate) struct Lines {
+    response: Response,
+    buffer: Vec<u8>,
+}
+
+impl Lines {
+    /// The next one; `None` at the end.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Value>> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let rest = self.buffer.split_off(end + 1);
+                let line = std::mem::replace(&mut self.buffer, rest);
+                return Ok(Some(serde_json::from_slice(&line)?));
+            }
+            match self.response.chunk().await {
+                Ok(Some(piece)) => self.buffer.extend_from_slice(&piece),
+                Ok(None) => return Ok(None),
+                Err(error) => {
+                    let why = format!("the answer was cut: {}; ask again", cause(&error));
+                    return Err(ended(Exit::Unreachable, why));
+                }
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One file per command. Each reads its arguments, does one thing, prints, and says how it ended.
 
 mod audit;
+mod batches;
 mod breakers;
 mod check;
 mod config_show;
@@ -36,6 +37,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Run(args) => run::run(&global, args).await,
         Command::Submit(args) => submit::run(&global, args).await,
         Command::Jobs(args) => jobs::run(&global, args).await,
+        Command::Batches(args) => batches::run(&global, args).await,
         Command::Webhooks(args) => webhooks::run(&global, args).await,
         Command::Listen(args) => listen::run(&global, args).await,
         Command::Breakers(args) => breakers::run(&global, args).await,

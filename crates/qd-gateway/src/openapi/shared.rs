@@ -7,9 +7,11 @@ use super::Schema;
 use crate::facades::{chat, openai, tasks};
 use crate::problem;
 use crate::routes::webhooks::deliveries;
-use crate::routes::{audit, breakers, conversations, health, index, jobs, keys, new_job, usage, webhooks};
+use crate::routes::{
+    audit, batches, breakers, conversations, health, index, jobs, keys, new_job, usage, webhooks,
+};
 use crate::submit::key_schema;
-use crate::view::{crew, delivery, event, job, stats, step};
+use crate::view::{batch, crew, delivery, event, job, stats, step};
 
 pub(super) const ABOUT: &str = "\
 Jobs are durable requests to execute a crew: accepted means stored, and what is stored is carried out, across crashes.
@@ -36,6 +38,7 @@ Probes and metrics for machines (`/livez`, `/readyz`, `/startupz`, `/metrics`, `
 pub(super) fn tags() -> Value {
     let tags = [
         ("jobs", "Execute crews and see what becomes of it."),
+        ("batches", "Many inputs for one crew: one progress, one end."),
         ("conversations", "What was said, across jobs."),
         ("crews", "What can be executed."),
         ("webhooks", "Who is told of what happens, and what was sent."),
@@ -80,6 +83,8 @@ fn schemas() -> Vec<(&'static str, Schema)> {
     [
         words,
         problem::schemas(),
+        batches::schemas(),
+        batch::schemas(),
         new_job::schemas(),
         jobs::schemas(),
         job::schemas(),
@@ -141,10 +146,10 @@ fn parameters() -> Value {
 fn headers() -> Value {
     let header = |about: &str, required: bool, schema: Schema| json!({ "description": about, "required": required, "schema": schema.into_value() });
     json!({
-        "Location": header("Path of what was made.", true, Schema::text().pattern("^/v1/(jobs|keys)/")),
+        "Location": header("Path of what was made.", true, Schema::text().pattern("^/v1/(jobs|batches|keys)/")),
         "Retry-After": header("Seconds after which to try again.", false, Schema::whole(1, i64::from(u32::MAX))),
         "Idempotent-Replayed": header(
-            "An earlier request with the same idempotency key made the job.", false, Schema::words(["true"])
+            "An earlier request with the same idempotency key made it.", false, Schema::words(["true"])
         ),
         "Preference-Applied": header(
             "The wait that was granted, which may be less than was asked for.", false,

@@ -1,5 +1,8 @@
 //! Jobs: making one, reading one, listing them.
 
+pub(crate) mod cancel;
+pub(crate) mod redrive;
+
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::response::Response;

@@ -1,5 +1,7 @@
 //! The query of `GET /v1/jobs`.
 
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use qd_store::{Cursor, JobQuery};
 use qd_types::{Code, CrewName, JobStatus};
 
@@ -8,8 +10,14 @@ use crate::openapi::{Operation, Schema};
 use crate::problem::{FieldError, Problem, shown};
 use crate::view::time;
 
-const LIMIT_DEFAULT: usize = 50;
+/// Size of a page that asks for none.
+pub(crate) const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 500;
+/// Parameters of one query that are read.
+const PARAMETERS_MAX: usize = 32;
+
+/// The query of an address, if it can be read.
+pub(crate) type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 /// Reads the parameters; paths in errors are their names after a slash.
 pub(crate) fn read(parameters: Vec<(String, String)>) -> Result<JobQuery, Problem> {
@@ -27,7 +35,7 @@ pub(crate) fn read(parameters: Vec<(String, String)>) -> Result<JobQuery, Proble
             errors.push(FieldError { path: pointer("", name), code: Code::ValidationFailed, message });
         }
         // Thousands of parameters are no honest query.
-        if seen.len() > 32 {
+        if seen.len() > PARAMETERS_MAX {
             break;
         }
     }
@@ -41,12 +49,7 @@ fn take(query: &mut JobQuery, name: &str, value: &str) -> Result<(), String> {
         "created_after" => query.created_after = Some(time::parse(value)?),
         "created_before" => query.created_before = Some(time::parse(value)?),
         "cursor" => query.cursor = Some(value.parse::<Cursor>().map_err(|wrong| wrong.to_string())?),
-        "limit" => {
-            let limit = value.parse().ok().filter(|n| (1..=LIMIT_MAX).contains(n));
-            query.limit = limit.ok_or_else(|| {
-                format!("`{}` is not a whole number between 1 and {LIMIT_MAX}", shown(value))
-            })?;
-        }
+        "limit" => query.limit = limit(value)?,
         _ => {
             return Err(
                 "is no parameter of this list; it takes status, crew, created_after, created_before, \
@@ -58,6 +61,38 @@ fn take(query: &mut JobQuery, name: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Reads the parameters of another list, one by one; `take` says what is wrong with one.
+pub(crate) fn each(
+    parameters: Parameters,
+    mut take: impl FnMut(&str, &str) -> Result<(), String>,
+) -> Result<(), Problem> {
+    let Query(parameters) = parameters
+        .map_err(|_| Problem::new(Code::InvalidRequest, "the query of the address cannot be read"))?;
+    let mut errors = Vec::new();
+    for (n, (name, value)) in parameters.iter().enumerate().take(PARAMETERS_MAX) {
+        let taken = if parameters[..n].iter().any(|(known, _)| known == name) {
+            Err("stands more than once; give it one value".to_owned())
+        } else {
+            take(name, value)
+        };
+        if let Err(message) = taken {
+            errors.push(FieldError { path: pointer("", name), code: Code::ValidationFailed, message });
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::of_fields(errors)) }
+}
+
+/// The size of a page.
+pub(crate) fn limit(value: &str) -> Result<usize, String> {
+    let limit = value.parse().ok().filter(|n| (1..=LIMIT_MAX).contains(n));
+    limit.ok_or_else(|| format!("`{}` is not a whole number between 1 and {LIMIT_MAX}", shown(value)))
+}
+
+/// The same for the document.
+pub(crate) fn limit_schema() -> Schema {
+    Schema::whole(1, LIMIT_MAX as i64).by_default(LIMIT_DEFAULT)
+}
+
 fn unknown_status(value: &str) -> String {
     let known = JobStatus::ALL.map(JobStatus::as_str).join(", ");
     format!("`{}` is no status; there are {known}", shown(value))
@@ -65,13 +100,12 @@ fn unknown_status(value: &str) -> String {
 
 /// The parameters as the document has them.
 pub(crate) fn describe(operation: Operation) -> Operation {
-    let limit = Schema::whole(1, LIMIT_MAX as i64).by_default(LIMIT_DEFAULT);
     operation
         .query("status", "Only jobs that stand there.", Schema::named("JobStatus"))
         .query("crew", "Only jobs of this crew.", Schema::name())
         .query("created_after", "Only jobs accepted after this.", Schema::moment())
         .query("created_before", "Only jobs accepted before this.", Schema::moment())
-        .query("limit", "Most jobs of the page.", limit)
+        .query("limit", "Most jobs of the page.", limit_schema())
         .query("cursor", "Where the page before ended: its `next_cursor`.", cursor_schema())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use qd_env::{Env, ManualClock};
 use qd_store::{Actor, Delivery, Destination, Event, Outcome, Turn, TurnRole};
-use qd_types::{DeliveryId, JobId, KeyId, Scope, TenantId};
+use qd_types::{BatchId, DeliveryId, JobId, KeyId, Scope, TenantId};
 use serde_json::{Value, json};
 
 use super::client::{Reply, raw};
@@ -63,6 +63,7 @@ fn routes() -> Vec<(String, &'static str, Needs)> {
 fn body(method: &str, path: &str) -> Value {
     match (method, path) {
         ("POST", "/v1/jobs") => json!({ "crew": "assistant", "input": { "message": "m" } }),
+        ("POST", "/v1/batches") => json!({ "crew": "assistant", "inputs": [{ "message": "m" }] }),
         ("POST", "/v1/breakers") => json!({ "deployment": "sim/standard", "state": "auto" }),
         ("POST", "/v1/keys") => json!({ "name": "ci", "scopes": ["jobs:read"] }),
         ("POST", "/v1/keys/{id}/rotate") => json!({}),
@@ -80,6 +81,7 @@ struct Tenant {
     failed: JobId,
     other_key: KeyId,
     delivery: DeliveryId,
+    batch: BatchId,
     conversation: &'static str,
 }
 
@@ -119,7 +121,10 @@ impl Tenant {
             claimed.job.created_at,
         );
         server.store.post_delivery(told).await.unwrap();
-        Self { key: text, job: claimed.job.id, failed: failed.job.id, other_key, delivery, conversation }
+        let made = server.ask(Some(&text), "POST", "/v1/batches", &body("POST", "/v1/batches")).await;
+        let batch = BatchId::parse(made.json()["id"].as_str().unwrap()).unwrap();
+        let (job, failed) = (claimed.job.id, failed.job.id);
+        Self { key: text, job, failed, other_key, delivery, batch, conversation }
     }
 
     /// The path of a route about this tenant's things.
@@ -127,6 +132,7 @@ impl Tenant {
         let id = match template {
             path if path.starts_with("/v1/keys") => self.other_key.to_string(),
             path if path.starts_with("/v1/deliveries") => self.delivery.to_string(),
+            path if path.starts_with("/v1/batches") => self.batch.to_string(),
             path if path.starts_with("/v1/conversations") => self.conversation.to_owned(),
             path if path.ends_with("/redrive") => self.failed.to_string(),
             _ => self.job.to_string(),
@@ -210,6 +216,7 @@ async fn things_of_another_tenant_are_answered_like_things_that_do_not_exist() {
         failed: JobId::parse("018f0000-0000-7000-8000-000000000000").unwrap(),
         other_key: KeyId::from_random([8; 6]),
         delivery: DeliveryId::parse("018f0000-0000-7000-8000-000000000000").unwrap(),
+        batch: BatchId::parse("018f0000-0000-7000-8000-000000000000").unwrap(),
         conversation: "nobody",
     };
     let mut compared = 0;
@@ -232,6 +239,7 @@ async fn things_of_another_tenant_are_answered_like_things_that_do_not_exist() {
                 of.failed.to_string(),
                 of.other_key.to_string(),
                 of.delivery.to_string(),
+                of.batch.to_string(),
             ];
             let text = ids.iter().fold(body.to_string(), |text, id| text.replace(id, "ID"));
             text.replace(of.conversation, "ID")
@@ -247,6 +255,7 @@ async fn things_of_another_tenant_are_answered_like_things_that_do_not_exist() {
     assert!(compared >= 10, "{compared}");
     for (path, list, mine, not_mine) in [
         ("/v1/jobs", "jobs", ours.job.to_string(), theirs.job.to_string()),
+        ("/v1/batches", "batches", ours.batch.to_string(), theirs.batch.to_string()),
         ("/v1/keys", "keys", ours.other_key.to_string(), theirs.other_key.to_string()),
     ] {
         let listed = server.ask(Some(&ours.key), "GET", path, &Value::Null).await.json()[list].to_string();

@@ -129,8 +129,6 @@ async fn router_and_document_have_the_same_routes() {
     for route in [
         "ANY /crews/{system}/{*rest}",
         "ANY /v1/crews/{name}/{*rest}",
-        "GET /v1/batches/{id}",
-        "POST /v1/batches",
         "POST /v1/jobs/{id}/resume",
         "PUT /v1/crews/{name}",
     ] {

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use qd_env::Env;
-use qd_store::{Delivery, Destination};
-use qd_types::Job;
+use qd_store::{Delivery, Destination, Subject};
 use reqwest::{Method, Response, header};
 use serde_json::{Value, json};
 
@@ -29,17 +28,25 @@ pub(super) enum Answer {
 }
 
 /// Tries once.
-pub(super) async fn send(webhooks: &Webhooks, env: &Env, delivery: &Delivery, job: Option<&Job>) -> Answer {
+pub(super) async fn send(
+    webhooks: &Webhooks,
+    env: &Env,
+    delivery: &Delivery,
+    subject: Option<&Subject>,
+) -> Answer {
     let Some((url, secrets)) = target(webhooks, delivery) else {
         return Answer::Never("the endpoint is gone from the configuration".to_owned());
     };
     if secrets.is_empty() {
         return Answer::Never("there is no secret to sign it with".to_owned());
     }
-    let data = match (delivery.job, job) {
-        (Some(_), Some(job)) => (webhooks.show)(job),
-        (Some(_), None) => return Answer::Never("the job is no longer kept".to_owned()),
-        (None, _) => json!({"message": "a test of this endpoint"}),
+    let data = match subject {
+        Some(Subject::Job(job)) => (webhooks.show)(job),
+        Some(Subject::Batch(batch)) => (webhooks.show_batch)(batch),
+        None if delivery.job.is_none() && delivery.batch.is_none() => {
+            json!({"message": "a test of this endpoint"})
+        }
+        None => return Answer::Never("what it tells of is no longer kept".to_owned()),
     };
     let body = body(delivery, data).to_string();
     let (id, now) = (delivery.id.to_string(), env.now().0.div_euclid(1_000));

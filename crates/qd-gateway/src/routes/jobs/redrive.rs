@@ -6,13 +6,13 @@ use http::{HeaderMap, StatusCode};
 use qd_store::OtherBody;
 use qd_types::{Code, Job, JobStatus};
 
-use super::PathJob;
-use super::jobs::{JOB_LINKS, made_answer, mark_replayed};
+use super::{JOB_LINKS, made_answer, mark_replayed};
 use crate::access::Caller;
 use crate::context::{Context, Shared};
 use crate::crews::{CrewBookError, Published};
 use crate::openapi::{Answer, Operation};
 use crate::problem::Problem;
+use crate::routes::PathJob;
 use crate::submit::{self, Submission};
 
 /// `POST /v1/jobs/{id}/redrive`: a new job with the same input under the newest version of the crew, which may have
