@@ -1,5 +1,6 @@
 //! Commands that have a file of tests of their own.
 
+mod batches;
 mod doctor;
 mod init;
 mod loadtest;
