@@ -19,7 +19,6 @@ mod open;
 mod outbox;
 pub mod policy;
 mod query;
-mod shares;
 mod spend;
 mod sqlite;
 mod store;
@@ -45,9 +44,9 @@ pub use outbox::{
     Delivery, DeliveryOutcome, DeliveryPage, DeliveryQuery, DeliveryStatus, Destination, EndpointState,
     Event, Settlement, Subject, Subscription, TakeDeliveries, TakenDeliveries, Tried,
 };
+pub use policy::{TenantShare, TenantShares};
 pub use query::{
     Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Published, Recent, Stats, StoredCrew,
 };
-pub use shares::{TenantShare, TenantShares};
 pub use spend::{DayUsage, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, UsageQuery};
 pub use store::Store;
