@@ -7,23 +7,27 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use qd_types::{
-    BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq,
-    TenantId, WorkerId,
+    BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged,
+    ScheduleName, Seq, TenantId, Timestamp, WorkerId,
 };
 
 use crate::{
     Act, Actor, AuditHead, Audited, Batch, BatchAccepted, BatchCancelled, BatchOpened, BatchPage, BatchQuery,
-    CacheKey, Cancelled, Claimed, DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued,
-    Error, Fed, Fence, Finish, Idempotency, ItemPage, ItemQuery, JobQuery, KeyAdded, NewBatch, NewItem,
-    NewJob, NewKey, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice,
-    SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries,
-    TakenDeliveries, Tick, UsageQuery,
+    CacheKey, Cancelled, Claimed, DayUsage, Delivery, DeliveryPage, DeliveryQuery, DueSchedules,
+    EndpointState, Enqueued, Error, Fed, Fence, Finish, Idempotency, ItemPage, ItemQuery, JobQuery, KeyAdded,
+    NewBatch, NewItem, NewJob, NewKey, NewSchedule, Page, Published, Recent, Record, Refused, Revocation,
+    Schedule, SchedulePut, ScheduleTick, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, SpendScope,
+    Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked,
+    UsageQuery,
 };
 
 /// Everything a backend is.
-pub trait Backend: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox + Batches {}
+pub trait Backend:
+    Jobs + Crews + Conversations + Spend + Cache + Access + Outbox + Batches + Schedules
+{
+}
 
-impl<T: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox + Batches> Backend for T {}
+impl<T: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox + Batches + Schedules> Backend for T {}
 
 /// Jobs: their queue, leases, journal and history.
 #[async_trait]
@@ -207,6 +211,38 @@ pub trait Batches: Send + Sync {
         batch: BatchId,
         query: ItemQuery,
     ) -> Result<Option<ItemPage>, Error>;
+}
+
+/// Schedules: kept here, worked out by whoever looks after them.
+#[async_trait]
+pub trait Schedules: Send + Sync {
+    /// Keeps a schedule, also in the place of one of that name if it `replaces`.
+    async fn put_schedule(&self, new: NewSchedule, replaces: bool) -> Result<SchedulePut, Error>;
+
+    /// Begins with this tick, or leaves the schedule alone where there is none; `None` if there is no such schedule.
+    /// Repeating it changes nothing.
+    async fn pause_schedule(
+        &self,
+        tenant: &TenantId,
+        name: &ScheduleName,
+        next_at: Option<Timestamp>,
+    ) -> Result<Option<Schedule>, Error>;
+
+    /// Deletes a schedule; `false` if there was none. Its jobs go on.
+    async fn delete_schedule(&self, tenant: &TenantId, name: &ScheduleName) -> Result<bool, Error>;
+
+    /// Carries a tick out, unless somebody else has or the schedule was changed: the job and that it was made are one
+    /// transaction.
+    async fn tick_schedule(&self, tick: ScheduleTick) -> Result<Ticked, Error>;
+
+    /// At most `limit` schedules of any tenant that somebody has to look at now.
+    async fn due_schedules(&self, limit: usize) -> Result<DueSchedules, Error>;
+
+    /// One schedule.
+    async fn schedule(&self, tenant: &TenantId, name: &ScheduleName) -> Result<Option<Schedule>, Error>;
+
+    /// Those of a tenant, by name.
+    async fn schedules(&self, tenant: &TenantId) -> Result<Vec<Schedule>, Error>;
 }
 
 /// Results that are kept for whoever asks the same again. What is in here may go at any time.

@@ -13,6 +13,7 @@ mod outbox;
 mod poison;
 mod queries;
 mod queue;
+mod schedules;
 mod spend;
 mod stats;
 mod time;
@@ -239,6 +240,9 @@ macro_rules! conformance_suite {
                     batch_without_anything_to_execute_is_not_accepted, results_come_in_order_page_by_page_and_by_status,
                     batches_of_tenants_are_apart_and_listed_newest_first, batch_goes_with_its_jobs_once_it_is_old,
                     no_history_loses_or_doubles_an_input;
+                schedules: kept_schedule_is_read_and_listed_as_it_was_made, tick_makes_one_job_however_many_try,
+                    changed_or_paused_schedule_is_not_ticked_as_it_was,
+                    tick_without_room_changes_nothing_and_is_tried_again, ticks_that_are_left_out_are_counted_and_say_why;
                 model: random_histories_agree_with_the_model;
             }
         }

@@ -12,5 +12,5 @@ pub(crate) use self::core::{Core, Limits, Notice};
 pub(crate) use self::recent::RecentHour;
 pub(crate) use self::rows::{
     AccessRows, BatchKey, BatchRow, BatchRows, Charge, DurableRows, KEPT_SPEND, KEPT_TURNS, OpenJob,
-    PAGE_BYTES, Remembered, RowId, Rows, Settled, Spent, Stage, Started, Tries,
+    PAGE_BYTES, Remembered, RowId, Rows, ScheduleRows, Settled, Spent, Stage, Started, Tries,
 };

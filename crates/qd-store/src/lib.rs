@@ -19,6 +19,7 @@ mod open;
 mod outbox;
 pub mod policy;
 mod query;
+mod schedules;
 mod spend;
 mod sqlite;
 mod store;
@@ -27,7 +28,7 @@ pub use access::{
     Act, Actor, AuditHash, AuditHead, Audited, BrokenChain, Chain, Deed, KEYS_MAX, KeyAdded, NewKey,
     StoredKey,
 };
-pub use backend::{Access, Backend, Batches, Cache, Conversations, Crews, Jobs, Outbox, Spend};
+pub use backend::{Access, Backend, Batches, Cache, Conversations, Crews, Jobs, Outbox, Schedules, Spend};
 pub use batches::{
     Batch, BatchAccepted, BatchCancelled, BatchCounts, BatchOpened, BatchPage, BatchQuery, BatchStatus, Fed,
     ItemInput, ItemPage, ItemQuery, ItemResult, ItemStatus, NewBatch, NewItem,
@@ -47,6 +48,9 @@ pub use outbox::{
 pub use policy::{TenantShare, TenantShares};
 pub use query::{
     Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Published, Recent, Stats, StoredCrew,
+};
+pub use schedules::{
+    DueSchedules, Missed, NewSchedule, Schedule, SchedulePut, ScheduleSpec, ScheduleTick, TickAct, Ticked,
 };
 pub use spend::{DayUsage, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, UsageQuery};
 pub use store::Store;

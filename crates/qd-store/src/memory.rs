@@ -7,6 +7,7 @@ mod batches;
 mod cache;
 mod outbox;
 mod rows;
+mod schedules;
 mod spend;
 
 pub(crate) use backend::MemoryBackend;

@@ -11,7 +11,7 @@ use qd_env::Env;
 use qd_telemetry::{Counter, Fault, Histogram, Metrics, fault};
 use qd_types::{Class, CrewName, Priority};
 
-use crate::{BatchCancelled, Cancelled, Error, Fed, Tick};
+use crate::{BatchCancelled, Cancelled, Error, Fed, Tick, Ticked};
 
 macro_rules! operations {
     ($($name:ident = $word:literal,)*) => {
@@ -76,6 +76,13 @@ operations! {
     Batch = "batch",
     Batches = "batches",
     BatchItems = "batch_items",
+    PutSchedule = "put_schedule",
+    PauseSchedule = "pause_schedule",
+    DeleteSchedule = "delete_schedule",
+    TickSchedule = "tick_schedule",
+    DueSchedules = "due_schedules",
+    Schedule = "schedule",
+    Schedules = "schedules",
 }
 
 const LEVELS: [&str; Priority::LEVELS] = ["1", "2", "3", "4", "5"];
@@ -157,6 +164,13 @@ impl Observer {
         let Some(counted) = &self.0 else { return };
         for (crew, priority) in &fed.started {
             counted.metrics.jobs_submitted.with([crew.as_str(), LEVELS[priority.index()]]).inc();
+        }
+    }
+
+    /// A schedule made a job.
+    pub(crate) fn schedule_ticked(&self, ticked: &Ticked) {
+        if let (Some(counted), Ticked::Made(job)) = (&self.0, ticked) {
+            counted.metrics.jobs_submitted.with([job.crew.as_str(), LEVELS[job.priority.index()]]).inc();
         }
     }
 

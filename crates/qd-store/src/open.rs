@@ -40,6 +40,8 @@ pub struct Options {
     pub subscriptions: Arc<[Subscription]>,
     /// Batches of a tenant that are not over; more are refused.
     pub open_batches: usize,
+    /// Schedules of a tenant; more are refused.
+    pub schedules: usize,
 }
 
 impl Default for Options {
@@ -57,6 +59,7 @@ impl Default for Options {
             cache: CacheRoom::default(),
             subscriptions: Arc::from([]),
             open_batches: 100,
+            schedules: 1_000,
         }
     }
 }
@@ -97,6 +100,7 @@ impl Options {
             cache: self.cache,
             subscriptions: Arc::clone(&self.subscriptions),
             open_batches: self.open_batches,
+            schedules: self.schedules,
         }
     }
 }

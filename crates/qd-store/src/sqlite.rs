@@ -14,6 +14,7 @@ mod outbox;
 mod query;
 mod reader;
 mod rows;
+mod schedules;
 mod schema;
 mod spend;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod batches;
 mod outbox;
+mod schedules;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -91,6 +91,8 @@ text_ids! {
     TaskId, "task";
     /// History shared by jobs.
     ConversationId, "conversation";
+    /// Name of a schedule, as its tenant calls it.
+    ScheduleName, "schedule";
     /// One worker process (or one worker in a process).
     WorkerId, "worker";
     /// Path of a step, computed alike by every attempt: `draft/turn-3/model`, `draft/turn-3/tool-0`.

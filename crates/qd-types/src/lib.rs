@@ -22,7 +22,7 @@ pub use chat::{ChatReply, ChatRequest, Message, ProviderBlocks, StopReason, Tool
 pub use failure::{Class, Code, Failure, UnknownCode};
 pub use ids::{
     AgentId, BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, InvalidName, JobId, NAME_CHARS_MAX,
-    StepId, StepKind, TaskId, TenantId, WorkerId,
+    ScheduleName, StepId, StepKind, TaskId, TenantId, WorkerId,
 };
 pub use job::{BatchPlace, Input, Job, JobOutput, Progress, TaskOutput};
 pub use journal::{

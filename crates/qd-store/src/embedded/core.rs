@@ -9,6 +9,7 @@ mod attempt;
 mod batches;
 mod housekeeping;
 mod outbox;
+mod schedules;
 mod spend;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,6 +40,8 @@ pub(crate) struct Limits {
     pub(crate) subscriptions: Arc<[Subscription]>,
     /// Batches of a tenant that are not over.
     pub(crate) open_batches: usize,
+    /// Schedules of a tenant.
+    pub(crate) schedules: usize,
 }
 
 /// What others should hear of once the transaction is durable.

@@ -2,6 +2,7 @@
 //! transaction that the caller has open; none of them decides anything.
 
 mod batches;
+mod schedules;
 
 use qd_types::{
     ConversationId, CrewName, Day, DeliveryId, Failure, Job, JobId, JobOutput, JobStatus, KeyId, Logged,
@@ -14,6 +15,7 @@ use crate::{
 };
 
 pub(crate) use batches::{BatchKey, BatchRow, BatchRows, Stage};
+pub(crate) use schedules::ScheduleRows;
 
 /// Place of a job in the order of acceptance.
 pub(crate) type RowId = i64;
@@ -115,7 +117,7 @@ pub(crate) const KEPT_SPEND: i32 = 400;
 pub(crate) const PAGE_BYTES: usize = 4 << 20;
 
 /// Where rows are kept.
-pub(crate) trait Rows: BatchRows {
+pub(crate) trait Rows: BatchRows + ScheduleRows {
     /// Adds an accepted job.
     fn insert(&mut self, row: RowId, job: &Job) -> Result<(), Error>;
     /// Reads a job; it is there.

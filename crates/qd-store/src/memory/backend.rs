@@ -1,6 +1,7 @@
 //! The ports over rows in memory: a lock, the transition, the notices.
 
 mod batches;
+mod schedules;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -12,6 +12,7 @@ use super::access::MemoryAccess;
 use super::batches::MemoryBatches;
 use super::cache::KeptResults;
 use super::outbox::MemoryOutbox;
+use super::schedules::MemorySchedules;
 use super::spend::MemorySpend;
 use crate::embedded::{
     Charge, KEPT_SPEND, KEPT_TURNS, PAGE_BYTES, Remembered, RowId, Rows, Settled, Spent, Started, Tries,
@@ -40,6 +41,7 @@ pub(super) struct MemoryRows {
     pub(super) access: MemoryAccess,
     pub(super) outbox: MemoryOutbox,
     pub(super) batches: MemoryBatches,
+    pub(super) schedules: MemorySchedules,
 }
 
 impl MemoryRows {

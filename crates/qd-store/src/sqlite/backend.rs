@@ -1,6 +1,7 @@
 //! The ports over one SQLite file.
 
 mod batches;
+mod schedules;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
