@@ -4,6 +4,7 @@ mod deliverer;
 mod feeder;
 mod housekeeper;
 mod renewer;
+mod scheduler;
 mod slices;
 
 use std::sync::Arc;
@@ -25,5 +26,6 @@ pub(crate) fn start(shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
         env.spawn(slices::run(Arc::clone(shared))),
         env.spawn(deliverer::run(Arc::clone(shared))),
         env.spawn(feeder::run(Arc::clone(shared))),
+        env.spawn(scheduler::run(Arc::clone(shared))),
     ]
 }

@@ -8,6 +8,7 @@ mod guards;
 mod limits;
 mod metrics;
 mod recourse;
+mod schedules;
 mod webhooks;
 
 use std::path::Path;

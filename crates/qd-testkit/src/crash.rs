@@ -11,15 +11,15 @@ use async_trait::async_trait;
 use qd_store::{
     Access, Act, Actor, AuditHead, Audited, Backend, Batch, BatchAccepted, BatchCancelled, BatchOpened,
     BatchPage, BatchQuery, Batches, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, DayUsage,
-    Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error, Fed, Fence, Finish, Idempotency,
-    ItemPage, ItemQuery, JobQuery, Jobs, KeyAdded, NewBatch, NewItem, NewJob, NewKey, Outbox, Page,
-    Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn,
-    Spend, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries,
-    Tick, UsageQuery,
+    Delivery, DeliveryPage, DeliveryQuery, DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish,
+    Idempotency, ItemPage, ItemQuery, JobQuery, Jobs, KeyAdded, NewBatch, NewItem, NewJob, NewKey,
+    NewSchedule, Outbox, Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut,
+    ScheduleTick, Schedules, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
+    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
 };
 use qd_types::{
-    BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq,
-    TenantId, WorkerId,
+    BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged,
+    ScheduleName, Seq, TenantId, Timestamp, WorkerId,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -325,6 +325,42 @@ impl Batches for Crash {
         query: ItemQuery,
     ) -> Result<Option<ItemPage>, Error> {
         self.inner.batch_items(tenant, batch, query).await
+    }
+}
+
+#[async_trait]
+impl Schedules for Crash {
+    async fn put_schedule(&self, new: NewSchedule, replaces: bool) -> Result<SchedulePut, Error> {
+        self.write(self.inner.put_schedule(new, replaces)).await
+    }
+
+    async fn pause_schedule(
+        &self,
+        tenant: &TenantId,
+        name: &ScheduleName,
+        next_at: Option<Timestamp>,
+    ) -> Result<Option<Schedule>, Error> {
+        self.write(self.inner.pause_schedule(tenant, name, next_at)).await
+    }
+
+    async fn delete_schedule(&self, tenant: &TenantId, name: &ScheduleName) -> Result<bool, Error> {
+        self.write(self.inner.delete_schedule(tenant, name)).await
+    }
+
+    async fn tick_schedule(&self, tick: ScheduleTick) -> Result<Ticked, Error> {
+        self.write(self.inner.tick_schedule(tick)).await
+    }
+
+    async fn due_schedules(&self, limit: usize) -> Result<DueSchedules, Error> {
+        self.inner.due_schedules(limit).await
+    }
+
+    async fn schedule(&self, tenant: &TenantId, name: &ScheduleName) -> Result<Option<Schedule>, Error> {
+        self.inner.schedule(tenant, name).await
+    }
+
+    async fn schedules(&self, tenant: &TenantId) -> Result<Vec<Schedule>, Error> {
+        self.inner.schedules(tenant).await
     }
 }
 

@@ -8,15 +8,16 @@ use qd_env::Env;
 use qd_store::{
     Access, Act, Actor, AuditHead, Audited, Batch, BatchAccepted, BatchCancelled, BatchOpened, BatchPage,
     BatchQuery, Batches, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, DayUsage, Delivery,
-    DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error, Fed, Fence, Finish, Idempotency, ItemPage,
-    ItemQuery, JobQuery, Jobs, KeyAdded, LocalBus, NewBatch, NewItem, NewJob, NewKey, Outbox, Page,
-    Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn,
-    Spend, SpendScope, Stats, Store, StoredConversation, StoredCrew, StoredKey, TakeDeliveries,
-    TakenDeliveries, Tick, UsageQuery,
+    DeliveryPage, DeliveryQuery, DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish,
+    Idempotency, ItemPage, ItemQuery, JobQuery, Jobs, KeyAdded, LocalBus, NewBatch, NewItem, NewJob, NewKey,
+    NewSchedule, Outbox, Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut,
+    ScheduleTick, Schedules, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
+    Store, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked,
+    UsageQuery,
 };
 use qd_types::{
-    BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq,
-    TenantId, WorkerId,
+    BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged,
+    ScheduleName, Seq, TenantId, Timestamp, WorkerId,
 };
 use serde_json::json;
 
@@ -174,6 +175,36 @@ impl Batches for BrokenDisk {
         broken()
     }
     async fn batch_items(&self, _: &TenantId, _: BatchId, _: ItemQuery) -> Result<Option<ItemPage>, Error> {
+        broken()
+    }
+}
+
+#[async_trait]
+impl Schedules for BrokenDisk {
+    async fn put_schedule(&self, _: NewSchedule, _: bool) -> Result<SchedulePut, Error> {
+        broken()
+    }
+    async fn pause_schedule(
+        &self,
+        _: &TenantId,
+        _: &ScheduleName,
+        _: Option<Timestamp>,
+    ) -> Result<Option<Schedule>, Error> {
+        broken()
+    }
+    async fn delete_schedule(&self, _: &TenantId, _: &ScheduleName) -> Result<bool, Error> {
+        broken()
+    }
+    async fn tick_schedule(&self, _: ScheduleTick) -> Result<Ticked, Error> {
+        broken()
+    }
+    async fn due_schedules(&self, _: usize) -> Result<DueSchedules, Error> {
+        broken()
+    }
+    async fn schedule(&self, _: &TenantId, _: &ScheduleName) -> Result<Option<Schedule>, Error> {
+        broken()
+    }
+    async fn schedules(&self, _: &TenantId) -> Result<Vec<Schedule>, Error> {
         broken()
     }
 }
