@@ -235,6 +235,7 @@ fn rejection(code: Code) -> Option<&'static str> {
         | Code::MethodNotAllowed
         | Code::EventsPruned
         | Code::JobOver
+        | Code::AlreadyExists
         | Code::KeyOver
         | Code::JobNotFailed
         | Code::StoreUnavailable

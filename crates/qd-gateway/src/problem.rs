@@ -212,6 +212,7 @@ pub(crate) fn status_and_title(code: Code) -> (StatusCode, &'static str) {
         Code::EventsPruned => (StatusCode::GONE, "Events no longer kept"),
         Code::QueueFull => (StatusCode::SERVICE_UNAVAILABLE, "Queue full"),
         Code::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "Server overloaded"),
+        Code::AlreadyExists => (StatusCode::CONFLICT, "Already exists"),
         Code::JobOver => (StatusCode::CONFLICT, "Job is over"),
         Code::JobNotFailed => (StatusCode::CONFLICT, "Job has not failed"),
         Code::StillRunning => (StatusCode::GATEWAY_TIMEOUT, "Job goes on"),

@@ -18,10 +18,11 @@ use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
 use crate::routes::jobs::{cancel, redrive};
+use crate::routes::schedules::run;
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
-    audit, batches, breakers, conversations, crews, docs, events, health, index, jobs, keys, metrics, stats,
-    steps, usage, webhooks,
+    audit, batches, breakers, conversations, crews, docs, events, health, index, jobs, keys, metrics,
+    schedules, stats, steps, usage, webhooks,
 };
 
 const OPEN: Needs = Needs::Nothing;
@@ -54,6 +55,14 @@ pub(crate) fn routes() -> Routes {
         .get("/v1/batches/{id}", JOBS_READ, batches::read, batches::about_read)
         .get("/v1/batches/{id}/results", JOBS_READ, batches::results, batches::about_results)
         .post("/v1/batches/{id}/cancel", JOBS_WRITE, batches::cancel, batches::about_cancel)
+        .get("/v1/schedules", JOBS_READ, schedules::list, schedules::about_list)
+        .post("/v1/schedules", JOBS_WRITE, schedules::create, schedules::about_create)
+        .get("/v1/schedules/{name}", JOBS_READ, schedules::read, schedules::about_read)
+        .put("/v1/schedules/{name}", JOBS_WRITE, schedules::replace, schedules::about_replace)
+        .post("/v1/schedules/{name}/pause", JOBS_WRITE, schedules::pause, schedules::about_pause)
+        .post("/v1/schedules/{name}/resume", JOBS_WRITE, schedules::resume, schedules::about_resume)
+        .post("/v1/schedules/{name}/run", JOBS_WRITE, run::run, run::about)
+        .delete("/v1/schedules/{name}", JOBS_WRITE, schedules::delete, schedules::about_delete)
         .get("/v1/conversations/{id}", CONVERSATIONS, conversations::read, conversations::about_read)
         .delete("/v1/conversations/{id}", CONVERSATIONS, conversations::forget, conversations::about_forget)
         .get("/v1/crews", CREWS_READ, crews::list, crews::about_list)

@@ -15,6 +15,7 @@ mod list_query;
 pub(crate) mod metrics;
 pub(crate) mod new_job;
 pub(crate) mod prefer;
+pub(crate) mod schedules;
 pub(crate) mod stats;
 pub(crate) mod steps;
 pub(crate) mod usage;

@@ -21,6 +21,7 @@ mod jobs;
 mod life;
 mod openapi;
 mod operators;
+mod schedules;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -6,6 +6,7 @@ pub(crate) mod delivery;
 pub(crate) mod event;
 pub(crate) mod job;
 pub(crate) mod key;
+pub(crate) mod schedule;
 pub(crate) mod stats;
 pub(crate) mod step;
 pub(crate) mod time;

@@ -175,6 +175,7 @@ impl Blame {
             | Code::QueueFull
             | Code::Overloaded
             | Code::JobOver
+            | Code::AlreadyExists
             | Code::JobNotFailed
             | Code::Draining
             | Code::StillRunning

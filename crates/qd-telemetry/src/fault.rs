@@ -86,6 +86,7 @@ pub fn fault(code: Code) -> Fault {
         | Code::IdempotencyConflict
         | Code::EventsPruned
         | Code::JobOver
+        | Code::AlreadyExists
         | Code::JobNotFailed => Fault::User,
         Code::JobExpired
         | Code::WorkerPanic

@@ -257,6 +257,8 @@ codes! {
     Overloaded = "overloaded",
     /// The job is over, so that it cannot be changed any more.
     JobOver = "job_over",
+    /// Something of that name is there already.
+    AlreadyExists = "already_exists",
     /// Only a job that failed or was cancelled can be run again.
     JobNotFailed = "job_not_failed",
     /// The server is stopping.

@@ -8,10 +8,10 @@ use crate::facades::{chat, openai, tasks};
 use crate::problem;
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
-    audit, batches, breakers, conversations, health, index, jobs, keys, new_job, usage, webhooks,
+    audit, batches, breakers, conversations, health, index, jobs, keys, new_job, schedules, usage, webhooks,
 };
 use crate::submit::key_schema;
-use crate::view::{batch, crew, delivery, event, job, stats, step};
+use crate::view::{batch, crew, delivery, event, job, schedule, stats, step};
 
 pub(super) const ABOUT: &str = "\
 Jobs are durable requests to execute a crew: accepted means stored, and what is stored is carried out, across crashes.
@@ -39,6 +39,7 @@ pub(super) fn tags() -> Value {
     let tags = [
         ("jobs", "Execute crews and see what becomes of it."),
         ("batches", "Many inputs for one crew: one progress, one end."),
+        ("schedules", "What is executed again and again."),
         ("conversations", "What was said, across jobs."),
         ("crews", "What can be executed."),
         ("webhooks", "Who is told of what happens, and what was sent."),
@@ -85,6 +86,8 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         problem::schemas(),
         batches::schemas(),
         batch::schemas(),
+        schedules::schemas(),
+        schedule::schemas(),
         new_job::schemas(),
         jobs::schemas(),
         job::schemas(),
@@ -146,7 +149,7 @@ fn parameters() -> Value {
 fn headers() -> Value {
     let header = |about: &str, required: bool, schema: Schema| json!({ "description": about, "required": required, "schema": schema.into_value() });
     json!({
-        "Location": header("Path of what was made.", true, Schema::text().pattern("^/v1/(jobs|batches|keys)/")),
+        "Location": header("Path of what was made.", true, Schema::text().pattern("^/v1/(jobs|batches|schedules|keys)/")),
         "Retry-After": header("Seconds after which to try again.", false, Schema::whole(1, i64::from(u32::MAX))),
         "Idempotent-Replayed": header(
             "An earlier request with the same idempotency key made it.", false, Schema::words(["true"])

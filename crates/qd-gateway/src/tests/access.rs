@@ -64,6 +64,12 @@ fn body(method: &str, path: &str) -> Value {
     match (method, path) {
         ("POST", "/v1/jobs") => json!({ "crew": "assistant", "input": { "message": "m" } }),
         ("POST", "/v1/batches") => json!({ "crew": "assistant", "inputs": [{ "message": "m" }] }),
+        ("POST", "/v1/schedules") => {
+            json!({ "name": "daily", "cron": "@daily", "crew": "assistant", "input": { "message": "m" } })
+        }
+        ("PUT", "/v1/schedules/{name}") => {
+            json!({ "cron": "@daily", "crew": "assistant", "input": { "message": "m" } })
+        }
         ("POST", "/v1/breakers") => json!({ "deployment": "sim/standard", "state": "auto" }),
         ("POST", "/v1/keys") => json!({ "name": "ci", "scopes": ["jobs:read"] }),
         ("POST", "/v1/keys/{id}/rotate") => json!({}),
@@ -123,6 +129,9 @@ impl Tenant {
         server.store.post_delivery(told).await.unwrap();
         let made = server.ask(Some(&text), "POST", "/v1/batches", &body("POST", "/v1/batches")).await;
         let batch = BatchId::parse(made.json()["id"].as_str().unwrap()).unwrap();
+        // By the name that stands for every name in a path.
+        let put = body("PUT", "/v1/schedules/{name}");
+        server.ask(Some(&text), "PUT", "/v1/schedules/assistant", &put).await;
         let (job, failed) = (claimed.job.id, failed.job.id);
         Self { key: text, job, failed, other_key, delivery, batch, conversation }
     }
@@ -196,8 +205,8 @@ async fn every_route_is_closed_to_whoever_may_not() {
             let allowed = server.key("default", scopes, HOUR).await;
             let reply = server.ask(Some(allowed.key.reveal()), &method, &path, &body).await;
             // What was forgotten once is not there the second time.
-            let is_gone =
-                reply.status == 404 && template == "/v1/conversations/{id}" && scopes == [Scope::Admin];
+            let is_deleted = template == "/v1/conversations/{id}" || method == "DELETE";
+            let is_gone = reply.status == 404 && is_deleted && scopes == [Scope::Admin];
             assert!(!matches!(reply.status, 401 | 403 | 404 | 429) || is_gone, "{what}: {}", reply.text());
         }
         walked += 1;
