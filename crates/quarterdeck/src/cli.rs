@@ -5,6 +5,7 @@ mod batches;
 mod jobs;
 mod loadtest;
 mod project;
+mod schedule;
 mod server;
 mod webhooks;
 
@@ -21,6 +22,7 @@ pub(crate) use loadtest::{Follow, Loadtest};
 pub(crate) use project::{
     Check, Completions, ConfigCommand, Doctor, Explain, Init, Man, SchemaFile, Template,
 };
+pub(crate) use schedule::{Schedule, ScheduleAdd};
 pub(crate) use server::{Demo, InputArgs, Run, Serve, SimCommand, SimServe};
 pub(crate) use webhooks::{Listen, Webhooks, WebhooksList, WebhooksTest};
 
@@ -93,6 +95,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  quarterdeck batches submit research topics.ndjson --wait\n  quarterdeck batches results 0199c7e2-7f7b-7d4e-9d55-3c2f0c3e8f11 -o jsonl"
     )]
     Batches(Batches),
+    /// Execute a crew again and again, by a cron expression in a time zone
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  quarterdeck schedule add morning '30 6 * * 1-5' research -i topic=tides --timezone Europe/Berlin\n  quarterdeck schedule list"
+    )]
+    Schedule(Schedule),
     /// Follow a job's events until it is over, or all jobs of a server
     Tail(Tail),
     /// Show what webhooks were sent to whom, send them again, try an endpoint

@@ -112,6 +112,11 @@ impl Client {
         self.json(Method::POST, path, Some(body), None).await
     }
 
+    /// Puts something in a place.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.json(Method::PUT, path, Some(body), None).await
+    }
+
     /// Sends what is read while it is sent; answers JSON.
     pub(crate) async fn upload(
         &self,

@@ -4,7 +4,6 @@ mod audit;
 mod batches;
 mod breakers;
 mod check;
-mod config_show;
 mod demo;
 mod doctor;
 mod init;
@@ -15,6 +14,7 @@ mod loadtest;
 mod place;
 mod reference;
 mod run;
+mod schedule;
 mod serve;
 mod sim_serve;
 mod submit;
@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use crate::cli::{Cli, Command, ConfigCommand, Global, SimCommand};
 use crate::config::{self, Config, Flag};
 use crate::exit::{Exit, ended};
-use reference::{completions, config_schema, explain, man, openapi};
+use reference::{completions, config_schema, config_show, explain, man, openapi};
 
 /// Runs the command that was asked for.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
@@ -38,6 +38,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Submit(args) => submit::run(&global, args).await,
         Command::Jobs(args) => jobs::run(&global, args).await,
         Command::Batches(args) => batches::run(&global, args).await,
+        Command::Schedule(args) => schedule::run(&global, args).await,
         Command::Webhooks(args) => webhooks::run(&global, args).await,
         Command::Listen(args) => listen::run(&global, args).await,
         Command::Breakers(args) => breakers::run(&global, args).await,

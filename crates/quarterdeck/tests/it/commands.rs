@@ -4,4 +4,5 @@ mod batches;
 mod doctor;
 mod init;
 mod loadtest;
+mod schedules;
 mod tail;
