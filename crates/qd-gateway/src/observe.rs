@@ -216,7 +216,7 @@ impl Matched {
 }
 
 /// Why a request was refused before it did anything, if this code says so.
-fn rejection(code: Code) -> Option<&'static str> {
+pub(crate) fn rejection(code: Code) -> Option<&'static str> {
     match code {
         Code::InvalidRequest
         | Code::ValidationFailed
@@ -236,6 +236,8 @@ fn rejection(code: Code) -> Option<&'static str> {
         | Code::EventsPruned
         | Code::JobOver
         | Code::KeyOver
+        | Code::CrewConfigured
+        | Code::PreconditionFailed
         | Code::JobNotFailed
         | Code::StoreUnavailable
         | Code::Internal

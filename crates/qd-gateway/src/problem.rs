@@ -194,6 +194,8 @@ pub(crate) fn status_and_title(code: Code) -> (StatusCode, &'static str) {
         Code::InvalidRequest => (StatusCode::BAD_REQUEST, "Malformed request"),
         Code::ValidationFailed => (StatusCode::UNPROCESSABLE_ENTITY, "Validation failed"),
         Code::InvalidCrew => (StatusCode::UNPROCESSABLE_ENTITY, "Crew has mistakes"),
+        Code::CrewConfigured => (StatusCode::CONFLICT, "Crew belongs to the configuration"),
+        Code::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "Not as expected"),
         Code::NotSupported => (StatusCode::UNPROCESSABLE_ENTITY, "Not supported yet"),
         Code::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type"),
         Code::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Body too large"),

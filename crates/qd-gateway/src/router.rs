@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, any, get, post, put};
+use axum::routing::{MethodRouter, any, get, post};
 use http::{Method, Uri};
 use qd_types::{Code, Scope};
 use tower::util::MapRequestLayer;
@@ -17,6 +17,7 @@ use crate::facades::{chat, openai, tasks};
 use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
+use crate::routes::crews::publish;
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
     audit, breakers, cancel, conversations, crews, docs, events, health, index, jobs, keys, metrics, redrive,
@@ -27,6 +28,7 @@ const OPEN: Needs = Needs::Nothing;
 const JOBS_READ: Needs = Needs::Scope(Scope::JobsRead);
 const JOBS_WRITE: Needs = Needs::Scope(Scope::JobsWrite);
 const CREWS_READ: Needs = Needs::Scope(Scope::CrewsRead);
+const CREWS_WRITE: Needs = Needs::Scope(Scope::CrewsWrite);
 const CONVERSATIONS: Needs = Needs::Scope(Scope::Conversations);
 const STATS: Needs = Needs::Scope(Scope::Stats);
 const SERVER_STATS: Needs = Needs::Operator(Scope::Stats);
@@ -52,6 +54,7 @@ pub(crate) fn routes() -> Routes {
         .delete("/v1/conversations/{id}", CONVERSATIONS, conversations::forget, conversations::about_forget)
         .get("/v1/crews", CREWS_READ, crews::list, crews::about_list)
         .get("/v1/crews/{name}", CREWS_READ, crews::read, crews::about_read)
+        .put("/v1/crews/{name}", CREWS_WRITE, publish::publish, publish::about)
         .get("/v1/stats", SERVER_STATS, stats::stats, stats::about)
         .get("/v1/breakers", SERVER_STATS, breakers::list, breakers::about_list)
         .post("/v1/breakers", SERVER_ADMIN, breakers::force, breakers::about_force)
@@ -113,7 +116,6 @@ pub(crate) fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
     let reading: MethodRouter<Shared> = get(not_yet);
     let writing: MethodRouter<Shared> = post(not_yet);
     router
-        .route("/v1/crews/{name}", put(not_yet))
         .route("/v1/jobs/{id}/resume", writing.clone())
         .route("/v1/batches", writing)
         .route("/v1/batches/{id}", reading)

@@ -167,6 +167,8 @@ impl Blame {
             | Code::RateLimited
             | Code::QuotaExceeded
             | Code::KeyOver
+            | Code::CrewConfigured
+            | Code::PreconditionFailed
             | Code::NotFound
             | Code::MethodNotAllowed
             | Code::IdempotencyConflict

@@ -13,9 +13,9 @@ use qd_types::{
 
 use crate::{
     Act, Actor, AuditHead, Audited, CacheKey, Cancelled, Claimed, DayUsage, Delivery, DeliveryPage,
-    DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, KeyAdded, NewJob,
-    NewKey, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk,
-    SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries,
+    DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, KeyAdded, NewCrew,
+    NewJob, NewKey, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice,
+    SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries,
     TakenDeliveries, Tick, UsageQuery,
 };
 
@@ -77,14 +77,8 @@ pub trait Jobs: Send + Sync {
 /// Published crew versions: immutable.
 #[async_trait]
 pub trait Crews: Send + Sync {
-    /// Stores a spec as the next version, unless the newest version has the same hash.
-    async fn publish(
-        &self,
-        tenant: &TenantId,
-        name: &CrewName,
-        hash: &str,
-        spec: &str,
-    ) -> Result<Published, Error>;
+    /// Stores a spec as the next version, if the newest one is as expected and does not say the same already.
+    async fn publish(&self, crew: NewCrew) -> Result<Published, Error>;
 
     /// One version, the newest without a number.
     async fn crew(

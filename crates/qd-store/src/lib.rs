@@ -9,6 +9,7 @@ mod cache;
 mod commands;
 #[cfg(test)]
 mod conformance;
+mod crews;
 mod embedded;
 mod error;
 mod live;
@@ -33,6 +34,7 @@ pub use commands::{
     Cancelled, Claimed, Enqueued, Fence, Finish, Idempotency, Incarnation, Lease, NewJob, OtherBody, Outcome,
     Record, Refused, Revocation, Revoked, StoredConversation, StoredMessage, Tick, Turn, TurnRole,
 };
+pub use crews::{CREW_VERSIONS_MAX, CREWS_MAX, NewCrew, OnlyIf, Published};
 pub use error::Error;
 pub use live::{Live, LiveEvent, LocalBus, Watch};
 pub use open::{Durability, Leases, Options, open};
@@ -40,9 +42,7 @@ pub use outbox::{
     Delivery, DeliveryOutcome, DeliveryPage, DeliveryQuery, DeliveryStatus, Destination, EndpointState,
     Event, Settlement, Subscription, TakeDeliveries, TakenDeliveries, Tried,
 };
-pub use query::{
-    Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Published, Recent, Stats, StoredCrew,
-};
+pub use query::{Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Recent, Stats, StoredCrew};
 pub use shares::{TenantShare, TenantShares};
 pub use spend::{DayUsage, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, UsageQuery};
 pub use store::Store;

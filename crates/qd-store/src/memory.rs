@@ -4,6 +4,7 @@
 mod access;
 mod backend;
 mod cache;
+mod crews;
 mod outbox;
 mod rows;
 mod spend;

@@ -8,6 +8,7 @@ mod backend;
 mod cache;
 mod checkpoint;
 mod codec;
+mod crews;
 mod file_lock;
 mod outbox;
 mod query;

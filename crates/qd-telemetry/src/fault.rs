@@ -81,6 +81,8 @@ pub fn fault(code: Code) -> Fault {
         | Code::RateLimited
         | Code::QuotaExceeded
         | Code::KeyOver
+        | Code::CrewConfigured
+        | Code::PreconditionFailed
         | Code::NotFound
         | Code::MethodNotAllowed
         | Code::IdempotencyConflict

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use qd_store::{
     Access, Act, Actor, AuditHead, Audited, Backend, Cache, CacheKey, Cancelled, Claimed, Conversations,
     Crews, DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish,
-    Idempotency, JobQuery, Jobs, KeyAdded, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused,
-    Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
+    Idempotency, JobQuery, Jobs, KeyAdded, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent, Record,
+    Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
     StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 use qd_types::{
@@ -187,14 +187,8 @@ impl Jobs for Crash {
 
 #[async_trait]
 impl Crews for Crash {
-    async fn publish(
-        &self,
-        tenant: &TenantId,
-        name: &CrewName,
-        hash: &str,
-        spec: &str,
-    ) -> Result<Published, Error> {
-        self.inner.publish(tenant, name, hash, spec).await
+    async fn publish(&self, crew: NewCrew) -> Result<Published, Error> {
+        self.inner.publish(crew).await
     }
 
     async fn crew(

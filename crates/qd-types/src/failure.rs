@@ -223,6 +223,10 @@ codes! {
     ValidationFailed = "validation_failed",
     /// A crew file or the configuration has mistakes.
     InvalidCrew = "invalid_crew",
+    /// The crew is one of the configuration, which alone may change it.
+    CrewConfigured = "crew_configured",
+    /// The thing is not, or not any more, as the request expects it.
+    PreconditionFailed = "precondition_failed",
     /// The capability is not there yet.
     NotSupported = "not_supported",
     /// The `Content-Type` is not JSON.

@@ -141,7 +141,8 @@ fn parameters() -> Value {
 fn headers() -> Value {
     let header = |about: &str, required: bool, schema: Schema| json!({ "description": about, "required": required, "schema": schema.into_value() });
     json!({
-        "Location": header("Path of what was made.", true, Schema::text().pattern("^/v1/(jobs|keys)/")),
+        "Location": header("Path of what was made.", true, Schema::text().pattern("^/v1/(jobs|keys|crews)/")),
+        "ETag": header("The version, for `If-Match`.", true, Schema::text().pattern("^\"v[0-9]+\"$")),
         "Retry-After": header("Seconds after which to try again.", false, Schema::whole(1, i64::from(u32::MAX))),
         "Idempotent-Replayed": header(
             "An earlier request with the same idempotency key made the job.", false, Schema::words(["true"])
@@ -151,6 +152,7 @@ fn headers() -> Value {
             Schema::text().pattern("^wait=[0-9]+$")
         ),
         "WWW-Authenticate": header("How to send a key.", true, Schema::words(["Bearer"])),
+        "X-Quarterdeck-Job": header("Id of the job behind the answer.", true, Schema::job_id()),
         "X-Request-Id": header(
             "Names the request in the server's log: yours if the request carried a usable one. Missing only if the \
              connection was turned away.",

@@ -1,7 +1,7 @@
 //! Jobs: making one, reading one, listing them.
 
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderValue, Request, StatusCode, header};
 use qd_store::OtherBody;
@@ -16,6 +16,7 @@ use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
 use crate::options::WAIT_MAX;
 use crate::problem::Problem;
+use crate::query::Parameters;
 use crate::submit::{self, IDEMPOTENT_REPLAYED, Submission};
 use crate::view::{JobView, job};
 
@@ -97,10 +98,8 @@ struct ListView<'a> {
 pub(crate) async fn list(
     State(context): State<Shared>,
     caller: Caller,
-    parameters: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
+    parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let Query(parameters) = parameters
-        .map_err(|_| Problem::new(Code::InvalidRequest, "the query of the address cannot be read"))?;
     let page = context.store.jobs(&caller.tenant, list_query::read(parameters)?).await?;
     let jobs = page.jobs.iter().map(JobView::from).collect();
     let view = ListView { jobs, next_cursor: page.next.map(|cursor| cursor.to_string()) };

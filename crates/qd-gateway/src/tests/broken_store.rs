@@ -8,8 +8,8 @@ use qd_env::Env;
 use qd_store::{
     Access, Act, Actor, AuditHead, Audited, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews,
     DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish, JobQuery,
-    Jobs, KeyAdded, LocalBus, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused, Revocation,
-    ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, Store,
+    Jobs, KeyAdded, LocalBus, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused,
+    Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, Store,
     StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 use qd_types::{
@@ -73,7 +73,7 @@ impl Jobs for BrokenDisk {
 
 #[async_trait]
 impl Crews for BrokenDisk {
-    async fn publish(&self, _: &TenantId, _: &CrewName, _: &str, _: &str) -> Result<Published, Error> {
+    async fn publish(&self, _: NewCrew) -> Result<Published, Error> {
         broken()
     }
     async fn crew(

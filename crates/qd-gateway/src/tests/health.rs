@@ -82,7 +82,6 @@ async fn what_is_not_built_yet_says_so() {
         ("POST", format!("/v1/jobs/{id}/resume")),
         ("POST", "/v1/batches".to_owned()),
         ("GET", "/v1/batches/b".to_owned()),
-        ("PUT", "/v1/crews/research".to_owned()),
         ("POST", "/v1/crews/research/kickoff".to_owned()),
         ("GET", "/v1/crews/research/status/x".to_owned()),
         ("POST", "/crews/default/tasks".to_owned()),

@@ -6,6 +6,7 @@
 mod accept;
 mod access;
 mod attempt;
+mod crews;
 mod housekeeping;
 mod outbox;
 mod spend;

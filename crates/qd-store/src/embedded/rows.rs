@@ -8,7 +8,7 @@ use qd_types::{
 
 use crate::{
     AuditHead, Audited, Delivery, DeliveryStatus, EndpointState, Error, Idempotency, ScopeSpend, SpendScope,
-    StoredKey, Tried, Turn,
+    StoredCrew, StoredKey, Tried, Turn,
 };
 
 /// Place of a job in the order of acceptance.
@@ -200,6 +200,16 @@ pub(crate) trait AccessRows {
     fn audit_head(&mut self) -> Result<AuditHead, Error>;
     /// Adds to the audit log.
     fn append_audit(&mut self, row: &Audited) -> Result<(), Error>;
+}
+
+/// Where published crews are kept.
+pub(crate) trait CrewRows {
+    /// The newest version of a crew.
+    fn newest_crew(&mut self, tenant: &TenantId, name: &CrewName) -> Result<Option<StoredCrew>, Error>;
+    /// How many crews a tenant has.
+    fn count_crews(&mut self, tenant: &TenantId) -> Result<usize, Error>;
+    /// Adds a version.
+    fn add_crew(&mut self, tenant: &TenantId, crew: &StoredCrew) -> Result<(), Error>;
 }
 
 /// Rows that outlive their process: a schedule can be built from them.

@@ -10,6 +10,7 @@ use qd_types::{
 
 use super::access::MemoryAccess;
 use super::cache::KeptResults;
+use super::crews::MemoryCrews;
 use super::outbox::MemoryOutbox;
 use super::spend::MemorySpend;
 use crate::embedded::{
@@ -37,6 +38,7 @@ pub(super) struct MemoryRows {
     pub(super) results: KeptResults,
     pub(super) money: MemorySpend,
     pub(super) access: MemoryAccess,
+    pub(super) crews: MemoryCrews,
     pub(super) outbox: MemoryOutbox,
 }
 
