@@ -80,7 +80,7 @@ fn catalog(env: &Env) -> Catalog {
     Catalog {
         default_model: Some("sim/standard".into()),
         providers: ["sim".to_owned()].into(),
-        tools: tool_specs(env).into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
+        tools: tool_specs(env, &[]).into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
         ..Catalog::default()
     }
 }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use qd_crew::{Effect, MACHINE_VERSION, Machine, Plan, Ready, TaskEvent};
+use qd_crew::{Effect, EffectKind, MACHINE_VERSION, Machine, Plan, Ready, TaskEvent};
 use qd_llm::Blame;
 use qd_store::{Claimed, Finish, Outcome, Record};
 use qd_types::{Class, Code, Entry, Failure, LogItem, StepId, StepKind};
@@ -20,11 +20,13 @@ use tokio_util::sync::CancellationToken;
 use crate::cached::Caching;
 use crate::chain;
 use crate::engine::Shared;
+use crate::executor;
 use crate::facts;
 use crate::pace::Turn;
 use crate::plans::PlanError;
 use crate::resume::Past;
 use crate::retry::{self, Decision};
+use crate::tools::ToolEffect;
 use deadline::Deadline;
 use flight::Flight;
 
@@ -202,6 +204,9 @@ impl<'a> Attempt<'a> {
     /// Journals what happened, then starts what is ready and not under way. Answers the failure of a bound.
     async fn start(&mut self, flight: &mut Flight<'a>, effects: Vec<Effect>) -> Option<Option<Failure>> {
         let fresh: Vec<_> = effects.into_iter().filter(|effect| !flight.has(&effect.step)).collect();
+        if let Some(failure) = self.intend(&fresh, flight.room()) {
+            return Some(Some(failure));
+        }
         if !self.items.is_empty() {
             let record = self.take_record();
             if record.items.iter().any(|item| matches!(item, LogItem::Entry { .. })) {
@@ -238,6 +243,25 @@ impl<'a> Attempt<'a> {
             flight.settle_doubt();
         }
         Some(None)
+    }
+
+    /// Writes down which tools that may not be repeated are called next. Answers a failure if one was about to be called
+    /// before, and nobody knows what came of it.
+    fn intend(&mut self, fresh: &[Effect], room: usize) -> Option<Failure> {
+        for effect in fresh.iter().take(room) {
+            let EffectKind::Tool(asked) = &effect.kind else { continue };
+            if self.shared.tools.effect(&asked.name) != ToolEffect::AtMostOnce {
+                continue;
+            }
+            if self.past.intended.contains(&effect.step) {
+                let why = "its worker was gone before there was an answer";
+                return Some(executor::unknown_outcome(&asked.name, why).in_task(effect.task.clone()));
+            }
+            let entry = Entry::Intent { step: effect.step.clone(), call: executor::call(effect, 1, 0) };
+            self.learn(&entry);
+            self.items.push(LogItem::Entry { entry: Box::new(entry) });
+        }
+        None
     }
 
     /// When the pace of its agent lets an effect happen.

@@ -1,8 +1,9 @@
 //! How the engine behaves. Every bound is here, with its default.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Budgets, WebhookOptions};
+use crate::{Budgets, HttpTool, WebhookOptions};
 
 /// Options of the engine.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct Options {
     pub history_tokens: usize,
     /// What may be spent.
     pub budgets: Budgets,
+    /// Tools besides those that are always there.
+    pub tools: Vec<Arc<HttpTool>>,
     /// Who is told of what happens to jobs.
     pub webhooks: WebhookOptions,
 }
@@ -41,6 +44,7 @@ impl Default for Options {
             limits: Limits::default(),
             history_tokens: 5_200,
             budgets: Budgets::default(),
+            tools: Vec::new(),
             webhooks: None,
         }
     }

@@ -236,6 +236,7 @@ pub(crate) fn rejection(code: Code) -> Option<&'static str> {
         | Code::EventsPruned
         | Code::JobOver
         | Code::KeyOver
+        | Code::ToolOutcomeUnknown
         | Code::CrewConfigured
         | Code::PreconditionFailed
         | Code::JobNotFailed

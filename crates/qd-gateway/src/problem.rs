@@ -181,6 +181,7 @@ pub(crate) fn status_and_title(code: Code) -> (StatusCode, &'static str) {
         Code::NoOutput => (StatusCode::BAD_GATEWAY, "Crew produced no output"),
         Code::TooManyModelCalls => (StatusCode::UNPROCESSABLE_ENTITY, "Too many model calls"),
         Code::TooManyToolCalls => (StatusCode::UNPROCESSABLE_ENTITY, "Too many tool calls"),
+        Code::ToolOutcomeUnknown => (StatusCode::BAD_GATEWAY, "Outcome of a tool unknown"),
         Code::TooManyTokens => (StatusCode::UNPROCESSABLE_ENTITY, "Too many tokens"),
         Code::BudgetExceeded => (StatusCode::PAYMENT_REQUIRED, "Budget exceeded"),
         Code::MaxRpmReached => (StatusCode::SERVICE_UNAVAILABLE, "Agent's pace reached"),

@@ -18,10 +18,8 @@ mod health;
 mod idempotency;
 mod jobs;
 mod life;
-mod openai;
 mod openapi;
 mod operators;
-mod publishing;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

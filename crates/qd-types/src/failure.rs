@@ -197,6 +197,8 @@ codes! {
     TooManyModelCalls = "too_many_model_calls",
     /// A job's bound of tool calls is reached.
     TooManyToolCalls = "too_many_tool_calls",
+    /// A tool that may not be repeated was called, and nobody knows what came of it.
+    ToolOutcomeUnknown = "tool_outcome_unknown",
     /// A job's bound of tokens is reached.
     TooManyTokens = "too_many_tokens",
     /// A budget has no room for the call, which was not made.

@@ -71,7 +71,8 @@ impl CrewBook {
             return Err(PublishError::Configured(name.clone()));
         }
         let source = CrewSource::Named { name: name.to_string(), text: SourceFile::new("the crew", text) };
-        let (spec, _, warnings) = qd_crew::check(&source, &self.catalog).map_err(PublishError::Mistakes)?;
+        let (spec, _, warnings) =
+            qd_crew::check(&source, &self.catalog.seen_by(tenant)).map_err(PublishError::Mistakes)?;
         if spec.name != *name {
             return Err(PublishError::Misnamed { own: spec.name, asked: name.clone() });
         }

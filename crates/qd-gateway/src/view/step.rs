@@ -176,6 +176,11 @@ fn note<'a>(view: &mut StepView<'a>, job: &Job, logged: &Logged, entry: &'a Entr
             view.source = Some(Source::Executed);
             finished(view, job, logged, entry, call);
         }
+        // Until there is a result, nobody knows of one.
+        Entry::Intent { call, .. } => {
+            of_call(view, logged, call);
+            view.status = "unknown";
+        }
         Entry::CallFailed { failure, billed, call, .. } => {
             of_call(view, logged, call);
             view.failed_tries.push(failed(logged, failure, *billed, call));
@@ -275,7 +280,11 @@ fn schema() -> Schema {
         .about("One model or tool call that was journaled, or tried so far.")
         .field("step", Schema::text().about("Path of the step, the same in every attempt."))
         .field("kind", Schema::words(["model", "tool"]))
-        .field("status", Schema::words(["finished", "failed"]))
+        .field(
+            "status",
+            Schema::words(["finished", "failed", "unknown"])
+                .about("`unknown`: a tool that may not be repeated was called, and has no result (yet)."),
+        )
         .field("task", Schema::text())
         .field("agent", Schema::text().nullable())
         .field("model", Schema::text().nullable())

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::client::Reply;
-use super::{Server, publish, spec};
+use super::super::client::Reply;
+use super::super::{Server, publish, spec};
 
 const YAML: (&str, &str) = ("content-type", "application/yaml");
 

@@ -4,9 +4,9 @@ use qd_store::Outcome;
 use qd_types::{Delta, JobId, StepId, TaskId};
 use serde_json::{Value, json};
 
-use super::client::Reply;
-use super::engine::{failure, output};
-use super::{Server, soon};
+use super::super::client::Reply;
+use super::super::engine::{failure, output};
+use super::super::{Server, soon};
 
 const COMPLETIONS: &str = "/v1/chat/completions";
 const KEY: &str = "idempotency-key";
@@ -149,7 +149,7 @@ async fn a_stream_without_a_place_makes_no_job() {
     let server = Server::with(|options| options.watchers_max = 1, |_| {}).await;
     let made = server.post("/v1/jobs", &json!({ "crew": "fixed" })).await.json();
     let id = JobId::parse(made["id"].as_str().unwrap()).unwrap();
-    let mut listener = super::events::Listener::open_with(server.address, id, "").await;
+    let mut listener = super::super::events::Listener::open_with(server.address, id, "").await;
     listener.until("job.queued").await;
     let refused = server.post(COMPLETIONS, &asked("assistant", true)).await;
     refused.problem(503, "overloaded");
