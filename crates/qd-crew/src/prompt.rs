@@ -19,6 +19,14 @@ pub(crate) const NUDGE: &str = "Your last answer was empty. Write the complete a
 pub(crate) const FINAL_ANSWER: &str = "You have used up your turns with tools. Call no more of them: write your final \
      answer now, as complete as what you have found out allows.";
 
+/// What a person wants to have changed, put to the agent whose answer it is about.
+pub(crate) fn feedback(said: &str) -> String {
+    format!(
+        "A person has looked at your answer and wants it changed. They say:\n{said}\n\nFollow them and write the whole \
+         answer anew: what they do not mention stays as it is, and nothing is said about the change itself."
+    )
+}
+
 /// How a task begins.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Opening {

@@ -5,6 +5,7 @@
 
 mod deadline;
 mod flight;
+mod human;
 mod recourse;
 
 use std::collections::HashMap;
@@ -158,6 +159,11 @@ impl<'a> Attempt<'a> {
             let effects = match self.machine.ready() {
                 Ready::Done(output) => return Some(self.end(Outcome::Succeeded(output))),
                 Ready::Fail(failure) => return Some(self.end(Outcome::Failed(failure))),
+                Ready::Wait(question) => {
+                    // What was in doubt came before the answer that a person is asked about.
+                    self.doubt_settled = true;
+                    return Some(self.end(Outcome::Wait(self.ask(*question))));
+                }
                 Ready::Run(effects) => effects,
             };
             if self.may_start()
@@ -296,6 +302,7 @@ impl<'a> Attempt<'a> {
             StepKind::Model => {
                 (self.past.model_calls, limits.model_calls, Code::TooManyModelCalls, "model calls")
             }
+            StepKind::Human => return None,
             StepKind::Tool => (self.past.tool_calls, limits.tool_calls, Code::TooManyToolCalls, "tool calls"),
         };
         let under_way = flight.count(kind);

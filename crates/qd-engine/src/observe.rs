@@ -169,6 +169,7 @@ impl Observer {
                 }
                 Entry::CallFailed { .. }
                 | Entry::Recourse { .. }
+                | Entry::Human { .. }
                 | Entry::Fact { .. }
                 | Entry::Signal { .. } => {}
             }
@@ -195,7 +196,7 @@ impl Observer {
                 }
                 tell_failed(job, step, failure, call);
             }
-            Entry::Recourse { .. } | Entry::Fact { .. } | Entry::Signal { .. } => {}
+            Entry::Recourse { .. } | Entry::Human { .. } | Entry::Fact { .. } | Entry::Signal { .. } => {}
         }
     }
 
@@ -283,6 +284,10 @@ impl Observer {
                     class, wait_ms = ms(*after), "job is tried again later"
                 );
             }
+            Outcome::Wait(ask) => tracing::info!(
+                job = %job.id, crew = %job.crew, step = %ask.step, attempt = job.attempt, status = "waiting",
+                "job waits for a person"
+            ),
             Outcome::Release => {
                 self.metrics.jobs_recovered.with(["drain_handoff"]).inc();
                 tracing::info!(job = %job.id, crew = %job.crew, attempt = job.attempt, status = "queued", "job handed back");

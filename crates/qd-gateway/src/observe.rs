@@ -89,6 +89,7 @@ impl Observer {
             ("queued", stats.queued),
             ("running", stats.running),
             ("retrying", stats.retrying()),
+            ("waiting", stats.waiting),
         ];
         for (state, jobs) in states {
             self.metrics.queue_jobs.with([state]).set(count(jobs));
@@ -237,6 +238,8 @@ fn rejection(code: Code) -> Option<&'static str> {
         | Code::JobOver
         | Code::KeyOver
         | Code::JobNotFailed
+        | Code::JobNotWaiting
+        | Code::AlreadyAnswered
         | Code::StoreUnavailable
         | Code::Internal
         | Code::ModelUnreachable
@@ -267,6 +270,8 @@ fn rejection(code: Code) -> Option<&'static str> {
         | Code::JobTimeout
         | Code::JobExpired
         | Code::JobCancelled
+        | Code::HumanInputExpired
+        | Code::HumanInputRejected
         | Code::WorkerPanic
         | Code::WorkerCrashed
         | Code::CrewUnavailable

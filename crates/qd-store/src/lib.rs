@@ -11,6 +11,7 @@ mod commands;
 mod conformance;
 mod embedded;
 mod error;
+mod human;
 mod live;
 mod memory;
 mod observe;
@@ -34,6 +35,7 @@ pub use commands::{
     Record, Refused, Revocation, Revoked, StoredConversation, StoredMessage, Tick, Turn, TurnRole,
 };
 pub use error::Error;
+pub use human::{Answer, Answered};
 pub use live::{Live, LiveEvent, LocalBus, Watch};
 pub use open::{Durability, Leases, Options, open};
 pub use outbox::{

@@ -240,7 +240,7 @@ impl Stream {
                     self.told.insert(step.clone());
                 }
             }
-            LogItem::TaskStarted { .. } | LogItem::TaskFinished { .. } => {}
+            LogItem::TaskStarted { .. } | LogItem::TaskFinished { .. } | LogItem::Reminded { .. } => {}
         }
     }
 }
