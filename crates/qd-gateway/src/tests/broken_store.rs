@@ -219,6 +219,7 @@ async fn every_route_says_that_the_store_is_away_and_liveness_does_not_depend_on
         ("GET", format!("/v1/jobs/{id}/steps"), ""),
         ("POST", format!("/v1/jobs/{id}/cancel"), ""),
         ("POST", format!("/v1/jobs/{id}/redrive"), ""),
+        ("POST", format!("/v1/jobs/{id}/resume"), r#"{"approve":true}"#),
         ("GET", "/v1/conversations/ada".to_owned(), ""),
         ("DELETE", "/v1/conversations/ada".to_owned(), ""),
         ("GET", format!("/chat/{id}"), ""),
