@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use qd_env::{Env, ManualClock};
 use qd_llm::Models;
@@ -67,19 +68,18 @@ impl<'a> Trial<'a> {
             let crash = crash.unwrap();
             let _engine = start(&store, &self.env, &self.models);
             if point.is_some() {
-                let answering = async {
+                let to_the_end = async {
                     self.answered(&store, id).await;
-                    // It is over, and its last write dies in a moment.
-                    std::future::pending::<()>().await;
+                    // Its last write dies in a moment. What nobody waits for may have been dropped with its attempt.
+                    let _ = tokio::time::timeout(Duration::from_secs(1), crash.died()).await;
                 };
-                let died = async {
+                let life = async {
                     tokio::select! {
                         () = crash.died() => {}
-                        () = answering => {}
+                        () = to_the_end => {}
                     }
                 };
-                let died = tokio::time::timeout(std::time::Duration::from_secs(30), died).await;
-                died.expect("as many writes are made as in the whole run");
+                tokio::time::timeout(Duration::from_secs(30), life).await.expect("it dies, or ends");
             } else {
                 self.answered(&store, id).await;
             }
