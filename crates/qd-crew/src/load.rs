@@ -5,6 +5,7 @@
 
 mod agent;
 mod fields;
+mod human_input;
 mod items;
 mod keys;
 mod llm;

@@ -5,6 +5,7 @@
 
 mod deadline;
 mod flight;
+mod human;
 mod recourse;
 
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use qd_crew::{Effect, EffectKind, MACHINE_VERSION, Machine, Plan, Ready, TaskEvent};
 use qd_llm::Blame;
 use qd_store::{Claimed, Finish, Outcome, Record};
-use qd_types::{Class, Code, Entry, Failure, LogItem, StepId, StepKind};
+use qd_types::{Ask, Class, Code, Entry, Failure, LogItem, StepId, StepKind};
 use tokio_util::sync::CancellationToken;
 
 use crate::cached::Caching;
@@ -100,6 +101,7 @@ async fn work(shared: &Shared, claimed: &Claimed) -> Option<Finish> {
         items,
         deadline,
         retry: None,
+        question: None,
         pauses: HashMap::new(),
         doubt_settled,
     }
@@ -146,6 +148,8 @@ struct Attempt<'a> {
     deadline: Deadline,
     /// A step failed and may be tried again: when, and why.
     retry: Option<(Duration, Failure)>,
+    /// What a person is asked once nothing is under way any more.
+    question: Option<Box<Ask>>,
     /// Steps that wait in this slot for their next try: until when, on the monotonic clock.
     pauses: HashMap<StepId, Duration>,
     /// Whether all that was in doubt at the claim has been started again.
@@ -160,6 +164,11 @@ impl<'a> Attempt<'a> {
             let effects = match self.machine.ready() {
                 Ready::Done(output) => return Some(self.end(Outcome::Succeeded(output))),
                 Ready::Fail(failure) => return Some(self.end(Outcome::Failed(failure))),
+                Ready::Wait(question) => {
+                    // What was in doubt came before the answer that a person is asked about.
+                    self.doubt_settled = true;
+                    return Some(self.end(Outcome::Wait(self.ask(*question))));
+                }
                 Ready::Run(effects) => effects,
             };
             if self.may_start()
@@ -198,14 +207,14 @@ impl<'a> Attempt<'a> {
     }
 
     fn may_start(&self) -> bool {
-        self.retry.is_none() && !self.shared.stopping.is_cancelled()
+        self.retry.is_none() && self.question.is_none() && !self.shared.stopping.is_cancelled()
     }
 
     /// Journals what happened, then starts what is ready and not under way. Answers the failure of a bound.
     async fn start(&mut self, flight: &mut Flight<'a>, effects: Vec<Effect>) -> Option<Option<Failure>> {
         let fresh: Vec<_> = effects.into_iter().filter(|effect| !flight.has(&effect.step)).collect();
-        if let Some(failure) = self.intend(&fresh, flight.room()) {
-            return Some(Some(failure));
+        if !self.intend(&fresh, flight.room()) {
+            return Some(None);
         }
         if !self.items.is_empty() {
             let record = self.take_record();
@@ -245,9 +254,9 @@ impl<'a> Attempt<'a> {
         Some(None)
     }
 
-    /// Writes down which tools that may not be repeated are called next. Answers a failure if one was about to be called
-    /// before, and nobody knows what came of it.
-    fn intend(&mut self, fresh: &[Effect], room: usize) -> Option<Failure> {
+    /// Writes down which tools that may not be repeated are called next. False if one was about to be called before, and
+    /// nobody knows what came of it: a person is asked first.
+    fn intend(&mut self, fresh: &[Effect], room: usize) -> bool {
         for effect in fresh.iter().take(room) {
             let EffectKind::Tool(asked) = &effect.kind else { continue };
             if self.shared.tools.effect(&asked.name) != ToolEffect::AtMostOnce {
@@ -255,13 +264,14 @@ impl<'a> Attempt<'a> {
             }
             if self.past.intended.contains(&effect.step) {
                 let why = "its worker was gone before there was an answer";
-                return Some(executor::unknown_outcome(&asked.name, why).in_task(effect.task.clone()));
+                self.ask_about(effect, &executor::unknown_outcome(&asked.name, why));
+                return false;
             }
             let entry = Entry::Intent { step: effect.step.clone(), call: executor::call(effect, 1, 0) };
             self.learn(&entry);
             self.items.push(LogItem::Entry { entry: Box::new(entry) });
         }
-        None
+        true
     }
 
     /// When the pace of its agent lets an effect happen.
@@ -320,6 +330,7 @@ impl<'a> Attempt<'a> {
             StepKind::Model => {
                 (self.past.model_calls, limits.model_calls, Code::TooManyModelCalls, "model calls")
             }
+            StepKind::Human => return None,
             StepKind::Tool => (self.past.tool_calls, limits.tool_calls, Code::TooManyToolCalls, "tool calls"),
         };
         let under_way = flight.count(kind);
@@ -371,6 +382,14 @@ impl<'a> Attempt<'a> {
             // The worker stops before the call was made: the job goes back to the queue.
             return None;
         }
+        if failure.code == Code::ToolOutcomeUnknown {
+            if let Ready::Run(effects) = self.machine.ready()
+                && let Some(effect) = effects.iter().find(|effect| effect.step == *step)
+            {
+                self.ask_about(effect, failure);
+            }
+            return None;
+        }
         let job = &self.claimed.job;
         let (failed, tries) = (self.past.failed_at(step), self.past.tries_of(step));
         let models = &self.shared.models;
@@ -403,9 +422,10 @@ impl<'a> Attempt<'a> {
 
     /// Nothing is under way and nothing may be started.
     fn pause(&mut self) -> Finish {
-        match self.retry.take() {
-            Some((after, failure)) => self.end(Outcome::Retry { after, failure }),
-            None => self.end(Outcome::Release),
+        match (self.question.take(), self.retry.take()) {
+            (Some(ask), _) => self.end(Outcome::Wait(ask)),
+            (None, Some((after, failure))) => self.end(Outcome::Retry { after, failure }),
+            (None, None) => self.end(Outcome::Release),
         }
     }
 

@@ -5,6 +5,7 @@ mod budgets;
 mod cached;
 mod crash;
 mod guards;
+mod human;
 mod limits;
 mod metrics;
 mod recourse;
@@ -133,10 +134,15 @@ async fn accept(store: &Store, job: NewJob) -> JobId {
 
 /// Waits until a job is over.
 async fn finished(store: &Store, id: JobId) -> Job {
+    until(store, id, |job| job.status.is_terminal()).await
+}
+
+/// Waits until a job is as it should be.
+async fn until(store: &Store, id: JobId, is_so: impl Fn(&Job) -> bool) -> Job {
     let mut watch = store.watch(id);
     loop {
         let job = store.job(&TenantId::default(), id).await.unwrap().unwrap();
-        if job.status.is_terminal() {
+        if is_so(&job) {
             return job;
         }
         watch.next().await;

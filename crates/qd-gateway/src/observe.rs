@@ -89,6 +89,7 @@ impl Observer {
             ("queued", stats.queued),
             ("running", stats.running),
             ("retrying", stats.retrying()),
+            ("waiting", stats.waiting),
         ];
         for (state, jobs) in states {
             self.metrics.queue_jobs.with([state]).set(count(jobs));
@@ -240,6 +241,8 @@ pub(crate) fn rejection(code: Code) -> Option<&'static str> {
         | Code::CrewConfigured
         | Code::PreconditionFailed
         | Code::JobNotFailed
+        | Code::JobNotWaiting
+        | Code::AlreadyAnswered
         | Code::StoreUnavailable
         | Code::Internal
         | Code::ModelUnreachable
@@ -270,6 +273,8 @@ pub(crate) fn rejection(code: Code) -> Option<&'static str> {
         | Code::JobTimeout
         | Code::JobExpired
         | Code::JobCancelled
+        | Code::HumanInputExpired
+        | Code::HumanInputRejected
         | Code::WorkerPanic
         | Code::WorkerCrashed
         | Code::CrewUnavailable

@@ -21,7 +21,7 @@ use crate::routes::crews::publish;
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
     audit, breakers, cancel, conversations, crews, docs, events, health, index, jobs, keys, metrics, redrive,
-    stats, steps, usage, webhooks,
+    resume, stats, steps, usage, webhooks,
 };
 
 const OPEN: Needs = Needs::Nothing;
@@ -50,6 +50,7 @@ pub(crate) fn routes() -> Routes {
         .get("/v1/jobs/{id}/steps", JOBS_READ, steps::steps, steps::about)
         .post("/v1/jobs/{id}/cancel", JOBS_WRITE, cancel::cancel, cancel::about)
         .post("/v1/jobs/{id}/redrive", JOBS_WRITE, redrive::redrive, redrive::about)
+        .post("/v1/jobs/{id}/resume", JOBS_WRITE, resume::resume, resume::about)
         .get("/v1/conversations/{id}", CONVERSATIONS, conversations::read, conversations::about_read)
         .delete("/v1/conversations/{id}", CONVERSATIONS, conversations::forget, conversations::about_forget)
         .get("/v1/crews", CREWS_READ, crews::list, crews::about_list)
@@ -116,7 +117,6 @@ pub(crate) fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
     let reading: MethodRouter<Shared> = get(not_yet);
     let writing: MethodRouter<Shared> = post(not_yet);
     router
-        .route("/v1/jobs/{id}/resume", writing.clone())
         .route("/v1/batches", writing)
         .route("/v1/batches/{id}", reading)
         .route("/v1/crews/{name}/{*rest}", any(not_yet))

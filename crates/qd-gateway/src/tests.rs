@@ -15,6 +15,7 @@ mod facades;
 mod figures;
 mod full_disk;
 mod health;
+mod human;
 mod idempotency;
 mod jobs;
 mod life;

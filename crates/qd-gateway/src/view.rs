@@ -3,6 +3,7 @@
 pub(crate) mod crew;
 pub(crate) mod delivery;
 pub(crate) mod event;
+pub(crate) mod human;
 pub(crate) mod job;
 pub(crate) mod key;
 pub(crate) mod stats;

@@ -178,6 +178,10 @@ impl Blame {
             | Code::QueueFull
             | Code::Overloaded
             | Code::JobOver
+            | Code::HumanInputExpired
+            | Code::HumanInputRejected
+            | Code::JobNotWaiting
+            | Code::AlreadyAnswered
             | Code::JobNotFailed
             | Code::Draining
             | Code::StillRunning

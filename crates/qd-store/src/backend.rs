@@ -12,11 +12,11 @@ use qd_types::{
 };
 
 use crate::{
-    Act, Actor, AuditHead, Audited, CacheKey, Cancelled, Claimed, DayUsage, Delivery, DeliveryPage,
-    DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, KeyAdded, NewCrew,
-    NewJob, NewKey, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice,
-    SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries,
-    TakenDeliveries, Tick, UsageQuery,
+    Act, Actor, Answer, Answered, AuditHead, Audited, CacheKey, Cancelled, Claimed, DayUsage, Delivery,
+    DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, JobQuery,
+    KeyAdded, NewCrew, NewJob, NewKey, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend,
+    Settlement, Slice, SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey,
+    TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 
 /// Everything a backend is.
@@ -46,10 +46,13 @@ pub trait Jobs: Send + Sync {
     /// Ends attempts; answers the status of each job.
     async fn finish(&self, finishes: Vec<Finish>) -> Result<Vec<Result<JobStatus, Refused>>, Error>;
 
+    /// Takes a person's answer: it is journaled and the job queued, in one transaction.
+    async fn answer(&self, tenant: &TenantId, answer: Answer) -> Result<Answered, Error>;
+
     /// Cancels a job that is not over.
     async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancelled, Error>;
 
-    /// One bounded round of housekeeping: promotes, rescues, expires, prunes at most `limit` each. Any process may call it.
+    /// One bounded round of housekeeping: promotes, rescues, expires, reminds, prunes at most `limit` each. Any process may call it.
     async fn tick(&self, limit: usize) -> Result<Tick, Error>;
 
     /// One job.

@@ -7,6 +7,7 @@ mod access;
 mod cache;
 mod conversations;
 mod crews;
+mod human;
 mod lease;
 mod model;
 mod outbox;
@@ -211,6 +212,13 @@ macro_rules! conformance_suite {
                     progress_and_a_release_clear_a_suspicion, news_is_no_progress;
                 time: scheduled_job_waits_for_its_time, retrying_job_comes_back_when_due, expired_job_fails_in_any_state,
                     old_jobs_are_pruned_in_bounded_rounds;
+                human: waiting_job_holds_no_worker_and_tells_what_it_asks, approval_is_journaled_and_queues_the_job,
+                    feedback_is_taken_until_none_is_left, the_same_answer_again_is_harmless_and_another_is_refused,
+                    key_of_an_answer_is_known_again, a_job_that_does_not_wait_takes_no_answer,
+                    reminders_are_sent_as_often_as_the_rules_say, nobody_is_waited_for_after_the_time,
+                    a_job_goes_on_without_an_answer_where_the_rules_say_so, question_and_its_moments_outlive_the_process,
+                    waiting_job_keeps_its_conversations_place, waiting_job_is_cancelled_and_expires_like_any_other,
+                    endpoints_hear_of_questions_and_reminders;
                 conversations: one_job_at_a_time_in_order_of_acceptance, retrying_job_keeps_its_place,
                     finished_job_adds_to_the_history, long_conversation_keeps_its_newest_messages, silent_conversation_is_forgotten,
                     conversation_tells_where_its_messages_come_from, forgotten_conversation_is_gone_and_starts_anew;

@@ -12,6 +12,7 @@ mod conformance;
 mod crews;
 mod embedded;
 mod error;
+mod human;
 mod live;
 mod memory;
 mod observe;
@@ -36,6 +37,7 @@ pub use commands::{
 };
 pub use crews::{CREW_VERSIONS_MAX, CREWS_MAX, NewCrew, OnlyIf, Published};
 pub use error::Error;
+pub use human::{Answer, Answered};
 pub use live::{Live, LiveEvent, LocalBus, Watch};
 pub use open::{Durability, Leases, Options, open};
 pub use outbox::{

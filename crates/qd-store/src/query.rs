@@ -80,6 +80,8 @@ pub struct Stats {
     pub running: usize,
     /// Scheduled or retrying.
     pub delayed: usize,
+    /// Asking a person.
+    pub waiting: usize,
     /// Of the delayed ones, those that no worker took up yet.
     pub scheduled: usize,
     /// The queued ones by priority, from 1 to 5.

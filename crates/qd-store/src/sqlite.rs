@@ -10,6 +10,7 @@ mod checkpoint;
 mod codec;
 mod crews;
 mod file_lock;
+mod human;
 mod outbox;
 mod query;
 mod reader;

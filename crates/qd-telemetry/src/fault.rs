@@ -68,6 +68,8 @@ pub fn fault(code: Code) -> Fault {
         | Code::TooManyTokens
         | Code::BudgetExceeded
         | Code::MaxRpmReached
+        | Code::HumanInputExpired
+        | Code::HumanInputRejected
         | Code::JobCancelled
         | Code::InvalidRequest
         | Code::ValidationFailed
@@ -88,6 +90,8 @@ pub fn fault(code: Code) -> Fault {
         | Code::IdempotencyConflict
         | Code::EventsPruned
         | Code::JobOver
+        | Code::JobNotWaiting
+        | Code::AlreadyAnswered
         | Code::JobNotFailed => Fault::User,
         Code::JobExpired
         | Code::WorkerPanic

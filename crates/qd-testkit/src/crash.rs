@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use qd_store::{
-    Access, Act, Actor, AuditHead, Audited, Backend, Cache, CacheKey, Cancelled, Claimed, Conversations,
-    Crews, DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish,
-    Idempotency, JobQuery, Jobs, KeyAdded, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent, Record,
-    Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
-    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
+    Access, Act, Actor, Answer, Answered, AuditHead, Audited, Backend, Cache, CacheKey, Cancelled, Claimed,
+    Conversations, Crews, DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error,
+    Fence, Finish, Idempotency, JobQuery, Jobs, KeyAdded, NewCrew, NewJob, NewKey, Outbox, Page, Published,
+    Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend,
+    SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick,
+    UsageQuery,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
@@ -35,7 +36,7 @@ pub enum When {
 /// Where the process dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CrashPoint {
-    /// Counted from 0, over claims that hand something out, records and finishes.
+    /// Counted from 0, over claims that hand something out, records, finishes and answers of people.
     pub write: usize,
     /// On which side of it.
     pub when: When,
@@ -147,6 +148,10 @@ impl Jobs for Crash {
 
     async fn finish(&self, finishes: Vec<Finish>) -> Result<Vec<Result<JobStatus, Refused>>, Error> {
         self.write(self.inner.finish(finishes)).await
+    }
+
+    async fn answer(&self, tenant: &TenantId, answer: Answer) -> Result<Answered, Error> {
+        self.write(self.inner.answer(tenant, answer)).await
     }
 
     async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancelled, Error> {

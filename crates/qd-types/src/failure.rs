@@ -211,6 +211,10 @@ codes! {
     JobTimeout = "job_timeout",
     /// The job was not finished before its `expires_at`.
     JobExpired = "job_expired",
+    /// Nobody answered the job's question in time.
+    HumanInputExpired = "human_input_expired",
+    /// A person sent a task's answer back more often than it takes feedback.
+    HumanInputRejected = "human_input_rejected",
     /// The job was cancelled.
     JobCancelled = "job_cancelled",
     /// The worker had a bug.
@@ -263,6 +267,10 @@ codes! {
     Overloaded = "overloaded",
     /// The job is over, so that it cannot be changed any more.
     JobOver = "job_over",
+    /// The job does not wait for a person, or not with this step.
+    JobNotWaiting = "job_not_waiting",
+    /// The question was answered before, otherwise.
+    AlreadyAnswered = "already_answered",
     /// Only a job that failed or was cancelled can be run again.
     JobNotFailed = "job_not_failed",
     /// The server is stopping.

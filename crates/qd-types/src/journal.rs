@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    AgentId, ChatReply, Day, Failure, JobId, JobStatus, NanoDollars, StepId, TaskId, Timestamp, ToolResult,
-    Usage,
+    AgentId, AnsweredBy, Ask, ChatReply, Day, Failure, JobId, JobStatus, NanoDollars, StepId, TaskId,
+    Timestamp, ToolResult, Usage, Verdict,
 };
 
 /// Version of the stored shape of [`LogItem`].
@@ -70,6 +70,17 @@ pub enum Entry {
         /// How it goes on.
         recourse: Recourse,
     },
+    /// A person has looked at a task's answer.
+    Human {
+        /// The question's step.
+        step: StepId,
+        /// What they say.
+        verdict: Verdict,
+        /// Who.
+        by: AnsweredBy,
+        /// How long the question waited.
+        waited_ms: u64,
+    },
     /// A value from outside the plan and the input, taken once.
     Fact {
         /// Its name, e.g. `conversation`.
@@ -77,7 +88,7 @@ pub enum Entry {
         /// Its value.
         value: Value,
     },
-    /// An answer from a person or an event that the job waited for.
+    /// An answer from an event that the job waited for.
     Signal {
         /// What was waited for.
         key: String,
@@ -95,7 +106,8 @@ impl Entry {
             | Self::Intent { step, .. }
             | Self::Tool { step, .. }
             | Self::CallFailed { step, .. }
-            | Self::Recourse { step, .. } => Some(step),
+            | Self::Recourse { step, .. }
+            | Self::Human { step, .. } => Some(step),
             Self::Fact { .. } | Self::Signal { .. } => None,
         }
     }
@@ -109,6 +121,7 @@ impl Entry {
             Self::Intent { .. }
             | Self::CallFailed { .. }
             | Self::Recourse { .. }
+            | Self::Human { .. }
             | Self::Fact { .. }
             | Self::Signal { .. } => (Usage::default(), NanoDollars::default()),
         }
@@ -138,7 +151,11 @@ impl Entry {
     pub fn call(&self) -> Option<&Call> {
         match self {
             Self::Model { call, .. } | Self::Tool { call, .. } | Self::CallFailed { call, .. } => Some(call),
-            Self::Intent { .. } | Self::Recourse { .. } | Self::Fact { .. } | Self::Signal { .. } => None,
+            Self::Intent { .. }
+            | Self::Recourse { .. }
+            | Self::Human { .. }
+            | Self::Fact { .. }
+            | Self::Signal { .. } => None,
         }
     }
 }
@@ -264,6 +281,16 @@ pub enum LogItem {
         /// Why, where that is not plain.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Failure>,
+        /// What a person is asked, for waiting.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ask: Option<Box<Ask>>,
+    },
+    /// A person was reminded of the question that the job waits with.
+    Reminded {
+        /// The question's step.
+        step: StepId,
+        /// Which reminder, from 1.
+        number: u32,
     },
 }
 

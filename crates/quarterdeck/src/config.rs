@@ -26,6 +26,7 @@ mod webhooks;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use qd_types::AskRules;
 use serde::Deserialize;
 
 pub(crate) use decode::{Problem, Problems};
@@ -67,6 +68,7 @@ pub(crate) struct Settings {
     pub(crate) retry: Retry,
     pub(crate) limits: Limits,
     pub(crate) conversations: Conversations,
+    pub(crate) human_input: AskRules,
     pub(crate) budgets: Budgets,
     pub(crate) retention: Retention,
     pub(crate) log: Log,

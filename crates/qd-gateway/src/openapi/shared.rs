@@ -7,9 +7,11 @@ use super::Schema;
 use crate::facades::{chat, openai, tasks};
 use crate::problem;
 use crate::routes::webhooks::deliveries;
-use crate::routes::{audit, breakers, conversations, health, index, jobs, keys, new_job, usage, webhooks};
+use crate::routes::{
+    audit, breakers, conversations, health, index, jobs, keys, new_job, resume, usage, webhooks,
+};
 use crate::submit::key_schema;
-use crate::view::{crew, delivery, event, job, stats, step};
+use crate::view::{crew, delivery, event, human, job, stats, step};
 
 pub(super) const ABOUT: &str = "\
 Jobs are durable requests to execute a crew: accepted means stored, and what is stored is carried out, across crashes.
@@ -81,9 +83,11 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         words,
         problem::schemas(),
         new_job::schemas(),
+        resume::schemas(),
         jobs::schemas(),
         job::schemas(),
         event::schemas(),
+        human::schemas(),
         step::schemas(),
         conversations::schemas(),
         crew::schemas(),

@@ -246,7 +246,7 @@ impl Stream {
                     self.told.insert(step.clone());
                 }
             }
-            LogItem::TaskStarted { .. } | LogItem::TaskFinished { .. } => {}
+            LogItem::TaskStarted { .. } | LogItem::TaskFinished { .. } | LogItem::Reminded { .. } => {}
         }
     }
 }

@@ -63,6 +63,7 @@ fn routes() -> Vec<(String, &'static str, Needs)> {
 fn body(method: &str, path: &str) -> Value {
     match (method, path) {
         ("POST", "/v1/jobs") => json!({ "crew": "assistant", "input": { "message": "m" } }),
+        ("POST", "/v1/jobs/{id}/resume") => json!({ "approve": true }),
         ("POST", "/v1/breakers") => json!({ "deployment": "sim/standard", "state": "auto" }),
         ("POST", "/v1/keys") => json!({ "name": "ci", "scopes": ["jobs:read"] }),
         ("POST", "/v1/keys/{id}/rotate") => json!({}),

@@ -6,11 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_env::Env;
 use qd_store::{
-    Access, Act, Actor, AuditHead, Audited, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews,
-    DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish, JobQuery,
-    Jobs, KeyAdded, LocalBus, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused,
-    Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, Store,
-    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
+    Access, Act, Actor, Answer, Answered, AuditHead, Audited, Cache, CacheKey, Cancelled, Claimed,
+    Conversations, Crews, DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error,
+    Fence, Finish, JobQuery, Jobs, KeyAdded, LocalBus, NewCrew, NewJob, NewKey, Outbox, Page, Published,
+    Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend,
+    SpendScope, Stats, Store, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries,
+    Tick, UsageQuery,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
@@ -46,6 +47,9 @@ impl Jobs for BrokenDisk {
         broken()
     }
     async fn finish(&self, _: Vec<Finish>) -> Result<Vec<Result<JobStatus, Refused>>, Error> {
+        broken()
+    }
+    async fn answer(&self, _: &TenantId, _: Answer) -> Result<Answered, Error> {
         broken()
     }
     async fn cancel(&self, _: &TenantId, _: JobId) -> Result<Cancelled, Error> {
@@ -215,6 +219,7 @@ async fn every_route_says_that_the_store_is_away_and_liveness_does_not_depend_on
         ("GET", format!("/v1/jobs/{id}/steps"), ""),
         ("POST", format!("/v1/jobs/{id}/cancel"), ""),
         ("POST", format!("/v1/jobs/{id}/redrive"), ""),
+        ("POST", format!("/v1/jobs/{id}/resume"), r#"{"approve":true}"#),
         ("GET", "/v1/conversations/ada".to_owned(), ""),
         ("DELETE", "/v1/conversations/ada".to_owned(), ""),
         ("GET", format!("/chat/{id}"), ""),

@@ -3,7 +3,7 @@
 
 use qd_types::{
     ConversationId, CrewName, Day, DeliveryId, Failure, Job, JobId, JobOutput, JobStatus, KeyId, Logged,
-    NanoDollars, Priority, Progress, Seq, TenantId, Timestamp, Usage,
+    NanoDollars, Priority, Progress, Seq, TenantId, Timestamp, Usage, Waiting,
 };
 
 use crate::{
@@ -44,6 +44,7 @@ impl Spent {
 pub(crate) struct Settled {
     pub(crate) status: JobStatus,
     pub(crate) retry_at: Option<Timestamp>,
+    pub(crate) waiting: Option<Box<Waiting>>,
     pub(crate) finished_at: Option<Timestamp>,
     pub(crate) output: Option<JobOutput>,
     pub(crate) error: Option<Failure>,
@@ -89,7 +90,7 @@ pub(crate) struct OpenJob {
     pub(crate) priority: Priority,
     pub(crate) conversation: Option<ConversationId>,
     pub(crate) status: JobStatus,
-    /// `run_at` of a scheduled job, `retry_at` of a retrying one.
+    /// `run_at` of a scheduled job, `retry_at` of a retrying one, of a waiting one when something is to be done about it.
     pub(crate) due: Option<Timestamp>,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) attempt: u32,
@@ -126,6 +127,8 @@ pub(crate) trait Rows {
     fn spend(&mut self, row: RowId, spent: &Spent) -> Result<(), Error>;
     /// Writes a status.
     fn settle(&mut self, row: RowId, settled: &Settled) -> Result<(), Error>;
+    /// Writes what a waiting job asks.
+    fn wait(&mut self, row: RowId, waiting: &Waiting) -> Result<(), Error>;
     /// Adds to a job's log.
     fn append(&mut self, row: RowId, logged: &Logged) -> Result<(), Error>;
     /// Reads a job's log after a place.

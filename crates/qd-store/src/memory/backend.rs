@@ -14,12 +14,12 @@ use super::rows::MemoryRows;
 use crate::embedded::{Core, Limits, RecentHour, Rows};
 use crate::live::{Live, tell};
 use crate::{
-    Access, Act, Actor, AuditHead, Audited, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews,
-    DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish,
-    Idempotency, Incarnation, JobQuery, Jobs, KeyAdded, NewCrew, NewJob, NewKey, Outbox, Page, Published,
-    Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend,
-    SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick,
-    UsageQuery,
+    Access, Act, Actor, Answer, Answered, AuditHead, Audited, Cache, CacheKey, Cancelled, Claimed,
+    Conversations, Crews, DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error,
+    Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs, KeyAdded, NewCrew, NewJob, NewKey, Outbox, Page,
+    Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn,
+    Spend, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries,
+    Tick, UsageQuery,
 };
 
 /// The backend behind `memory:`.
@@ -78,6 +78,10 @@ impl Jobs for MemoryBackend {
 
     async fn finish(&self, finishes: Vec<Finish>) -> Result<Vec<Result<JobStatus, Refused>>, Error> {
         self.change(|core| finishes.iter().map(|finish| core.finish(finish)).collect())
+    }
+
+    async fn answer(&self, tenant: &TenantId, answer: Answer) -> Result<Answered, Error> {
+        self.change(|core| core.answer(tenant, &answer))
     }
 
     async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancelled, Error> {

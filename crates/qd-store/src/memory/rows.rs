@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use qd_types::{
     ConversationId, CrewName, Day, DeliveryId, Job, JobId, JobStatus, Logged, NanoDollars, Seq, TenantId,
-    Timestamp,
+    Timestamp, Waiting,
 };
 
 use super::access::MemoryAccess;
@@ -92,7 +92,8 @@ impl MemoryRows {
 /// Roughly what a job's texts take in an answer.
 fn text_bytes(job: &Job) -> usize {
     let input: usize = job.input.values().map(|value| value.as_str().map_or(64, str::len)).sum();
-    input + job.output.as_ref().map_or(0, |output| output.raw.len())
+    let asked = job.waiting.as_ref().map_or(0, |waiting| waiting.ask.output.len());
+    input + asked + job.output.as_ref().map_or(0, |output| output.raw.len())
 }
 
 fn missing(row: RowId) -> Error {
@@ -145,10 +146,16 @@ impl Rows for MemoryRows {
         let job = self.job_mut(row)?;
         job.status = settled.status;
         job.retry_at = settled.retry_at;
+        job.waiting.clone_from(&settled.waiting);
         job.finished_at = settled.finished_at;
         job.output.clone_from(&settled.output);
         job.error.clone_from(&settled.error);
         job.crashes = settled.crashes;
+        Ok(())
+    }
+
+    fn wait(&mut self, row: RowId, waiting: &Waiting) -> Result<(), Error> {
+        self.job_mut(row)?.waiting = Some(Box::new(waiting.clone()));
         Ok(())
     }
 

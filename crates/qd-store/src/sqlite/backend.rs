@@ -20,12 +20,12 @@ use super::writer::Writer;
 use super::{access, cache, outbox, query, schema, spend};
 use crate::embedded::{Core, Limits, RecentHour};
 use crate::{
-    Access, Act, Actor, AuditHead, Audited, Cache, CacheKey, CacheRoom, Cancelled, Claimed, Conversations,
-    Crews, DayUsage, Delivery, DeliveryPage, DeliveryQuery, Durability, EndpointState, Enqueued, Error,
-    Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs, KeyAdded, Live, NewCrew, NewJob, NewKey, Outbox,
-    Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk,
-    SliceReturn, Spend, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries,
-    TakenDeliveries, Tick, UsageQuery,
+    Access, Act, Actor, Answer, Answered, AuditHead, Audited, Cache, CacheKey, CacheRoom, Cancelled, Claimed,
+    Conversations, Crews, DayUsage, Delivery, DeliveryPage, DeliveryQuery, Durability, EndpointState,
+    Enqueued, Error, Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs, KeyAdded, Live, NewCrew,
+    NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement,
+    Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey,
+    TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 
 /// The backend behind `sqlite:PATH`.
@@ -166,6 +166,11 @@ impl Jobs for SqliteBackend {
 
     async fn finish(&self, finishes: Vec<Finish>) -> Result<Vec<Result<JobStatus, Refused>>, Error> {
         self.writer.call(move |core| finishes.iter().map(|finish| core.finish(finish)).collect()).await
+    }
+
+    async fn answer(&self, tenant: &TenantId, answer: Answer) -> Result<Answered, Error> {
+        let tenant = tenant.clone();
+        self.writer.call(move |core| core.answer(&tenant, &answer)).await
     }
 
     async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancelled, Error> {

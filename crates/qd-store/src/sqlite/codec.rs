@@ -8,13 +8,14 @@ use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::human;
 use crate::Error;
 use crate::embedded::{OpenJob, RowId};
 
 /// The columns that [`job`] reads, in its order.
 pub(super) const JOB_COLUMNS: &str = "id, tenant, crew, crew_version, machine_version, status, priority, attempt, \
      max_attempts, crashes, conversation, input, output, error, usage, cost, progress, created_at, run_at, retry_at, \
-     expires_at, started_at, finished_at, timeout_seconds, redrive_of, metadata, budget, webhook_url";
+     expires_at, started_at, finished_at, timeout_seconds, redrive_of, metadata, budget, webhook_url, waiting";
 
 /// A status as a number: its place in [`JobStatus::ALL`].
 pub(super) fn status_number(status: JobStatus) -> i64 {
@@ -34,7 +35,7 @@ pub(super) fn json(value: &impl Serialize) -> Result<String, Error> {
         .map_err(|e| Error::Unreadable { what: format!("a value that is no JSON: {e}") })
 }
 
-fn from_json<T: DeserializeOwned>(text: &str, column: &str) -> Result<T, Error> {
+pub(super) fn from_json<T: DeserializeOwned>(text: &str, column: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|e| Error::Unreadable {
         // Its own words may quote the value, which is nothing for a log.
         what: format!("column {column}: {:?} error at byte {}", e.classify(), e.column()),
@@ -86,6 +87,12 @@ pub(super) fn job(row: &Row<'_>) -> Result<Job, Error> {
         metadata: optional(row, 25, "metadata")?.unwrap_or_default(),
         budget: row.get::<_, Option<i64>>(26)?.map(NanoDollars),
         webhook_url: row.get(27)?,
+        waiting: row
+            .get_ref(28)?
+            .as_str_or_null()
+            .map_err(rusqlite::Error::from)?
+            .map(human::read)
+            .transpose()?,
     })
 }
 
@@ -133,7 +140,7 @@ pub(super) fn each_open(connection: &Connection, visit: &mut dyn FnMut(OpenJob))
     let mut statement = connection.prepare_cached(
         "SELECT row, id, tenant, priority, conversation, run_at, retry_at, expires_at, attempt, epoch, crashes, \
          in_doubt, CASE WHEN attempt = 0 AND run_at IS NULL THEN 0 ELSE (SELECT coalesce(max(seq), 0) FROM log WHERE job = row) END, \
-         max(created_at, coalesce(run_at, 0)) \
+         max(created_at, coalesce(run_at, 0)), waiting \
          FROM jobs WHERE status = ?1 AND status < 5",
     )?;
     // One name for all jobs of a tenant: they share it in the schedule as well.
@@ -155,6 +162,10 @@ fn open_job(row: &Row<'_>, status: JobStatus, tenant: TenantId) -> Result<OpenJo
     let due = match status {
         JobStatus::Scheduled => time(row, 5)?,
         JobStatus::Retrying => time(row, 6)?,
+        JobStatus::Waiting => {
+            let text = row.get_ref(14)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+            text.map(human::read).transpose()?.and_then(|waiting| waiting.wake_at())
+        }
         _ => None,
     };
     Ok(OpenJob {

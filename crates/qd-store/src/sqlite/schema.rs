@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0004_cache.sql"),
     include_str!("schema/0005_webhooks.sql"),
     include_str!("schema/0006_access.sql"),
+    include_str!("schema/0009_human_input.sql"),
 ];
 
 /// Marks the file as ours (`qdk1`), so that another program's database is not taken for a store.

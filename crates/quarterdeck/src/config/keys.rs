@@ -6,6 +6,8 @@
 mod sim;
 mod tools;
 
+use qd_types::OnExpiry;
+
 /// One key of a table.
 #[derive(Debug)]
 pub(crate) struct Key {
@@ -84,6 +86,7 @@ pub(crate) const ROOT: &[Key] = &[
     key("retry", Table(RETRY), "When a step that failed is tried again."),
     key("limits", Table(LIMITS), "What one job, one API key and one tenant may do."),
     key("conversations", Table(CONVERSATIONS), "History that jobs share."),
+    key("human_input", Table(HUMAN_INPUT), "How people are waited for who look at answers of tasks."),
     key("budgets", Table(BUDGETS), "What may be spent on model calls."),
     key("delivery", Table(DELIVERY), "How webhooks are delivered."),
     key(
@@ -204,6 +207,14 @@ const CONVERSATIONS: &[Key] = &[
     set("reserve_tokens", Whole(0, 100_000_000)),
 ];
 
+const HUMAN_INPUT: &[Key] = &[
+    set("reminder_seconds", Whole(0, 2_592_000)),
+    set("reminders", Whole(0, 100)),
+    set("expires_seconds", Whole(0, 31_536_000)),
+    set("on_expiry", Choice(OnExpiry::WORDS)),
+    set("max_rounds", Whole(0, 100)),
+];
+
 const BUDGETS: &[Key] = &[
     key("tenant_day_usd", Number(0.0, 1e6), "Dollars that all crews together may spend each day (UTC)."),
     key("job_usd", Number(0.0, 1e6), "Dollars that one job may spend, unless it or its crew says otherwise."),
@@ -256,7 +267,7 @@ const WEBHOOK: &[Key] = &[
     key(
         "events",
         Texts,
-        "What it is told of: job.started, job.retrying, job.succeeded, job.failed, job.cancelled [the last three].",
+        "What it is told of: job.started, job.retrying, job.waiting, job.succeeded, job.failed, job.cancelled [the last three].",
     ),
     key("crews", Texts, "Of which crews [all]."),
     key("secret", Secret, "What signs: whsec_ and 24 to 64 bytes in base64."),

@@ -126,29 +126,65 @@ async fn a_call_in_flight_at_a_crash_is_repeated_under_the_same_key() {
     assert!(key(&heard[0]).is_some() && key(&heard[0]) == key(&heard[1]), "{heard:?}");
 }
 
+/// The job, once it waits for a person.
+async fn waiting(url: &str, id: &str) -> Value {
+    until("the job waits", || async {
+        let job = get(&format!("{url}/v1/jobs/{id}")).await;
+        (job["status"] == "waiting").then_some(job)
+    })
+    .await
+}
+
 #[tokio::test]
-async fn a_call_that_may_happen_once_is_never_repeated_and_its_doubt_is_told() {
+async fn a_call_that_may_happen_once_is_never_repeated_and_a_person_is_asked_what_came_of_it() {
     let service = Service::start(false).await;
     let project = Project::new(&service.settings("at_most_once"), &[("orders.yaml", CREW)]);
     let mut server = project.serve("127.0.0.1:0").await;
     let id = submit(&server.url("")).await;
     until("the service is asked", || async { (service.heard().len() == 1).then_some(()) }).await;
     assert_eq!(tool_steps(&server.url(""), &id).await[0]["status"], "unknown");
-    server.kill().await;
-    service.answers.send_replace(true);
-    let server = project.serve("127.0.0.1:0").await;
+    for _ in 0..2 {
+        server.kill().await;
+        service.answers.send_replace(true);
+        server = project.serve("127.0.0.1:0").await;
+        let job = waiting(&server.url(""), &id).await;
+        let asked = job["waiting"]["output"].as_str().unwrap();
+        assert!(asked.contains("`order_state`") && asked.contains("its worker was gone"), "{job}");
+    }
+    let answer = json!({"approve": true, "feedback": "It is on a ship."});
+    let (status, job) = post(&server.url(&format!("/v1/jobs/{id}/resume")), &answer).await;
+    assert_eq!(status, 202, "{job}");
     let job = finished(&server.url(""), &id).await;
-    assert_eq!(
-        (&job["status"], &job["error"]["code"]),
-        (&json!("failed"), &json!("tool_outcome_unknown")),
-        "{job}"
-    );
-    assert!(job["error"]["message"].as_str().unwrap().contains("`order_state`"), "{job}");
+    assert_eq!(job["status"], "succeeded", "{job}");
+    assert!(job["output"]["raw"].as_str().unwrap().contains("It is on a ship."), "{job}");
     assert_eq!(service.heard().len(), 1);
-    assert_eq!(tool_steps(&server.url(""), &id).await.len(), 1);
+    let steps = tool_steps(&server.url(""), &id).await;
+    assert_eq!((steps.len(), &steps[0]["status"]), (1, &json!("finished")), "{steps:?}");
     // Another job is another call.
     let again = submit(&server.url("")).await;
     assert_eq!(finished(&server.url(""), &again).await["status"], "succeeded");
     let heard = service.heard();
     assert!(heard.len() == 2 && key(&heard[0]) != key(&heard[1]), "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_may_happen_once_and_is_not_answered_waits_for_a_person_without_a_slot() {
+    let service = Service::start(false).await;
+    let settings = service.settings("at_most_once").replace("bearer =", "timeout_seconds = 1\nbearer =");
+    let project = Project::new(&format!("{settings}[worker]\nslots = 1\n"), &[("orders.yaml", CREW)]);
+    let server = project.serve("127.0.0.1:0").await;
+    let id = submit(&server.url("")).await;
+    let job = waiting(&server.url(""), &id).await;
+    assert!(job["waiting"]["output"].as_str().unwrap().contains("did not answer within 1 s"), "{job}");
+    // The only slot is free meanwhile.
+    let (_, other) =
+        post(&server.url("/v1/jobs"), &json!({"crew": "assistant", "input": {"message": "hi"}})).await;
+    assert_eq!(finished(&server.url(""), other["id"].as_str().unwrap()).await["status"], "succeeded");
+    let answer = json!({"approve": false, "feedback": "the shop was closed"});
+    let (status, job) = post(&server.url(&format!("/v1/jobs/{id}/resume")), &answer).await;
+    assert_eq!(status, 202, "{job}");
+    let job = finished(&server.url(""), &id).await;
+    assert_eq!(job["status"], "succeeded", "{job}");
+    assert!(job["output"]["raw"].as_str().unwrap().contains("not carried out: the shop was closed"), "{job}");
+    assert_eq!(service.heard().len(), 1);
 }
