@@ -8,6 +8,7 @@ mod checks;
 mod decode;
 mod defaults;
 mod dotenv;
+mod human_input;
 mod keys;
 mod layers;
 mod position;
@@ -26,7 +27,6 @@ mod webhooks;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use qd_types::AskRules;
 use serde::Deserialize;
 
 pub(crate) use decode::{Problem, Problems};
@@ -68,7 +68,7 @@ pub(crate) struct Settings {
     pub(crate) retry: Retry,
     pub(crate) limits: Limits,
     pub(crate) conversations: Conversations,
-    pub(crate) human_input: AskRules,
+    pub(crate) human_input: human_input::HumanInput,
     pub(crate) budgets: Budgets,
     pub(crate) retention: Retention,
     pub(crate) log: Log,

@@ -331,7 +331,7 @@ fn engine_options(config: &Config) -> anyhow::Result<qd_engine::Options> {
         budgets: budgets(&s.budgets),
         history_tokens: s.conversations.token_budget.saturating_sub(s.conversations.reserve_tokens),
         tools: s.http_tools()?,
-        human_input: s.human_input,
+        human_input: s.human_input.into(),
         webhooks: s.deliverer()?,
         ..qd_engine::Options::default()
     })

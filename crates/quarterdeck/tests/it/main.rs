@@ -13,6 +13,7 @@ mod commands;
 mod config;
 mod crews;
 mod hostile;
+mod human;
 mod jobs;
 mod kill;
 mod limits;
