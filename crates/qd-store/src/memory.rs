@@ -5,6 +5,7 @@ mod access;
 mod backend;
 mod cache;
 mod crews;
+mod dead;
 mod outbox;
 mod rows;
 mod spend;

@@ -9,6 +9,7 @@ mod cache;
 mod checkpoint;
 mod codec;
 mod crews;
+mod dead;
 mod file_lock;
 mod human;
 mod outbox;

@@ -1,5 +1,6 @@
 //! The handle that everyone holds: it forwards to the backend and observes each call once, for all backends.
 
+mod dead;
 mod human;
 mod outbox;
 

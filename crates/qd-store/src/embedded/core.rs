@@ -7,6 +7,7 @@ mod accept;
 mod access;
 mod attempt;
 mod crews;
+mod dead;
 mod housekeeping;
 mod human;
 mod outbox;

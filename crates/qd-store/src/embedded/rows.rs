@@ -112,7 +112,7 @@ pub(crate) const KEPT_SPEND: i32 = 400;
 pub(crate) const PAGE_BYTES: usize = 4 << 20;
 
 /// Where rows are kept.
-pub(crate) trait Rows {
+pub(crate) trait Rows: DeadRows {
     /// Adds an accepted job.
     fn insert(&mut self, row: RowId, job: &Job) -> Result<(), Error>;
     /// Reads a job; it is there.
@@ -213,6 +213,14 @@ pub(crate) trait CrewRows {
     fn count_crews(&mut self, tenant: &TenantId) -> Result<usize, Error>;
     /// Adds a version.
     fn add_crew(&mut self, tenant: &TenantId, crew: &StoredCrew) -> Result<(), Error>;
+}
+
+/// Which failed jobs somebody has dealt with.
+pub(crate) trait DeadRows {
+    /// Whether a job failed and nobody has dealt with it.
+    fn is_dead(&mut self, row: RowId) -> Result<bool, Error>;
+    /// Somebody has.
+    fn deal_with(&mut self, row: RowId) -> Result<(), Error>;
 }
 
 /// Rows that outlive their process: a schedule can be built from them.

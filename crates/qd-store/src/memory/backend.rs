@@ -15,11 +15,11 @@ use crate::embedded::{Core, Limits, RecentHour, Rows};
 use crate::live::{Live, tell};
 use crate::{
     Access, Act, Actor, Answer, Answered, AuditHead, Audited, Cache, CacheKey, Cancelled, Claimed,
-    Conversations, Crews, DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error,
-    Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs, KeyAdded, NewCrew, NewJob, NewKey, Outbox, Page,
-    Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn,
-    Spend, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries,
-    Tick, UsageQuery,
+    Conversations, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
+    Discard, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs,
+    KeyAdded, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused, Revocation,
+    ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation,
+    StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 
 /// The backend behind `memory:`.
@@ -141,6 +141,21 @@ impl Crews for MemoryBackend {
 
     async fn crews(&self, tenant: &TenantId) -> Result<Vec<StoredCrew>, Error> {
         Ok(self.lock().rows.crews.newest(tenant))
+    }
+}
+
+#[async_trait]
+impl DeadLetters for MemoryBackend {
+    async fn dead_groups(&self, tenant: &TenantId, query: DeadQuery) -> Result<Vec<DeadGroup>, Error> {
+        Ok(self.lock().rows.dead_groups(tenant, &query))
+    }
+
+    async fn dead_jobs(&self, tenant: &TenantId, query: DeadQuery, limit: usize) -> Result<Vec<Job>, Error> {
+        Ok(self.lock().rows.dead_jobs(tenant, &query).take(limit).cloned().collect())
+    }
+
+    async fn discard(&self, discard: Discard) -> Result<Vec<JobId>, Error> {
+        self.change(|core| core.discard(&discard))
     }
 }
 

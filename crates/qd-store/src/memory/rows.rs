@@ -1,6 +1,6 @@
 //! Rows as maps.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use qd_types::{
@@ -30,7 +30,9 @@ struct Conversation {
 /// All rows.
 #[derive(Default)]
 pub(super) struct MemoryRows {
-    jobs: BTreeMap<RowId, Job>,
+    pub(super) jobs: BTreeMap<RowId, Job>,
+    /// Failed jobs that were run again or discarded.
+    pub(super) dealt: BTreeSet<RowId>,
     ids: HashMap<JobId, RowId>,
     logs: HashMap<RowId, Vec<Logged>>,
     keys: HashMap<(TenantId, String, String), Remembered>,
@@ -272,6 +274,7 @@ impl Rows for MemoryRows {
             self.jobs.iter().filter(|(_, job)| old(job)).map(|(row, _)| *row).take(limit).collect();
         for row in &rows {
             self.logs.remove(row);
+            self.dealt.remove(row);
             if let Some(job) = self.jobs.remove(row) {
                 self.ids.remove(&job.id);
             }

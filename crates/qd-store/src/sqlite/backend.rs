@@ -17,15 +17,15 @@ use super::file_lock::FileLock;
 use super::reader::Readers;
 use super::rows::SqliteRows;
 use super::writer::Writer;
-use super::{access, cache, outbox, query, schema, spend};
+use super::{access, cache, dead, outbox, query, schema, spend};
 use crate::embedded::{Core, Limits, RecentHour};
 use crate::{
     Access, Act, Actor, Answer, Answered, AuditHead, Audited, Cache, CacheKey, CacheRoom, Cancelled, Claimed,
-    Conversations, Crews, DayUsage, Delivery, DeliveryPage, DeliveryQuery, Durability, EndpointState,
-    Enqueued, Error, Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs, KeyAdded, Live, NewCrew,
-    NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement,
-    Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey,
-    TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
+    Conversations, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
+    Discard, Durability, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, Incarnation, JobQuery,
+    Jobs, KeyAdded, Live, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused,
+    Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
+    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 
 /// The backend behind `sqlite:PATH`.
@@ -233,6 +233,23 @@ impl Crews for SqliteBackend {
     async fn crews(&self, tenant: &TenantId) -> Result<Vec<StoredCrew>, Error> {
         let tenant = tenant.clone();
         self.readers.read(move |connection| query::crews(connection, &tenant)).await
+    }
+}
+
+#[async_trait]
+impl DeadLetters for SqliteBackend {
+    async fn dead_groups(&self, tenant: &TenantId, query: DeadQuery) -> Result<Vec<DeadGroup>, Error> {
+        let tenant = tenant.clone();
+        self.readers.read(move |connection| dead::groups(connection, &tenant, &query)).await
+    }
+
+    async fn dead_jobs(&self, tenant: &TenantId, query: DeadQuery, limit: usize) -> Result<Vec<Job>, Error> {
+        let tenant = tenant.clone();
+        self.readers.read(move |connection| dead::jobs(connection, &tenant, &query, limit)).await
+    }
+
+    async fn discard(&self, discard: Discard) -> Result<Vec<JobId>, Error> {
+        self.writer.call(move |core| core.discard(&discard)).await
     }
 }
 
