@@ -152,6 +152,7 @@ impl Resolver<'_> {
                 description: Template::parse(&task.description),
                 expected_output: Template::parse(&task.expected_output),
             },
+            human_input: task.human_input,
             context: task.context.as_ref().map(|_| self.context(index, task)),
             markdown: task.markdown,
             sees_conversation: task.conversation.unwrap_or(index == 0),

@@ -25,8 +25,10 @@ pub use check::check;
 pub use compile::compile;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use load::{Loaded, SchemaOf, load, schema};
-pub use machine::{Effect, EffectKind, MACHINE_VERSION, Machine, Ready, TaskEvent};
+pub use machine::{Effect, EffectKind, MACHINE_VERSION, Machine, Question, Ready, TaskEvent};
 pub use plan::{CONVERSATION_FACT, FactNeed, InputProblem, Pace, Plan, PlannedAgent, PlannedTask};
 pub use source::{CrewSource, SourceFile};
-pub use spec::{AgentSpec, CrewSpec, LlmSpec, ModelCacheSpec, Process, SPEC_VERSION, TaskSpec};
+pub use spec::{
+    AgentSpec, CrewSpec, HumanInputSpec, LlmSpec, ModelCacheSpec, Process, SPEC_VERSION, TaskSpec,
+};
 pub use suggest::nearest;

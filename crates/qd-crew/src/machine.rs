@@ -7,6 +7,8 @@
 mod agent_loop;
 mod arguments;
 mod compaction;
+mod history;
+mod review;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +17,6 @@ use qd_types::{
     AUTO_MODEL, AgentId, ChatRequest, Class, Code, Entry, Failure, Input, JobOutput, Message, Progress,
     Recourse, StepId, TaskId, TaskOutput, ToolCall, ToolChoice,
 };
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::plan::{CONVERSATION_FACT, Hand, Plan, PlannedTask};
@@ -24,6 +25,7 @@ use crate::template::Values;
 pub(crate) use agent_loop::Doer;
 use agent_loop::{AgentLoop, Outcome, Want};
 use compaction::told;
+pub use review::Question;
 
 /// Semantics of this machine. A job is pinned to the one it began with.
 pub const MACHINE_VERSION: u32 = 1;
@@ -59,6 +61,8 @@ pub enum EffectKind {
 pub enum Ready {
     /// All effects without a result, each time; in the order of the model's calls.
     Run(Vec<Effect>),
+    /// Nothing else is ready before a person has spoken.
+    Wait(Box<Question>),
     /// The crew is done.
     Done(JobOutput),
     /// The crew cannot go on.
@@ -139,8 +143,9 @@ impl Machine {
                 self.advance(|looping, doer| looping.tool_returned(doer, step, result));
             }
             Entry::Recourse { step, recourse } => self.resort(step, recourse),
+            Entry::Human { step, verdict, .. } => self.judged(step, verdict),
             // Whether there is another try is the executor's decision; nothing waits for signals in this version.
-            Entry::CallFailed { .. } | Entry::Signal { .. } => {}
+            Entry::Intent { .. } | Entry::CallFailed { .. } | Entry::Signal { .. } => {}
         }
     }
 
@@ -152,7 +157,10 @@ impl Machine {
         }
         match self.task() {
             None => self.finished(),
-            Some(task) => Ready::Run(self.effects(task)),
+            Some(task) => match self.question(task) {
+                Some(question) => Ready::Wait(Box::new(question)),
+                None => Ready::Run(self.effects(task)),
+            },
         }
     }
 
@@ -212,8 +220,8 @@ impl Machine {
             return;
         }
         if key == CONVERSATION_FACT {
-            match Vec::<Said>::deserialize(value) {
-                Ok(said) => self.history = said.into_iter().map(Said::into_message).collect(),
+            match history::read(value) {
+                Ok(messages) => self.history = messages,
                 Err(error) => {
                     let message = format!("the fact `{key}` is no list of messages: {error}");
                     self.failure = Some(Failure::new(Code::Internal, Class::Bug, message));
@@ -235,14 +243,19 @@ impl Machine {
             // Whose output is of no use to the end makes room for the next.
             Outcome::Failed(_) if self.hand + 1 < task.hands.len() => self.hand_over(),
             Outcome::Failed(failure) => self.failure = Some(failure.in_task(task.name.clone())),
-            Outcome::Answered(raw) => {
-                let (name, agent) = (task.name.clone(), hand.agent.clone());
-                let (task, by) = (name.clone(), agent.clone());
-                self.events.push(TaskEvent::Finished { task, agent: by, raw: raw.clone() });
-                self.outputs.push(TaskOutput { name, agent, raw, json: None });
-                self.start();
-            }
+            // The task has its answer, and is over once a person has said so.
+            Outcome::Answered(raw) if task.human_input.is_some() => self.current.ask(raw),
+            Outcome::Answered(raw) => self.complete(task, raw),
         }
+    }
+
+    /// A task has its output.
+    fn complete(&mut self, task: &PlannedTask, raw: String) {
+        let (name, agent) = (task.name.clone(), self.hand(task).agent.clone());
+        let (task, by) = (name.clone(), agent.clone());
+        self.events.push(TaskEvent::Finished { task, agent: by, raw: raw.clone() });
+        self.outputs.push(TaskOutput { name, agent, raw, json: None });
+        self.start();
     }
 
     fn hand_over(&mut self) {
@@ -303,6 +316,7 @@ impl Machine {
                     .map(|index| effect(StepId::compact(name, turn, index), ask(index)))
                     .collect()
             }
+            Want::Person => Vec::new(),
             Want::Tools { turn, calls } => calls
                 .map(|(index, call)| effect(StepId::tool(name, turn, index), EffectKind::Tool(call)))
                 .collect(),
@@ -374,29 +388,6 @@ impl Machine {
 /// The output of a crew: of the last task that said something.
 fn last_text(outputs: &[TaskOutput]) -> Option<&str> {
     outputs.iter().rev().map(|output| output.raw.as_str()).find(|text| !text.trim().is_empty())
-}
-
-/// One message of a conversation as the fact holds it.
-#[derive(Deserialize)]
-struct Said {
-    role: Speaker,
-    text: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Speaker {
-    User,
-    Assistant,
-}
-
-impl Said {
-    fn into_message(self) -> Message {
-        match self.role {
-            Speaker::User => Message::user(self.text),
-            Speaker::Assistant => Message::assistant(self.text),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use qd_types::{AgentId, CrewName, Input, TaskId, ToolSpec};
 
+use crate::spec::HumanInputSpec;
 use crate::template::{TEXT_BYTES_MAX, Template, Values};
 
 /// Key of the fact that holds a conversation: a JSON array of `{role: user|assistant, text}`, oldest first.
@@ -91,6 +92,8 @@ pub struct PlannedTask {
     /// Indexes of earlier tasks; `None` for all of them.
     pub(crate) context: Option<Vec<usize>>,
     pub(crate) markdown: bool,
+    /// Whether a person looks at its answer, and by which rules.
+    pub human_input: Option<HumanInputSpec>,
     pub(crate) sees_conversation: bool,
 }
 

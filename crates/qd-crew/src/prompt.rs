@@ -19,6 +19,22 @@ pub(crate) const NUDGE: &str = "Your last answer was empty. Write the complete a
 pub(crate) const FINAL_ANSWER: &str = "You have used up your turns with tools. Call no more of them: write your final \
      answer now, as complete as what you have found out allows.";
 
+/// What a person wants to have changed, put to the agent whose answer it is about.
+pub(crate) fn feedback(said: &str) -> String {
+    format!(
+        "A person has looked at your answer and wants it changed. They say:\n{said}\n\nFollow them and write the whole \
+         answer anew: what they do not mention stays as it is, and nothing is said about the change itself."
+    )
+}
+
+/// A person knows of a call that it was made, and no more.
+pub(crate) const CALL_WAS_MADE: &str = "The call was carried out. What came of it is not known.";
+
+/// A person knows that a call was not made.
+pub(crate) fn call_was_not_made(said: &str) -> String {
+    format!("The call was not carried out: {said}")
+}
+
 /// How a task begins.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Opening {

@@ -3,7 +3,7 @@
 //! It is written as JSON with a version, and its hash tells whether a crew changed. A spec may be older than the
 //! release that reads it, so fields are only ever added, with defaults.
 
-use qd_types::{AgentId, CrewName, Input, TaskId};
+use qd_types::{AgentId, CrewName, Input, OnExpiry, TaskId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -153,6 +153,27 @@ pub struct ModelCacheSpec {
     pub ttl_seconds: u32,
 }
 
+/// That a person looks at a task's answer, and what happens meanwhile. What is absent is as the configuration says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HumanInputSpec {
+    /// Seconds until a reminder, and between two of them; 0 for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reminder_seconds: Option<u32>,
+    /// Reminders at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reminders: Option<u32>,
+    /// Seconds after which nobody is waited for any more; 0 for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_seconds: Option<u32>,
+    /// What becomes of the job then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_expiry: Option<OnExpiry>,
+    /// How often feedback is taken and the task done anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_rounds: Option<u32>,
+}
+
 /// One node of the plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskSpec {
@@ -176,6 +197,9 @@ pub struct TaskSpec {
     /// Whether the answer is asked for in Markdown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub markdown: bool,
+    /// Whether a person looks at its answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub human_input: Option<HumanInputSpec>,
     /// Whether it sees the conversation; absent: the first task does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation: Option<bool>,

@@ -176,7 +176,9 @@ impl Observer {
                     crew.steps[1][1].inc();
                 }
                 Entry::CallFailed { .. }
+                | Entry::Intent { .. }
                 | Entry::Recourse { .. }
+                | Entry::Human { .. }
                 | Entry::Fact { .. }
                 | Entry::Signal { .. } => {}
             }
@@ -203,7 +205,11 @@ impl Observer {
                 }
                 tell_failed(job, step, failure, call);
             }
-            Entry::Recourse { .. } | Entry::Fact { .. } | Entry::Signal { .. } => {}
+            Entry::Intent { .. }
+            | Entry::Recourse { .. }
+            | Entry::Human { .. }
+            | Entry::Fact { .. }
+            | Entry::Signal { .. } => {}
         }
     }
 
@@ -291,6 +297,10 @@ impl Observer {
                     class, wait_ms = ms(*after), "job is tried again later"
                 );
             }
+            Outcome::Wait(ask) => tracing::info!(
+                job = %job.id, crew = %job.crew, step = %ask.step, attempt = job.attempt, status = "waiting",
+                "job waits for a person"
+            ),
             Outcome::Release => {
                 self.metrics.jobs_recovered.with(["drain_handoff"]).inc();
                 tracing::info!(job = %job.id, crew = %job.crew, attempt = job.attempt, status = "queued", "job handed back");

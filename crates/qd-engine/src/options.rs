@@ -1,8 +1,11 @@
 //! How the engine behaves. Every bound is here, with its default.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Budgets, WebhookOptions};
+use qd_types::{AskRules, OnExpiry};
+
+use crate::{Budgets, HttpTool, WebhookOptions};
 
 /// Options of the engine.
 #[derive(Debug, Clone)]
@@ -25,6 +28,10 @@ pub struct Options {
     pub history_tokens: usize,
     /// What may be spent.
     pub budgets: Budgets,
+    /// Tools besides those that are always there.
+    pub tools: Vec<Arc<HttpTool>>,
+    /// How people are waited for, where crews do not say.
+    pub human_input: AskRules,
     /// Who is told of what happens to jobs.
     pub webhooks: WebhookOptions,
 }
@@ -41,10 +48,21 @@ impl Default for Options {
             limits: Limits::default(),
             history_tokens: 5_200,
             budgets: Budgets::default(),
+            tools: Vec::new(),
+            human_input: ASK_RULES,
             webhooks: None,
         }
     }
 }
+
+/// Three reminders in the first hours, and a week in all.
+const ASK_RULES: AskRules = AskRules {
+    reminder_seconds: 3_600,
+    reminders: 3,
+    expires_seconds: 604_800,
+    on_expiry: OnExpiry::Fail,
+    max_rounds: 10,
+};
 
 /// When a failed step is tried again. How often is the job's own `max_attempts`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,6 +16,8 @@ pub(crate) struct Past {
     pub(crate) started: HashMap<TaskId, Duration>,
     /// Tasks whose end is in the log.
     pub(crate) finished: HashSet<TaskId>,
+    /// Tools that may not be repeated and were about to be called, without a result.
+    pub(crate) intended: HashSet<StepId>,
     /// Keys of known facts.
     pub(crate) facts: HashSet<String>,
     /// Model calls, failed ones and those included whose answer was known.
@@ -47,6 +49,8 @@ impl Past {
                 LogItem::TaskFinished { task, .. } => {
                     past.finished.insert(task.clone());
                 }
+                // Nobody works on a job that waits.
+                LogItem::Reminded { .. } => {}
                 LogItem::Status { status: JobStatus::Running, .. } => running_since = Some(logged.at),
                 LogItem::Status { .. } => {
                     // Nobody knows when a dead attempt died; the time in which nothing ran is not its running time.
@@ -66,11 +70,18 @@ impl Past {
                 self.model_calls += 1;
                 self.tokens += usage.total_tokens();
             }
-            Entry::Tool { .. } => self.tool_calls += 1,
+            Entry::Intent { step, .. } => {
+                self.intended.insert(step.clone());
+            }
+            Entry::Tool { step, .. } => {
+                self.intended.remove(step);
+                self.tool_calls += 1;
+            }
             Entry::CallFailed { step, failure, call, .. } => {
                 match step.kind() {
                     StepKind::Model => self.model_calls += 1,
                     StepKind::Tool => self.tool_calls += 1,
+                    StepKind::Human => {}
                 }
                 // A call that was dropped because its worker stopped is no try.
                 if failure.class != Class::Cancelled {
@@ -79,6 +90,9 @@ impl Past {
             }
             Entry::Fact { key, .. } => {
                 self.facts.insert(key.clone());
+            }
+            Entry::Human { step, .. } => {
+                self.intended.remove(step);
             }
             Entry::Recourse { .. } | Entry::Signal { .. } => {}
         }
@@ -104,7 +118,7 @@ mod tests {
     use super::Past;
 
     fn status(at: i64, attempt: u32, status: JobStatus) -> Logged {
-        let item = LogItem::Status { status, at: None, failure: None };
+        let item = LogItem::Status { status, at: None, failure: None, ask: None };
         Logged { seq: 0, at: Timestamp(at * 1_000), attempt, item }
     }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use qd_store::Actor;
-use qd_types::{Code, Scope, TenantId};
+use qd_types::{AnsweredBy, Code, Scope, TenantId};
 
 pub use keys::{Issued, KeyBook, KeyError, Pepper, WantedKey};
 pub use pace::Pace;
@@ -68,6 +68,14 @@ impl Caller {
     /// As it is written down.
     pub(crate) fn actor(&self) -> Actor {
         self.key.as_ref().map_or(Actor::Anyone, |key| Actor::Key(key.stored.id))
+    }
+
+    /// As its answers to questions are written down.
+    pub(crate) fn answers_as(&self) -> AnsweredBy {
+        self.key.as_ref().map_or(AnsweredBy::Anyone, |key| AnsweredBy::Key {
+            id: key.stored.id,
+            name: key.stored.name.clone(),
+        })
     }
 
     /// Whether it speaks for the whole server.

@@ -90,11 +90,9 @@ impl Gateway {
         let _ = keys.refresh().await;
         let (listener, local_addr) = open(listeners.api, options.listen, "API").await?;
         let admin = open_admin(listeners.admin, options.admin_listen).await?;
-        let shutdown = Shutdown::default();
-        let limits = Arc::new(Limits::of(&options));
+        let (shutdown, limits) = (Shutdown::default(), Arc::new(Limits::of(&options)));
         let spans = [options.handler, options.batches.upload];
-        let max_connections = options.max_connections;
-        let max_connections_per_address = options.max_connections_per_address;
+        let Options { max_connections, max_connections_per_address, .. } = options;
         let gate = |auth, needs| {
             Arc::new(Gate::new(auth, needs, Arc::clone(&keys), Arc::clone(&observer), env.clone()))
         };

@@ -89,6 +89,7 @@ impl Observer {
             ("queued", stats.queued),
             ("running", stats.running),
             ("retrying", stats.retrying()),
+            ("waiting", stats.waiting),
         ];
         for (state, jobs) in states {
             self.metrics.queue_jobs.with([state]).set(count(jobs));
@@ -216,7 +217,7 @@ impl Matched {
 }
 
 /// Why a request was refused before it did anything, if this code says so.
-fn rejection(code: Code) -> Option<&'static str> {
+pub(crate) fn rejection(code: Code) -> Option<&'static str> {
     match code {
         Code::InvalidRequest
         | Code::ValidationFailed
@@ -237,7 +238,12 @@ fn rejection(code: Code) -> Option<&'static str> {
         | Code::JobOver
         | Code::AlreadyExists
         | Code::KeyOver
+        | Code::ToolOutcomeUnknown
+        | Code::CrewConfigured
+        | Code::PreconditionFailed
         | Code::JobNotFailed
+        | Code::JobNotWaiting
+        | Code::AlreadyAnswered
         | Code::StoreUnavailable
         | Code::Internal
         | Code::ModelUnreachable
@@ -268,6 +274,8 @@ fn rejection(code: Code) -> Option<&'static str> {
         | Code::JobTimeout
         | Code::JobExpired
         | Code::JobCancelled
+        | Code::HumanInputExpired
+        | Code::HumanInputRejected
         | Code::WorkerPanic
         | Code::WorkerCrashed
         | Code::CrewUnavailable

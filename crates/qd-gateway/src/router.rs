@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, any, get, post, put};
+use axum::routing::{any, get};
 use http::{Method, Uri};
 use qd_types::{Code, Scope};
 use tower::util::MapRequestLayer;
@@ -17,7 +17,8 @@ use crate::facades::{chat, openai, tasks};
 use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
-use crate::routes::jobs::{cancel, redrive};
+use crate::routes::crews::publish;
+use crate::routes::jobs::{cancel, redrive, resume};
 use crate::routes::schedules::run;
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
@@ -29,6 +30,7 @@ const OPEN: Needs = Needs::Nothing;
 const JOBS_READ: Needs = Needs::Scope(Scope::JobsRead);
 const JOBS_WRITE: Needs = Needs::Scope(Scope::JobsWrite);
 const CREWS_READ: Needs = Needs::Scope(Scope::CrewsRead);
+const CREWS_WRITE: Needs = Needs::Scope(Scope::CrewsWrite);
 const CONVERSATIONS: Needs = Needs::Scope(Scope::Conversations);
 const STATS: Needs = Needs::Scope(Scope::Stats);
 const SERVER_STATS: Needs = Needs::Operator(Scope::Stats);
@@ -63,10 +65,12 @@ pub(crate) fn routes() -> Routes {
         .post("/v1/schedules/{name}/resume", JOBS_WRITE, schedules::resume, schedules::about_resume)
         .post("/v1/schedules/{name}/run", JOBS_WRITE, run::run, run::about)
         .delete("/v1/schedules/{name}", JOBS_WRITE, schedules::delete, schedules::about_delete)
+        .post("/v1/jobs/{id}/resume", JOBS_WRITE, resume::resume, resume::about)
         .get("/v1/conversations/{id}", CONVERSATIONS, conversations::read, conversations::about_read)
         .delete("/v1/conversations/{id}", CONVERSATIONS, conversations::forget, conversations::about_forget)
         .get("/v1/crews", CREWS_READ, crews::list, crews::about_list)
         .get("/v1/crews/{name}", CREWS_READ, crews::read, crews::about_read)
+        .put("/v1/crews/{name}", CREWS_WRITE, publish::publish, publish::about)
         .get("/v1/stats", SERVER_STATS, stats::stats, stats::about)
         .get("/v1/breakers", SERVER_STATS, breakers::list, breakers::about_list)
         .post("/v1/breakers", SERVER_ADMIN, breakers::force, breakers::about_force)
@@ -125,12 +129,7 @@ pub(crate) fn needs_of_admin() -> NeedsOfRoutes {
 
 /// Routes of the API whose capability is not built: a clear answer is better than "no such route".
 pub(crate) fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
-    let writing: MethodRouter<Shared> = post(not_yet);
-    router
-        .route("/v1/crews/{name}", put(not_yet))
-        .route("/v1/jobs/{id}/resume", writing)
-        .route("/v1/crews/{name}/{*rest}", any(not_yet))
-        .route("/crews/{system}/{*rest}", any(not_yet))
+    router.route("/v1/crews/{name}/{*rest}", any(not_yet)).route("/crews/{system}/{*rest}", any(not_yet))
 }
 
 fn finish(router: Router<Shared>, context: Shared, gate: Arc<Gate>) -> Router {

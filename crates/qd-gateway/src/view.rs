@@ -4,6 +4,7 @@ pub(crate) mod batch;
 pub(crate) mod crew;
 pub(crate) mod delivery;
 pub(crate) mod event;
+pub(crate) mod human;
 pub(crate) mod job;
 pub(crate) mod key;
 pub(crate) mod schedule;
@@ -12,5 +13,5 @@ pub(crate) mod step;
 pub(crate) mod time;
 pub(crate) mod totals;
 
-pub(crate) use crew::CrewView;
+pub(crate) use crew::{CrewView, PublishedView};
 pub(crate) use job::JobView;

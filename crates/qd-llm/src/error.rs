@@ -167,6 +167,9 @@ impl Blame {
             | Code::RateLimited
             | Code::QuotaExceeded
             | Code::KeyOver
+            | Code::ToolOutcomeUnknown
+            | Code::CrewConfigured
+            | Code::PreconditionFailed
             | Code::NotFound
             | Code::MethodNotAllowed
             | Code::IdempotencyConflict
@@ -176,6 +179,10 @@ impl Blame {
             | Code::Overloaded
             | Code::JobOver
             | Code::AlreadyExists
+            | Code::HumanInputExpired
+            | Code::HumanInputRejected
+            | Code::JobNotWaiting
+            | Code::AlreadyAnswered
             | Code::JobNotFailed
             | Code::Draining
             | Code::StillRunning

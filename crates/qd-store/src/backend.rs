@@ -12,22 +12,25 @@ use qd_types::{
 };
 
 use crate::{
-    Act, Actor, AuditHead, Audited, Batch, BatchAccepted, BatchCancelled, BatchOpened, BatchPage, BatchQuery,
-    CacheKey, Cancelled, Claimed, DayUsage, Delivery, DeliveryPage, DeliveryQuery, DueSchedules,
-    EndpointState, Enqueued, Error, Fed, Fence, Finish, Idempotency, ItemPage, ItemQuery, JobQuery, KeyAdded,
-    NewBatch, NewItem, NewJob, NewKey, NewSchedule, Page, Published, Recent, Record, Refused, Revocation,
-    Schedule, SchedulePut, ScheduleTick, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, SpendScope,
-    Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked,
-    UsageQuery,
+    Act, Actor, Answer, Answered, AuditHead, Audited, Batch, BatchAccepted, BatchCancelled, BatchOpened,
+    BatchPage, BatchQuery, CacheKey, Cancelled, Claimed, DayUsage, DeadGroup, DeadQuery, Delivery,
+    DeliveryPage, DeliveryQuery, Discard, DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish,
+    Idempotency, ItemPage, ItemQuery, JobQuery, KeyAdded, NewBatch, NewCrew, NewItem, NewJob, NewKey,
+    NewSchedule, Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut, ScheduleTick,
+    ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew,
+    StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
 };
 
 /// Everything a backend is.
 pub trait Backend:
-    Jobs + Crews + Conversations + Spend + Cache + Access + Outbox + Batches + Schedules
+    Jobs + Crews + Conversations + Spend + Cache + Access + Outbox + DeadLetters + Batches + Schedules
 {
 }
 
-impl<T: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox + Batches + Schedules> Backend for T {}
+impl<T> Backend for T where
+    T: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox + DeadLetters + Batches + Schedules
+{
+}
 
 /// Jobs: their queue, leases, journal and history.
 #[async_trait]
@@ -51,10 +54,13 @@ pub trait Jobs: Send + Sync {
     /// Ends attempts; answers the status of each job.
     async fn finish(&self, finishes: Vec<Finish>) -> Result<Vec<Result<JobStatus, Refused>>, Error>;
 
+    /// Takes a person's answer: it is journaled and the job queued, in one transaction.
+    async fn answer(&self, tenant: &TenantId, answer: Answer) -> Result<Answered, Error>;
+
     /// Cancels a job that is not over.
     async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancelled, Error>;
 
-    /// One bounded round of housekeeping: promotes, rescues, expires, prunes at most `limit` each. Any process may call it.
+    /// One bounded round of housekeeping: promotes, rescues, expires, reminds, prunes at most `limit` each. Any process may call it.
     async fn tick(&self, limit: usize) -> Result<Tick, Error>;
 
     /// One job.
@@ -82,14 +88,8 @@ pub trait Jobs: Send + Sync {
 /// Published crew versions: immutable.
 #[async_trait]
 pub trait Crews: Send + Sync {
-    /// Stores a spec as the next version, unless the newest version has the same hash.
-    async fn publish(
-        &self,
-        tenant: &TenantId,
-        name: &CrewName,
-        hash: &str,
-        spec: &str,
-    ) -> Result<Published, Error>;
+    /// Stores a spec as the next version, if the newest one is as expected and does not say the same already.
+    async fn publish(&self, crew: NewCrew) -> Result<Published, Error>;
 
     /// One version, the newest without a number.
     async fn crew(
@@ -101,6 +101,19 @@ pub trait Crews: Send + Sync {
 
     /// The newest version of each crew, by name.
     async fn crews(&self, tenant: &TenantId) -> Result<Vec<StoredCrew>, Error>;
+}
+
+/// Failed jobs that nobody has dealt with: neither run again (a job with its id as `redrive_of`) nor discarded.
+#[async_trait]
+pub trait DeadLetters: Send + Sync {
+    /// By crew, code and task; at most [`crate::DEAD_GROUPS_MAX`], the largest first.
+    async fn dead_groups(&self, tenant: &TenantId, query: DeadQuery) -> Result<Vec<DeadGroup>, Error>;
+
+    /// The jobs, oldest first.
+    async fn dead_jobs(&self, tenant: &TenantId, query: DeadQuery, limit: usize) -> Result<Vec<Job>, Error>;
+
+    /// Takes jobs off the dead letters and writes that into the audit log; answers those that were some.
+    async fn discard(&self, discard: Discard) -> Result<Vec<JobId>, Error>;
 }
 
 /// Conversations: history that jobs share. Grows in the transaction that finishes a job.

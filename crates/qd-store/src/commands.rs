@@ -1,11 +1,15 @@
 //! What is asked of a store and what it answers.
 
+pub(crate) mod batches;
+pub(crate) mod human;
+pub(crate) mod schedules;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use qd_types::{
-    Code, ConversationId, CrewName, CrewVersion, Failure, Input, Job, JobId, JobOutput, JobStatus, LogItem,
-    Logged, NanoDollars, Priority, Progress, TenantId, Timestamp, Usage, WorkerId,
+    Ask, Code, ConversationId, CrewName, CrewVersion, Failure, Input, Job, JobId, JobOutput, JobStatus,
+    LogItem, Logged, NanoDollars, Priority, Progress, TenantId, Timestamp, Usage, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +80,7 @@ impl NewJob {
             created_at: now,
             run_at: self.run_at,
             retry_at: None,
+            waiting: None,
             expires_at: self.expires_at,
             started_at: None,
             finished_at: None,
@@ -221,6 +226,8 @@ pub enum Outcome {
         /// Why.
         failure: Failure,
     },
+    /// The job waits for a person and holds no worker.
+    Wait(Box<Ask>),
     /// The job goes back to the queue as if nothing had happened: its worker stops.
     Release,
     /// For good.
@@ -276,6 +283,10 @@ pub struct Tick {
     pub rescued: usize,
     /// Jobs failed because their time was up.
     pub expired: usize,
+    /// Reminders of questions that nobody has answered yet.
+    pub reminded: usize,
+    /// Questions that nobody is waited for any more to answer.
+    pub given_up: usize,
     /// Jobs that failed in this round, expired ones and those that crashed their worker too often: crew and code.
     pub failed: Vec<(CrewName, Code)>,
     /// Finished jobs and old history deleted.

@@ -7,6 +7,9 @@ mod access;
 mod batches;
 mod cache;
 mod conversations;
+mod crews;
+mod dead;
+mod human;
 mod lease;
 mod model;
 mod outbox;
@@ -212,12 +215,22 @@ macro_rules! conformance_suite {
                     progress_and_a_release_clear_a_suspicion, news_is_no_progress;
                 time: scheduled_job_waits_for_its_time, retrying_job_comes_back_when_due, expired_job_fails_in_any_state,
                     old_jobs_are_pruned_in_bounded_rounds;
+                human: waiting_job_holds_no_worker_and_tells_what_it_asks, approval_is_journaled_and_queues_the_job,
+                    feedback_is_taken_until_none_is_left, the_same_answer_again_is_harmless_and_another_is_refused,
+                    key_of_an_answer_is_known_again, a_job_that_does_not_wait_takes_no_answer,
+                    reminders_are_sent_as_often_as_the_rules_say, nobody_is_waited_for_after_the_time,
+                    a_job_goes_on_without_an_answer_where_the_rules_say_so, question_and_its_moments_outlive_the_process,
+                    waiting_job_keeps_its_conversations_place, waiting_job_is_cancelled_and_expires_like_any_other,
+                    endpoints_hear_of_questions_and_reminders;
                 conversations: one_job_at_a_time_in_order_of_acceptance, retrying_job_keeps_its_place,
                     finished_job_adds_to_the_history, long_conversation_keeps_its_newest_messages, silent_conversation_is_forgotten,
                     conversation_tells_where_its_messages_come_from, forgotten_conversation_is_gone_and_starts_anew;
                 queries: pages_are_newest_first_and_complete, large_jobs_make_small_pages, filters_select, tenants_see_their_own_jobs_only,
-                    publishing_the_same_spec_makes_no_new_version, log_pages_after_a_place, every_field_round_trips;
+                    log_pages_after_a_place, every_field_round_trips;
                 stats: queue_is_counted_by_priority_with_its_oldest, last_hour_is_summed_up;
+                crews: publishing_the_same_spec_makes_no_new_version, a_version_follows_only_the_one_that_is_expected,
+                    who_publishes_over_the_api_is_written_down_and_bounded;
+                dead: failed_jobs_are_grouped_by_their_cause, what_is_run_again_or_discarded_is_no_dead_letter_any_more;
                 access: kept_key_is_listed_as_it_was_made, revoked_key_stays_revoked, replaced_key_ends_after_the_overlap,
                     keys_are_bounded_and_old_ones_make_room, every_change_is_written_down_and_chained,
                     audit_log_and_keys_outlive_the_process;

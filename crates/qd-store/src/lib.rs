@@ -5,11 +5,12 @@
 
 mod access;
 mod backend;
-mod batches;
 mod cache;
 mod commands;
 #[cfg(test)]
 mod conformance;
+mod crews;
+mod dead;
 mod embedded;
 mod error;
 mod live;
@@ -19,7 +20,6 @@ mod open;
 mod outbox;
 pub mod policy;
 mod query;
-mod schedules;
 mod spend;
 mod sqlite;
 mod store;
@@ -28,16 +28,24 @@ pub use access::{
     Act, Actor, AuditHash, AuditHead, Audited, BrokenChain, Chain, Deed, KEYS_MAX, KeyAdded, NewKey,
     StoredKey,
 };
-pub use backend::{Access, Backend, Batches, Cache, Conversations, Crews, Jobs, Outbox, Schedules, Spend};
-pub use batches::{
+pub use backend::{
+    Access, Backend, Batches, Cache, Conversations, Crews, DeadLetters, Jobs, Outbox, Schedules, Spend,
+};
+pub use cache::{CacheKey, CacheRoom};
+pub use commands::batches::{
     Batch, BatchAccepted, BatchCancelled, BatchCounts, BatchOpened, BatchPage, BatchQuery, BatchStatus, Fed,
     ItemInput, ItemPage, ItemQuery, ItemResult, ItemStatus, NewBatch, NewItem,
 };
-pub use cache::{CacheKey, CacheRoom};
+pub use commands::human::{Answer, Answered};
+pub use commands::schedules::{
+    DueSchedules, Missed, NewSchedule, Schedule, SchedulePut, ScheduleSpec, ScheduleTick, TickAct, Ticked,
+};
 pub use commands::{
     Cancelled, Claimed, Enqueued, Fence, Finish, Idempotency, Incarnation, Lease, NewJob, OtherBody, Outcome,
     Record, Refused, Revocation, Revoked, StoredConversation, StoredMessage, Tick, Turn, TurnRole,
 };
+pub use crews::{CREW_VERSIONS_MAX, CREWS_MAX, NewCrew, OnlyIf, Published};
+pub use dead::{DEAD_GROUPS_MAX, DEAD_JOBS_MAX, DeadGroup, DeadQuery, Discard};
 pub use error::Error;
 pub use live::{Live, LiveEvent, LocalBus, Watch};
 pub use open::{Durability, Leases, Options, open};
@@ -46,11 +54,6 @@ pub use outbox::{
     Event, Settlement, Subject, Subscription, TakeDeliveries, TakenDeliveries, Tried,
 };
 pub use policy::{TenantShare, TenantShares};
-pub use query::{
-    Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Published, Recent, Stats, StoredCrew,
-};
-pub use schedules::{
-    DueSchedules, Missed, NewSchedule, Schedule, SchedulePut, ScheduleSpec, ScheduleTick, TickAct, Ticked,
-};
+pub use query::{Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Recent, Stats, StoredCrew};
 pub use spend::{DayUsage, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, UsageQuery};
 pub use store::Store;

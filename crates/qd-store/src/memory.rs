@@ -5,6 +5,8 @@ mod access;
 mod backend;
 mod batches;
 mod cache;
+mod crews;
+mod dead;
 mod outbox;
 mod rows;
 mod schedules;

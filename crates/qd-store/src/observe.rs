@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use qd_env::Env;
 use qd_telemetry::{Counter, Fault, Histogram, Metrics, fault};
-use qd_types::{Class, CrewName, Priority};
+use qd_types::{Class, Code, CrewName, JobStatus, Priority};
 
-use crate::{BatchCancelled, Cancelled, Error, Fed, Tick, Ticked};
+use crate::{Answered, BatchCancelled, Cancelled, Error, Fed, Tick, Ticked};
 
 macro_rules! operations {
     ($($name:ident = $word:literal,)*) => {
@@ -35,6 +35,7 @@ operations! {
     Record = "record",
     Finish = "finish",
     Cancel = "cancel",
+    Answer = "answer",
     Tick = "tick",
     Job = "job",
     Jobs = "jobs",
@@ -44,6 +45,9 @@ operations! {
     Publish = "publish",
     Crew = "crew",
     Crews = "crews",
+    DeadGroups = "dead_groups",
+    DeadJobs = "dead_jobs",
+    Discard = "discard",
     Conversation = "conversation",
     Forget = "forget",
     LeaseSlice = "lease_slice",
@@ -137,13 +141,25 @@ impl Observer {
         self.ended(&job.crew, "cancelled", Fault::None);
     }
 
+    /// A person has spoken: the job goes on, or ends here.
+    pub(crate) fn answered(&self, answered: &Answered) {
+        let (Some(counted), Answered::Taken(job)) = (&self.0, answered) else { return };
+        let has_failed = job.status == JobStatus::Failed;
+        tracing::info!(job = %job.id, crew = %job.crew, status = %job.status, "a person has answered");
+        counted.metrics.human_answers.with([job.crew.as_str()]).inc();
+        if let Some(failure) = job.error.as_ref().filter(|_| has_failed) {
+            self.failed(&job.crew, failure.code);
+        }
+    }
+
     /// What housekeeping ended and brought back.
     pub(crate) fn ticked(&self, tick: &Tick) {
         let Some(counted) = &self.0 else { return };
         for (crew, code) in &tick.failed {
-            self.ended(crew, "failed", fault(*code));
-            counted.metrics.dead_letters.with([crew.as_str(), Class::Exhausted.as_str()]).inc();
-            counted.metrics.agent_job_errors.only().inc();
+            self.failed(crew, *code);
+        }
+        if tick.reminded > 0 {
+            counted.metrics.human_reminders.only().inc_by(tick.reminded as u64);
         }
         if tick.rescued > 0 {
             counted.metrics.jobs_recovered.with(["lease_expired"]).inc_by(tick.rescued as u64);
@@ -171,6 +187,15 @@ impl Observer {
     pub(crate) fn schedule_ticked(&self, ticked: &Ticked) {
         if let (Some(counted), Ticked::Made(job)) = (&self.0, ticked) {
             counted.metrics.jobs_submitted.with([job.crew.as_str(), LEVELS[job.priority.index()]]).inc();
+        }
+    }
+
+    /// A job failed in no worker's hands.
+    fn failed(&self, crew: &CrewName, code: Code) {
+        self.ended(crew, "failed", fault(code));
+        if let Some(counted) = &self.0 {
+            counted.metrics.dead_letters.with([crew.as_str(), Class::Exhausted.as_str()]).inc();
+            counted.metrics.agent_job_errors.only().inc();
         }
     }
 

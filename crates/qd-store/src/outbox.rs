@@ -16,6 +16,8 @@ pub enum Event {
     Started,
     /// The job goes on later.
     Retrying,
+    /// The job asks a person, or reminds of it.
+    Waiting,
     /// The job has its output.
     Succeeded,
     /// The job failed for good.
@@ -30,11 +32,18 @@ pub enum Event {
 
 impl Event {
     /// Every event that happens to jobs.
-    pub const OF_JOBS: [Self; 5] =
-        [Self::Started, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled];
+    pub const OF_JOBS: [Self; 6] =
+        [Self::Started, Self::Retrying, Self::Waiting, Self::Succeeded, Self::Failed, Self::Cancelled];
     /// Every event that endpoints can ask for.
-    pub const ALL: [Self; 6] =
-        [Self::Started, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled, Self::BatchFinished];
+    pub const ALL: [Self; 7] = [
+        Self::Started,
+        Self::Retrying,
+        Self::Waiting,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+        Self::BatchFinished,
+    ];
     /// Those that are a job's last.
     pub const LAST: [Self; 3] = [Self::Succeeded, Self::Failed, Self::Cancelled];
 
@@ -44,6 +53,7 @@ impl Event {
         match self {
             Self::Started => "job.started",
             Self::Retrying => "job.retrying",
+            Self::Waiting => "job.waiting",
             Self::Succeeded => "job.succeeded",
             Self::Failed => "job.failed",
             Self::Cancelled => "job.cancelled",
@@ -64,10 +74,11 @@ impl Event {
         match status {
             JobStatus::Running => Some(Self::Started),
             JobStatus::Retrying => Some(Self::Retrying),
+            JobStatus::Waiting => Some(Self::Waiting),
             JobStatus::Succeeded => Some(Self::Succeeded),
             JobStatus::Failed => Some(Self::Failed),
             JobStatus::Cancelled => Some(Self::Cancelled),
-            JobStatus::Scheduled | JobStatus::Queued | JobStatus::Waiting => None,
+            JobStatus::Scheduled | JobStatus::Queued => None,
         }
     }
 }

@@ -84,6 +84,8 @@ catalogue! {
     job_retries: Counters "quarterdeck_job_retries_total" ["crew", "error_class"] "Attempts that ended as `retrying`";
     jobs_recovered: Counters "quarterdeck_jobs_recovered_total" ["cause"] "Jobs queued again because their worker was gone: `restart`, `lease_expired`, or handed them back: `drain_handoff`";
     steps: Counters "quarterdeck_steps_total" ["crew", "kind", "source"] "Steps finished: `model` or `tool`, `executed`, `cached`, or, taken from the journal by a later attempt, `replayed`";
+    human_answers: Counters "quarterdeck_human_answers_total" ["crew"] "Questions of jobs that a person has answered";
+    human_reminders: Counters "quarterdeck_human_reminders_total" [] "Reminders of questions that nobody had answered";
     dead_letters: Counters "quarterdeck_dead_letters_total" ["crew", "error_class"] "Jobs that failed for good";
 
     llm_requests: Counters "quarterdeck_llm_requests_total" ["provider", "model", "outcome", "error_class"] "Model calls that came back: `ok`, or `error` with the class of the error (`none` otherwise)";

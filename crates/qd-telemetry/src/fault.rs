@@ -61,13 +61,15 @@ pub fn fault(code: Code) -> Fault {
         | Code::TaskTimeout
         | Code::JobTimeout
         | Code::StillRunning => Fault::Model,
-        Code::TooManyToolCalls => Fault::Tool,
+        Code::TooManyToolCalls | Code::ToolOutcomeUnknown => Fault::Tool,
         Code::ContextLength
         | Code::ContentFilter
         | Code::TooManyModelCalls
         | Code::TooManyTokens
         | Code::BudgetExceeded
         | Code::MaxRpmReached
+        | Code::HumanInputExpired
+        | Code::HumanInputRejected
         | Code::JobCancelled
         | Code::InvalidRequest
         | Code::ValidationFailed
@@ -81,12 +83,16 @@ pub fn fault(code: Code) -> Fault {
         | Code::RateLimited
         | Code::QuotaExceeded
         | Code::KeyOver
+        | Code::CrewConfigured
+        | Code::PreconditionFailed
         | Code::NotFound
         | Code::MethodNotAllowed
         | Code::IdempotencyConflict
         | Code::EventsPruned
         | Code::JobOver
         | Code::AlreadyExists
+        | Code::JobNotWaiting
+        | Code::AlreadyAnswered
         | Code::JobNotFailed => Fault::User,
         Code::JobExpired
         | Code::WorkerPanic

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use qd_store::{
-    Access, Act, Actor, AuditHead, Audited, Backend, Batch, BatchAccepted, BatchCancelled, BatchOpened,
-    BatchPage, BatchQuery, Batches, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, DayUsage,
-    Delivery, DeliveryPage, DeliveryQuery, DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish,
-    Idempotency, ItemPage, ItemQuery, JobQuery, Jobs, KeyAdded, NewBatch, NewItem, NewJob, NewKey,
-    NewSchedule, Outbox, Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut,
-    ScheduleTick, Schedules, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
-    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
+    Access, Act, Actor, Answer, Answered, AuditHead, Audited, Backend, Batch, BatchAccepted, BatchCancelled,
+    BatchOpened, BatchPage, BatchQuery, Batches, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews,
+    DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery, Discard,
+    DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish, Idempotency, ItemPage, ItemQuery,
+    JobQuery, Jobs, KeyAdded, NewBatch, NewCrew, NewItem, NewJob, NewKey, NewSchedule, Outbox, Page,
+    Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut, ScheduleTick, Schedules,
+    ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation,
+    StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
 };
 use qd_types::{
     BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged,
@@ -39,6 +40,7 @@ pub enum When {
 pub struct CrashPoint {
     /// Counted from 0, over what writes something: a claim that hands nothing out does not, nor does a round of feeding that
     /// feeds nothing.
+    /// Counted from 0, over claims that hand something out, records, finishes and answers of people.
     pub write: usize,
     /// On which side of it.
     pub when: When,
@@ -152,6 +154,10 @@ impl Jobs for Crash {
         self.write(self.inner.finish(finishes)).await
     }
 
+    async fn answer(&self, tenant: &TenantId, answer: Answer) -> Result<Answered, Error> {
+        self.write(self.inner.answer(tenant, answer)).await
+    }
+
     async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancelled, Error> {
         self.inner.cancel(tenant, job).await
     }
@@ -190,14 +196,8 @@ impl Jobs for Crash {
 
 #[async_trait]
 impl Crews for Crash {
-    async fn publish(
-        &self,
-        tenant: &TenantId,
-        name: &CrewName,
-        hash: &str,
-        spec: &str,
-    ) -> Result<Published, Error> {
-        self.inner.publish(tenant, name, hash, spec).await
+    async fn publish(&self, crew: NewCrew) -> Result<Published, Error> {
+        self.inner.publish(crew).await
     }
 
     async fn crew(
@@ -211,6 +211,21 @@ impl Crews for Crash {
 
     async fn crews(&self, tenant: &TenantId) -> Result<Vec<StoredCrew>, Error> {
         self.inner.crews(tenant).await
+    }
+}
+
+#[async_trait]
+impl DeadLetters for Crash {
+    async fn dead_groups(&self, tenant: &TenantId, query: DeadQuery) -> Result<Vec<DeadGroup>, Error> {
+        self.inner.dead_groups(tenant, query).await
+    }
+
+    async fn dead_jobs(&self, tenant: &TenantId, query: DeadQuery, limit: usize) -> Result<Vec<Job>, Error> {
+        self.inner.dead_jobs(tenant, query, limit).await
+    }
+
+    async fn discard(&self, discard: Discard) -> Result<Vec<JobId>, Error> {
+        self.inner.discard(discard).await
     }
 }
 

@@ -197,6 +197,8 @@ codes! {
     TooManyModelCalls = "too_many_model_calls",
     /// A job's bound of tool calls is reached.
     TooManyToolCalls = "too_many_tool_calls",
+    /// A tool that may not be repeated was called, and nobody knows what came of it.
+    ToolOutcomeUnknown = "tool_outcome_unknown",
     /// A job's bound of tokens is reached.
     TooManyTokens = "too_many_tokens",
     /// A budget has no room for the call, which was not made.
@@ -209,6 +211,10 @@ codes! {
     JobTimeout = "job_timeout",
     /// The job was not finished before its `expires_at`.
     JobExpired = "job_expired",
+    /// Nobody answered the job's question in time.
+    HumanInputExpired = "human_input_expired",
+    /// A person sent a task's answer back more often than it takes feedback.
+    HumanInputRejected = "human_input_rejected",
     /// The job was cancelled.
     JobCancelled = "job_cancelled",
     /// The worker had a bug.
@@ -223,6 +229,10 @@ codes! {
     ValidationFailed = "validation_failed",
     /// A crew file or the configuration has mistakes.
     InvalidCrew = "invalid_crew",
+    /// The crew is one of the configuration, which alone may change it.
+    CrewConfigured = "crew_configured",
+    /// The thing is not, or not any more, as the request expects it.
+    PreconditionFailed = "precondition_failed",
     /// The capability is not there yet.
     NotSupported = "not_supported",
     /// The `Content-Type` is not JSON.
@@ -259,6 +269,10 @@ codes! {
     JobOver = "job_over",
     /// Something of that name is there already.
     AlreadyExists = "already_exists",
+    /// The job does not wait for a person, or not with this step.
+    JobNotWaiting = "job_not_waiting",
+    /// The question was answered before, otherwise.
+    AlreadyAnswered = "already_answered",
     /// Only a job that failed or was cancelled can be run again.
     JobNotFailed = "job_not_failed",
     /// The server is stopping.

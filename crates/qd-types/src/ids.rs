@@ -125,6 +125,8 @@ pub enum StepKind {
     Model,
     /// A tool call.
     Tool,
+    /// A question to a person.
+    Human,
 }
 
 impl StepId {
@@ -146,11 +148,21 @@ impl StepId {
         Self::new(format!("{task}/turn-{turn}/compact-{index}"))
     }
 
+    /// The question to a person about the answer that a task's turn gave.
+    #[must_use]
+    pub fn human(task: &TaskId, turn: u32) -> Self {
+        Self::new(format!("{task}/turn-{turn}/human"))
+    }
+
     /// What the last part of the path says.
     #[must_use]
     pub fn kind(&self) -> StepKind {
         let last = self.0.rsplit('/').next().unwrap_or_default();
-        if last.starts_with("tool-") { StepKind::Tool } else { StepKind::Model }
+        match last {
+            "human" => StepKind::Human,
+            tool if tool.starts_with("tool-") => StepKind::Tool,
+            _ => StepKind::Model,
+        }
     }
 
     /// The task the step belongs to: the first part of the path. Task names hold no `/`.

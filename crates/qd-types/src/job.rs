@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     AgentId, BatchId, ConversationId, CrewName, CrewVersion, Failure, JobId, JobStatus, NanoDollars,
-    Priority, TaskId, TenantId, Timestamp, Usage,
+    Priority, TaskId, TenantId, Timestamp, Usage, Waiting,
 };
 
 /// Values for a crew's variables.
@@ -56,6 +56,8 @@ pub struct Job {
     pub run_at: Option<Timestamp>,
     /// When it is tried again, while retrying.
     pub retry_at: Option<Timestamp>,
+    /// What it asks, while waiting.
+    pub waiting: Option<Box<Waiting>>,
     /// When it fails if not finished.
     pub expires_at: Option<Timestamp>,
     /// When a worker first took it up.

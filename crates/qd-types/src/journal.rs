@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    AgentId, ChatReply, Day, Failure, JobId, JobStatus, NanoDollars, StepId, TaskId, Timestamp, ToolResult,
-    Usage,
+    AgentId, AnsweredBy, Ask, ChatReply, Day, Failure, JobId, JobStatus, NanoDollars, StepId, TaskId,
+    Timestamp, ToolResult, Usage, Verdict,
 };
 
 /// Version of the stored shape of [`LogItem`].
@@ -34,6 +34,13 @@ pub enum Entry {
         /// Price of this step.
         cost: NanoDollars,
         /// How it was called.
+        call: Call,
+    },
+    /// A tool that may not be repeated is about to be called. Without a result after it, nobody knows what came of it.
+    Intent {
+        /// Which step.
+        step: StepId,
+        /// How it is called.
         call: Call,
     },
     /// A tool returned.
@@ -63,6 +70,17 @@ pub enum Entry {
         /// How it goes on.
         recourse: Recourse,
     },
+    /// A person has looked at a task's answer.
+    Human {
+        /// The question's step.
+        step: StepId,
+        /// What they say.
+        verdict: Verdict,
+        /// Who.
+        by: AnsweredBy,
+        /// How long the question waited.
+        waited_ms: u64,
+    },
     /// A value from outside the plan and the input, taken once.
     Fact {
         /// Its name, e.g. `conversation`.
@@ -70,7 +88,7 @@ pub enum Entry {
         /// Its value.
         value: Value,
     },
-    /// An answer from a person or an event that the job waited for.
+    /// An answer from an event that the job waited for.
     Signal {
         /// What was waited for.
         key: String,
@@ -85,9 +103,11 @@ impl Entry {
     pub fn step(&self) -> Option<&StepId> {
         match self {
             Self::Model { step, .. }
+            | Self::Intent { step, .. }
             | Self::Tool { step, .. }
             | Self::CallFailed { step, .. }
-            | Self::Recourse { step, .. } => Some(step),
+            | Self::Recourse { step, .. }
+            | Self::Human { step, .. } => Some(step),
             Self::Fact { .. } | Self::Signal { .. } => None,
         }
     }
@@ -98,9 +118,12 @@ impl Entry {
         match self {
             Self::Model { usage, cost, .. } => (*usage, *cost),
             Self::Tool { .. } => (Usage { tool_calls: 1, ..Usage::default() }, NanoDollars::default()),
-            Self::CallFailed { .. } | Self::Recourse { .. } | Self::Fact { .. } | Self::Signal { .. } => {
-                (Usage::default(), NanoDollars::default())
-            }
+            Self::Intent { .. }
+            | Self::CallFailed { .. }
+            | Self::Recourse { .. }
+            | Self::Human { .. }
+            | Self::Fact { .. }
+            | Self::Signal { .. } => (Usage::default(), NanoDollars::default()),
         }
     }
 
@@ -123,12 +146,16 @@ impl Entry {
         NanoDollars(each.saturating_mul(call.map_or(0, |call| call.possibly_billed).into()))
     }
 
-    /// How it was carried out, if it is an effect's.
+    /// How it was carried out, if it is that of an effect.
     #[must_use]
     pub fn call(&self) -> Option<&Call> {
         match self {
             Self::Model { call, .. } | Self::Tool { call, .. } | Self::CallFailed { call, .. } => Some(call),
-            Self::Recourse { .. } | Self::Fact { .. } | Self::Signal { .. } => None,
+            Self::Intent { .. }
+            | Self::Recourse { .. }
+            | Self::Human { .. }
+            | Self::Fact { .. }
+            | Self::Signal { .. } => None,
         }
     }
 }
@@ -254,6 +281,16 @@ pub enum LogItem {
         /// Why, where that is not plain.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Failure>,
+        /// What a person is asked, for waiting.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ask: Option<Box<Ask>>,
+    },
+    /// A person was reminded of the question that the job waits with.
+    Reminded {
+        /// The question's step.
+        step: StepId,
+        /// Which reminder, from 1.
+        number: u32,
     },
 }
 

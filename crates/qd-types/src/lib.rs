@@ -6,6 +6,7 @@
 mod catalog;
 mod chat;
 mod failure;
+mod human;
 mod ids;
 mod job;
 mod journal;
@@ -20,6 +21,7 @@ mod usage;
 pub use catalog::{AUTO_MODEL, Catalog};
 pub use chat::{ChatReply, ChatRequest, Message, ProviderBlocks, StopReason, ToolChoice};
 pub use failure::{Class, Code, Failure, UnknownCode};
+pub use human::{AnsweredBy, Ask, AskRules, OnExpiry, Verdict, Waiting};
 pub use ids::{
     AgentId, BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, InvalidName, JobId, NAME_CHARS_MAX,
     ScheduleName, StepId, StepKind, TaskId, TenantId, WorkerId,

@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use access::{Audit, AuditList, AuditVerify, Keys, KeysCreate, KeysRotate};
 pub(crate) use batches::{Batches, BatchesList, BatchesResults, BatchesSubmit};
 pub(crate) use jobs::{
-    Breakers, Filter, Jobs, JobsChange, JobsExport, JobsGet, JobsList, Submit, Tail, Target,
+    Breakers, Filter, Jobs, JobsChange, JobsExport, JobsGet, JobsList, JobsResume, Submit, Tail, Target,
 };
 pub(crate) use loadtest::{Follow, Loadtest};
 pub(crate) use project::{
@@ -83,7 +83,7 @@ pub(crate) enum Command {
     Run(Run),
     /// Queue a job on a server and print its id
     Submit(Submit),
-    /// List, show, cancel, run again and export jobs of a server
+    /// List, show, cancel, run again, answer and export jobs of a server
     #[command(
         subcommand,
         after_help = "Examples:\n  quarterdeck jobs list --status failed\n  quarterdeck jobs cancel --crew research --dry-run"

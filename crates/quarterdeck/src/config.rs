@@ -8,6 +8,7 @@ mod checks;
 mod decode;
 mod defaults;
 mod dotenv;
+mod human_input;
 mod keys;
 mod layers;
 mod position;
@@ -19,6 +20,7 @@ mod schema;
 mod secrets;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod variables;
 mod webhooks;
 
@@ -67,6 +69,7 @@ pub(crate) struct Settings {
     pub(crate) retry: Retry,
     pub(crate) limits: Limits,
     pub(crate) conversations: Conversations,
+    pub(crate) human_input: human_input::HumanInput,
     pub(crate) budgets: Budgets,
     pub(crate) retention: Retention,
     pub(crate) log: Log,
@@ -74,6 +77,8 @@ pub(crate) struct Settings {
     pub(crate) egress: webhooks::Egress,
     #[serde(default)]
     pub(crate) webhooks: BTreeMap<String, webhooks::Webhook>,
+    #[serde(default)]
+    pub(crate) tools: BTreeMap<String, tools::Tool>,
     #[serde(default)]
     pub(crate) systems: BTreeMap<String, System>,
     #[serde(default)]

@@ -121,6 +121,25 @@ impl Teller {
             "step.failed" => {
                 format!("{} {}", self.mark("!", 33), harmless(data["error"]["message"].as_str()?))
             }
+            "job.waiting" => {
+                let reminder =
+                    data["reminder"].as_u64().map_or(String::new(), |n| format!(" (reminder {n})"));
+                format!("{} {} waits for a person{reminder}", self.mark("?", 35), text("task"))
+            }
+            "step.answered" => {
+                let feedback = data["answer"]["feedback"].as_str().map(|text| excerpt(text, 80));
+                match (data["answer"]["approved"].as_bool(), feedback) {
+                    (Some(true), _) => format!("{} {} approved", self.mark("✓", 32), text("task")),
+                    (_, feedback) => {
+                        format!(
+                            "{} {} sent back: {}",
+                            self.mark("↺", 33),
+                            text("task"),
+                            feedback.unwrap_or_default()
+                        )
+                    }
+                }
+            }
             // Why was said with the step that failed.
             "job.retrying" => {
                 format!("{} tries again at {}", self.mark("↻", 33), harmless(data["retry_at"].as_str()?))

@@ -3,6 +3,7 @@
 //! `main` parses, starts a runtime, runs one command and turns its outcome into the exit code. Commands are one file
 //! each in `commands/`; `wire.rs` builds the server, once; `config.rs` is the one configuration.
 
+mod ask;
 mod cli;
 mod client;
 mod commands;

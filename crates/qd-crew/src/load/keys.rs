@@ -3,6 +3,8 @@
 //! A key that would change results and is not built yet is an error unless its value is the one that changes nothing;
 //! silently ignoring it would give another crew than the one written down.
 
+use qd_types::OnExpiry;
+
 use crate::diagnostic::{Report, quote};
 use crate::suggest::did_you_mean;
 use crate::tree::Value;
@@ -50,6 +52,8 @@ pub(super) enum Form {
     Inputs,
     /// A flag, or the mapping of [`MODEL_CACHE`].
     ModelCache,
+    /// A flag, or the mapping of [`HUMAN_INPUT`].
+    HumanInput,
 }
 
 /// A value that changes nothing.
@@ -63,6 +67,7 @@ use Inert::{Flag, Number, Word};
 use Rule::{Harmless, Instead, NoEffect, Only, Read};
 
 use super::agent::{MAX_EXECUTION_TIME_MAX, MAX_ITER_MAX, MAX_RETRY_LIMIT_MAX, MAX_RPM_MAX};
+use super::human_input::{EXPIRES_SECONDS_MAX, REMINDER_SECONDS_MAX, REMINDERS_MAX, ROUNDS_MAX};
 use super::llm::{STOPS_MAX, TOKENS_MAX};
 use super::model_cache::TTL_SECONDS_MAX;
 
@@ -246,13 +251,19 @@ pub(super) const TASK: Keys = &[
             "The same for the answers of this task: `true`, `false` or `{ttl_seconds: 3600}`; without, as its agent says.",
         ),
     ),
+    (
+        "human_input",
+        Read(
+            Form::HumanInput,
+            "Whether a person looks at the answer before the job goes on, and may send it back [false]: `true`, or `{expires_seconds: 86400}` and the like.",
+        ),
+    ),
     ("create_directory", Harmless),
     ("guardrail_max_retries", Harmless),
     ("max_retries", Harmless),
     ("converter_cls", NEVER),
     ("security_config", NoEffect("fingerprints are not used")),
     ("async_execution", OFF),
-    ("human_input", OFF),
     ("output_json", NEVER),
     ("output_pydantic", NEVER),
     ("response_model", NEVER),
@@ -306,6 +317,41 @@ pub(super) const LLM: Keys = &[
 
 pub(super) const MODEL_CACHE: Keys =
     &[("ttl_seconds", Read(Form::Whole(1, TTL_SECONDS_MAX), "How long an answer is kept [86400]."))];
+
+pub(super) const HUMAN_INPUT: Keys = &[
+    (
+        "reminder_seconds",
+        Read(
+            Form::Whole(0, REMINDER_SECONDS_MAX),
+            "After so long, and again after as long, a reminder is sent; 0 for none. As `[human_input]` says without.",
+        ),
+    ),
+    (
+        "reminders",
+        Read(Form::Whole(0, REMINDERS_MAX), "So many reminders at most. As `[human_input]` says without."),
+    ),
+    (
+        "expires_seconds",
+        Read(
+            Form::Whole(0, EXPIRES_SECONDS_MAX),
+            "How long an answer is waited for; 0 for ever. As `[human_input]` says without.",
+        ),
+    ),
+    (
+        "on_expiry",
+        Read(
+            Form::Word(OnExpiry::WORDS),
+            "What becomes of the job then: it fails, or goes on as if approved. As `[human_input]` says without.",
+        ),
+    ),
+    (
+        "max_rounds",
+        Read(
+            Form::Whole(0, ROUNDS_MAX),
+            "How often the task is done anew after feedback; sent back once more, the job fails. As `[human_input]` says without.",
+        ),
+    ),
+];
 
 /// Reports keys that do not exist, are not supported yet, or have no effect.
 pub(super) fn check(fields: &Fields<'_>, keys: Keys, report: &mut Report) {

@@ -136,6 +136,10 @@ fn read(form: Form, about: &str) -> Value {
             let mapping = object("How long answers are kept.", keys::MODEL_CACHE);
             json!({ "anyOf": [read(Form::Flag, about), mapping] })
         }
+        Form::HumanInput => {
+            let mapping = object("How long a person is waited for.", keys::HUMAN_INPUT);
+            json!({ "anyOf": [read(Form::Flag, about), mapping] })
+        }
         Form::Inputs => json!({ "type": ["object", "null"] }),
     };
     schema["description"] = about.into();

@@ -8,7 +8,7 @@ use crate::spec::TaskSpec;
 
 use super::fields::Fields;
 use super::items::Item;
-use super::{agent, keys, model_cache};
+use super::{agent, human_input, keys, model_cache};
 
 /// Reads a task; what is missing becomes empty and is reported.
 pub(super) fn read(
@@ -35,6 +35,7 @@ pub(super) fn read(
         context: context(&fields, &path, places, report),
         tools: agent::tools(&fields, &path, places, report),
         markdown: fields.bool("markdown", report).unwrap_or(false),
+        human_input: human_input::read(&fields, report),
         conversation: fields.bool("conversation", report),
         model_cache: model_cache::read(&fields, report),
     }

@@ -13,6 +13,7 @@ use qd_types::{
 
 use super::arguments::{self, Checked};
 use super::compaction::{Compaction, told};
+use super::review::Review;
 use crate::diagnostic::quote;
 use crate::plan::PlannedAgent;
 use crate::prompt::{FINAL_ANSWER, NUDGE};
@@ -45,9 +46,21 @@ pub(super) enum Outcome {
 
 /// What the task waits for.
 pub(super) enum Want<'a, Calls> {
-    Model { turn: u32, messages: &'a [Message], tool_choice: ToolChoice },
-    Summaries { turn: u32, compaction: &'a Compaction },
-    Tools { turn: u32, calls: Calls },
+    Model {
+        turn: u32,
+        messages: &'a [Message],
+        tool_choice: ToolChoice,
+    },
+    Summaries {
+        turn: u32,
+        compaction: &'a Compaction,
+    },
+    Tools {
+        turn: u32,
+        calls: Calls,
+    },
+    /// There is an answer, and somebody is asked about it.
+    Person,
 }
 
 /// A task between its start and its answer.
@@ -66,6 +79,9 @@ pub(super) struct AgentLoop {
     /// What follows the opening.
     transcript: Vec<Message>,
     round: Option<Round>,
+    /// The last answer, as its provider wants it back.
+    answer: Option<Message>,
+    review: Review,
     /// How often each call was made in this task.
     calls_made: HashMap<(String, String), u32>,
 }
@@ -97,11 +113,16 @@ impl AgentLoop {
             compactions: 0,
             transcript: Vec::new(),
             round: None,
+            answer: None,
+            review: Review::default(),
             calls_made: HashMap::new(),
         }
     }
 
     pub(super) fn wants(&self) -> Want<'_, impl Iterator<Item = (usize, ToolCall)> + '_> {
+        if self.review.asked().is_some() {
+            return Want::Person;
+        }
         if let Some(compaction) = &self.compaction {
             return Want::Summaries { turn: self.turn, compaction };
         }
@@ -135,6 +156,7 @@ impl AgentLoop {
             return self.calls_asked_for(doer, reply);
         }
         if !reply.text.trim().is_empty() {
+            self.answer = Some(answer_of(reply));
             return Outcome::Answered(reply.text.clone());
         }
         self.empty_answer(doer.agent, reply.stop)
@@ -142,12 +164,49 @@ impl AgentLoop {
 
     /// Whether this step is the model call that is ready.
     pub(super) fn waits_for_model(&self, task: &TaskId, step: &StepId) -> bool {
-        self.compaction.is_none() && self.round.is_none() && *step == StepId::model(task, self.turn)
+        let is_free = self.compaction.is_none() && self.round.is_none() && self.review.asked().is_none();
+        is_free && *step == StepId::model(task, self.turn)
     }
 
     /// The same for another agent, from the beginning. Turns count on, so that steps keep their names.
     pub(super) fn hand_over(&mut self) {
-        *self = Self { turn: self.turn + 1, ..Self::new() };
+        *self = self.anew();
+    }
+
+    /// The next turn of a task that begins anew: nothing was said, but for what a person has said of earlier answers.
+    fn anew(&mut self) -> Self {
+        let review = std::mem::take(&mut self.review);
+        Self { turn: self.turn + 1, transcript: review.said().to_vec(), review, ..Self::new() }
+    }
+
+    pub(super) fn turn(&self) -> u32 {
+        self.turn
+    }
+
+    pub(super) fn review(&self) -> &Review {
+        &self.review
+    }
+
+    /// A person is asked about the answer.
+    pub(super) fn ask(&mut self, answer: String) {
+        self.review.ask(answer);
+    }
+
+    /// The person wants another answer: the agent goes on where it was, with all its turns before it.
+    pub(super) fn revise(&mut self, feedback: &str) {
+        self.review.send_back(feedback);
+        let mut transcript = std::mem::take(&mut self.transcript);
+        transcript.extend(self.answer.take());
+        transcript.extend(self.review.last_feedback());
+        *self = Self {
+            turn: self.turn + 1,
+            restarts: self.restarts,
+            digest: self.digest.take(),
+            compactions: self.compactions,
+            transcript,
+            review: std::mem::take(&mut self.review),
+            ..Self::new()
+        };
     }
 
     pub(super) fn may_compact(&self, task: &TaskId, step: &StepId) -> bool {
@@ -176,6 +235,7 @@ impl AgentLoop {
         self.digest = Some(digest);
         self.compaction = None;
         self.transcript.clear();
+        self.transcript.extend(self.review.last_feedback());
         if self.must_answer {
             self.transcript.push(Message::user(FINAL_ANSWER));
         }
@@ -191,7 +251,7 @@ impl AgentLoop {
             }
             return Outcome::Failed(failure);
         }
-        *self = Self { turn: self.turn + 1, restarts: self.restarts + 1, ..Self::new() };
+        *self = Self { restarts: self.restarts + 1, ..self.anew() };
         Outcome::GoesOn
     }
 
@@ -272,6 +332,13 @@ impl AgentLoop {
             self.transcript.push(Message::user(FINAL_ANSWER));
         }
     }
+}
+
+/// An answer as it stands in the requests after it. Calls that nobody made are left out, and with them what the provider
+/// keeps of them: it would wait for their results.
+fn answer_of(reply: &ChatReply) -> Message {
+    let blocks = reply.blocks.clone().filter(|_| reply.tool_calls.is_empty());
+    Message::Assistant { text: reply.text.clone(), tool_calls: Vec::new(), blocks }
 }
 
 fn refusal(call: &ToolCall, content: String) -> ToolResult {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use qd_types::{
-    Billed, Call, Catalog, ChatReply, ChatRequest, Class, Code, Entry, Failure, Input, NanoDollars, Source,
-    StepId, StopReason, ToolCall, ToolResult, ToolSpec, Usage,
+    AnsweredBy, Billed, Call, Catalog, ChatReply, ChatRequest, Class, Code, Entry, Failure, Input,
+    NanoDollars, Source, StepId, StopReason, ToolCall, ToolResult, ToolSpec, Usage, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -25,6 +25,7 @@ pub(crate) fn catalog() -> Catalog {
         model_aliases: ["main".to_owned(), "small".to_owned()].into(),
         providers: ["groq".to_owned()].into(),
         tools: [tool("add", add), tool("clock", clock)].into(),
+        ..Catalog::default()
     }
 }
 
@@ -109,13 +110,26 @@ pub(crate) fn fact(key: &str, value: Value) -> Entry {
     Entry::Fact { key: key.to_owned(), value }
 }
 
-/// What is ready in words: steps, `done: …`, or `fail: …`.
+fn judged(step: &str, verdict: Verdict) -> Entry {
+    Entry::Human { step: StepId::new(step), verdict, by: AnsweredBy::Anyone, waited_ms: 1 }
+}
+
+pub(crate) fn approved(step: &str) -> Entry {
+    judged(step, Verdict::Approve { remark: None })
+}
+
+pub(crate) fn sent_back(step: &str, feedback: &str) -> Entry {
+    judged(step, Verdict::Revise { feedback: feedback.to_owned() })
+}
+
+/// What is ready in words: steps, `asks: …`, `done: …`, or `fail: …`.
 pub(crate) fn words(ready: &Ready) -> String {
     match ready {
         Ready::Run(effects) => {
             let steps: Vec<&str> = effects.iter().map(|effect| effect.step.as_str()).collect();
             steps.join(" ")
         }
+        Ready::Wait(question) => format!("asks: {} {}", question.step, question.output),
         Ready::Done(output) => format!("done: {}", output.raw),
         Ready::Fail(failure) => format!("fail: {failure}"),
     }

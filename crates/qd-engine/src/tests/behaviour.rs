@@ -32,7 +32,7 @@ async fn longer_waits_give_the_slot_back_and_the_tries_are_journaled() {
     assert_eq!(calls.len(), 3, "three tries of one step: {calls:?}");
     let log = bench.store.log(&TenantId::default(), id, 0, 100).await.unwrap().unwrap();
     let retries = log.iter().filter(|l| {
-        matches!(&l.item, LogItem::Status { status: JobStatus::Retrying, at: Some(_), failure: Some(_) })
+        matches!(&l.item, LogItem::Status { status: JobStatus::Retrying, at: Some(_), failure: Some(_), .. })
     });
     assert_eq!(retries.count(), 2);
 }

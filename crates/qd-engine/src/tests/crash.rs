@@ -3,15 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use qd_env::{Env, ManualClock};
 use qd_llm::Models;
-use qd_store::Store;
+use qd_store::{Answer, Answered, Store};
 use qd_testkit::{Crash, CrashPoint, When};
-use qd_types::{Entry, Job, JobId, JobStatus, StepId, TenantId};
+use qd_types::{AnsweredBy, Entry, Job, JobId, JobStatus, StepId, TenantId, Verdict};
 
+use super::human::ASKING;
 use super::recourse::{long, window};
-use super::{CREW, accept, catalog, entries, finished, job, live, models_with, open, publish, quick};
+use super::{CREW, accept, catalog, entries, job, live, models_with, open, publish, quick, until};
 use crate::{Engine, Plans};
 
 fn start(store: &Store, env: &Env, models: &Arc<Models>) -> Engine {
@@ -26,6 +28,8 @@ struct Case {
     asks: [&'static str; 3],
     /// Tokens that the model holds.
     window: u64,
+    /// What a person says, question by question.
+    verdicts: Vec<Verdict>,
     /// Tasks whose outputs are the same in every trial. How parts are cut depends on what was learned of the model before.
     alike: usize,
 }
@@ -64,10 +68,20 @@ impl<'a> Trial<'a> {
             let crash = crash.unwrap();
             let _engine = start(&store, &self.env, &self.models);
             if point.is_some() {
-                let died = tokio::time::timeout(std::time::Duration::from_secs(30), crash.died()).await;
-                died.expect("the job makes as many writes as in the whole run");
+                let to_the_end = async {
+                    self.answered(&store, id).await;
+                    // Its last write dies in a moment. What nobody waits for may have been dropped with its attempt.
+                    let _ = tokio::time::timeout(Duration::from_secs(1), crash.died()).await;
+                };
+                let life = async {
+                    tokio::select! {
+                        () = crash.died() => {}
+                        () = to_the_end => {}
+                    }
+                };
+                tokio::time::timeout(Duration::from_secs(30), life).await.expect("it dies, or ends");
             } else {
-                finished(&store, id).await;
+                self.answered(&store, id).await;
             }
             (id, crash.writes())
         })
@@ -80,7 +94,7 @@ impl<'a> Trial<'a> {
             let journaled = entries(&store, id).await;
             let before = self.calls();
             let engine = start(&store, &self.env, &self.models);
-            let job = finished(&store, id).await;
+            let job = self.answered(&store, id).await;
             engine.stop().await;
             let made = journaled.iter().filter(|entry| entry.call().is_some());
             let journaled: Vec<_> = made.filter_map(|entry| entry.step().cloned()).collect();
@@ -90,6 +104,25 @@ impl<'a> Trial<'a> {
             }
             (job, entries(&store, id).await, journaled)
         })
+    }
+
+    /// Answers every question, and then again, as somebody does who did not hear that it was taken; answers the job
+    /// once it is over.
+    async fn answered(&self, store: &Store, id: JobId) -> Job {
+        loop {
+            let is_still = |job: &Job| job.status.is_terminal() || job.status == JobStatus::Waiting;
+            let job = until(store, id, is_still).await;
+            let Some(waiting) = &job.waiting else { return job };
+            let ask = &waiting.ask;
+            let verdict = self.case.verdicts[ask.round as usize - 1].clone();
+            for _ in 0..2 {
+                let (step, verdict) = (Some(ask.step.clone()), verdict.clone());
+                let by = AnsweredBy::Anyone;
+                let answer = Answer { job: id, step, verdict, by, idempotency: None };
+                let answered = store.answer(&TenantId::default(), answer).await.unwrap();
+                assert!(matches!(answered, Answered::Taken(_) | Answered::Replayed(_)), "{answered:?}");
+            }
+        }
     }
 
     fn calls(&self) -> BTreeMap<String, u64> {
@@ -131,8 +164,8 @@ fn interrupt_everywhere(case: &Case) -> (Vec<Entry>, usize) {
                 let doubt = doubts[&StepId::new(step)];
                 assert!(started <= 1 + u64::from(doubt), "{call} was made {started} times, {doubt} in doubt");
             }
-            let steps: Vec<_> =
-                entries.iter().filter(|e| e.call().is_some()).filter_map(Entry::step).collect();
+            let is_step = |entry: &&Entry| entry.call().is_some() || matches!(entry, Entry::Human { .. });
+            let steps: Vec<_> = entries.iter().filter(is_step).filter_map(Entry::step).collect();
             let mut once = steps.clone();
             once.sort();
             once.dedup();
@@ -146,8 +179,13 @@ fn interrupt_everywhere(case: &Case) -> (Vec<Entry>, usize) {
 #[test]
 fn job_survives_a_crash_at_every_write_and_pays_no_journaled_call_twice() {
     let asks = ["sums", "question", "what is 6 * 7?"];
-    let (all, writes) =
-        interrupt_everywhere(&Case { crew: CREW.to_owned(), asks, window: 1_000_000, alike: 2 });
+    let (all, writes) = interrupt_everywhere(&Case {
+        crew: CREW.to_owned(),
+        asks,
+        window: 1_000_000,
+        verdicts: vec![],
+        alike: 2,
+    });
     assert!(writes >= 6, "claim, task news, four model and three tool entries, finish: {writes}");
     let tools = all.iter().filter(|entry| matches!(entry, Entry::Tool { .. }));
     assert_eq!(tools.count(), 3, "one task called two tools at once, the other one");
@@ -156,7 +194,20 @@ fn job_survives_a_crash_at_every_write_and_pays_no_journaled_call_twice() {
 #[test]
 fn job_whose_words_were_put_into_fewer_survives_a_crash_at_every_write() {
     let asks = ["long", "message", "this"];
-    let (all, _) = interrupt_everywhere(&Case { crew: long(""), asks, window: 900, alike: 3 });
+    let (all, _) =
+        interrupt_everywhere(&Case { crew: long(""), asks, window: 900, verdicts: vec![], alike: 3 });
     let resorts = all.iter().filter(|entry| matches!(entry, Entry::Recourse { .. }));
     assert_eq!(resorts.count(), 1);
+}
+
+#[test]
+fn job_that_asks_a_person_survives_a_crash_at_every_write_and_asks_nothing_twice() {
+    let asks = ["asking", "message", "the tides"];
+    let verdicts =
+        vec![Verdict::Revise { feedback: "shorter".to_owned() }, Verdict::Approve { remark: None }];
+    let case = Case { crew: ASKING.to_owned(), asks, window: 1_000_000, verdicts, alike: 2 };
+    let (all, writes) = interrupt_everywhere(&case);
+    let answers = all.iter().filter(|entry| matches!(entry, Entry::Human { .. }));
+    assert_eq!(answers.count(), 2);
+    assert!(writes >= 8, "three claims, three ends of attempts, two answers: {writes}");
 }

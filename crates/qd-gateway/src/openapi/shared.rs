@@ -6,12 +6,13 @@ use serde_json::{Map, Value, json};
 use super::Schema;
 use crate::facades::{chat, openai, tasks};
 use crate::problem;
+use crate::routes::jobs::resume;
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
     audit, batches, breakers, conversations, health, index, jobs, keys, new_job, schedules, usage, webhooks,
 };
 use crate::submit::key_schema;
-use crate::view::{batch, crew, delivery, event, job, schedule, stats, step};
+use crate::view::{batch, crew, delivery, event, human, job, schedule, stats, step};
 
 pub(super) const ABOUT: &str = "\
 Jobs are durable requests to execute a crew: accepted means stored, and what is stored is carried out, across crashes.
@@ -89,9 +90,11 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         schedules::schemas(),
         schedule::schemas(),
         new_job::schemas(),
+        resume::schemas(),
         jobs::schemas(),
         job::schemas(),
         event::schemas(),
+        human::schemas(),
         step::schemas(),
         conversations::schemas(),
         crew::schemas(),
@@ -149,7 +152,8 @@ fn parameters() -> Value {
 fn headers() -> Value {
     let header = |about: &str, required: bool, schema: Schema| json!({ "description": about, "required": required, "schema": schema.into_value() });
     json!({
-        "Location": header("Path of what was made.", true, Schema::text().pattern("^/v1/(jobs|batches|schedules|keys)/")),
+        "Location": header("Path of what was made.", true, Schema::text().pattern("^/v1/(jobs|batches|schedules|keys|crews)/")),
+        "ETag": header("The version, for `If-Match`.", true, Schema::text().pattern("^\"v[0-9]+\"$")),
         "Retry-After": header("Seconds after which to try again.", false, Schema::whole(1, i64::from(u32::MAX))),
         "Idempotent-Replayed": header(
             "An earlier request with the same idempotency key made it.", false, Schema::words(["true"])
@@ -159,6 +163,7 @@ fn headers() -> Value {
             Schema::text().pattern("^wait=[0-9]+$")
         ),
         "WWW-Authenticate": header("How to send a key.", true, Schema::words(["Bearer"])),
+        "X-Quarterdeck-Job": header("Id of the job behind the answer.", true, Schema::job_id()),
         "X-Request-Id": header(
             "Names the request in the server's log: yours if the request carried a usable one. Missing only if the \
              connection was turned away.",

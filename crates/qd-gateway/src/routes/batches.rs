@@ -17,13 +17,14 @@ use serde::Serialize;
 use serde_json::json as value;
 
 use super::jobs::mark_replayed;
-use super::list_query::{self, LIMIT_DEFAULT, Parameters};
+use super::list_query::{self, LIMIT_DEFAULT, LIMIT_MAX};
 use super::{Name, json};
 use crate::access::Caller;
 use crate::body::are_lines;
 use crate::context::{Context, Shared};
 use crate::openapi::{Answer, Operation, Schema};
-use crate::problem::{Problem, shown};
+use crate::problem::Problem;
+use crate::query::Parameters;
 use crate::submit;
 use crate::view::batch::{self, BatchView, InvalidInputView};
 use intake::Accepted;
@@ -140,34 +141,23 @@ struct ListView<'a> {
 pub(crate) async fn list(
     State(context): State<Shared>,
     caller: Caller,
-    parameters: Parameters,
+    mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let mut query = BatchQuery { limit: LIMIT_DEFAULT, ..BatchQuery::default() };
-    list_query::each(parameters, |name, value| {
-        match name {
-            "status" => query.status = Some(status(value)?),
-            "crew" => query.crew = Some(CrewName::parse(value).map_err(|wrong| wrong.to_string())?),
-            "cursor" => {
-                query.cursor =
-                    Some(value.parse().map_err(|wrong: qd_store::InvalidCursor| wrong.to_string())?)
-            }
-            "limit" => query.limit = list_query::limit(value)?,
-            _ => return Err("is no parameter of this list; it takes status, crew, limit, cursor".to_owned()),
-        }
-        Ok(())
-    })?;
+    let query = BatchQuery {
+        status: parameters.word(
+            "status",
+            "status of a batch",
+            &BatchStatus::ALL.map(|status| (status.as_str(), status)),
+        ),
+        crew: parameters.read("crew", CrewName::parse),
+        limit: parameters.whole("limit", 1, LIMIT_MAX).unwrap_or(LIMIT_DEFAULT),
+        cursor: parameters.read("cursor", str::parse),
+    };
+    parameters.finish()?;
     let page = context.store.batches(&caller.tenant, query).await?;
     let batches = page.batches.iter().map(BatchView::from).collect();
     let view = ListView { batches, next_cursor: page.next.map(|cursor| cursor.to_string()) };
     Ok(json(StatusCode::OK, &view))
-}
-
-fn status(value: &str) -> Result<BatchStatus, String> {
-    let found = BatchStatus::ALL.into_iter().find(|status| status.as_str() == value);
-    found.ok_or_else(|| {
-        let known = BatchStatus::ALL.map(BatchStatus::as_str).join(", ");
-        format!("`{}` is no status of a batch; there are {known}", shown(value))
-    })
 }
 
 /// What can be done with a batch, as links.

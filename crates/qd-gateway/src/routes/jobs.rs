@@ -2,9 +2,10 @@
 
 pub(crate) mod cancel;
 pub(crate) mod redrive;
+pub(crate) mod resume;
 
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderValue, Request, StatusCode, header};
 use qd_store::OtherBody;
@@ -19,6 +20,7 @@ use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
 use crate::options::WAIT_MAX;
 use crate::problem::Problem;
+use crate::query::Parameters;
 use crate::submit::{self, IDEMPOTENT_REPLAYED, Submission};
 use crate::view::{JobView, job};
 
@@ -100,10 +102,8 @@ struct ListView<'a> {
 pub(crate) async fn list(
     State(context): State<Shared>,
     caller: Caller,
-    parameters: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
+    parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let Query(parameters) = parameters
-        .map_err(|_| Problem::new(Code::InvalidRequest, "the query of the address cannot be read"))?;
     let page = context.store.jobs(&caller.tenant, list_query::read(parameters)?).await?;
     let jobs = page.jobs.iter().map(JobView::from).collect();
     let view = ListView { jobs, next_cursor: page.next.map(|cursor| cursor.to_string()) };

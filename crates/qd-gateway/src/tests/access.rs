@@ -70,6 +70,7 @@ fn body(method: &str, path: &str) -> Value {
         ("PUT", "/v1/schedules/{name}") => {
             json!({ "cron": "@daily", "crew": "assistant", "input": { "message": "m" } })
         }
+        ("POST", "/v1/jobs/{id}/resume") => json!({ "approve": true }),
         ("POST", "/v1/breakers") => json!({ "deployment": "sim/standard", "state": "auto" }),
         ("POST", "/v1/keys") => json!({ "name": "ci", "scopes": ["jobs:read"] }),
         ("POST", "/v1/keys/{id}/rotate") => json!({}),

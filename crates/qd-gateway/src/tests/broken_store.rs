@@ -6,14 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_env::Env;
 use qd_store::{
-    Access, Act, Actor, AuditHead, Audited, Batch, BatchAccepted, BatchCancelled, BatchOpened, BatchPage,
-    BatchQuery, Batches, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews, DayUsage, Delivery,
-    DeliveryPage, DeliveryQuery, DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish,
-    Idempotency, ItemPage, ItemQuery, JobQuery, Jobs, KeyAdded, LocalBus, NewBatch, NewItem, NewJob, NewKey,
-    NewSchedule, Outbox, Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut,
-    ScheduleTick, Schedules, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
-    Store, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked,
-    UsageQuery,
+    Access, Act, Actor, Answer, Answered, AuditHead, Audited, Batch, BatchAccepted, BatchCancelled,
+    BatchOpened, BatchPage, BatchQuery, Batches, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews,
+    DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery, Discard,
+    DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish, Idempotency, ItemPage, ItemQuery,
+    JobQuery, Jobs, KeyAdded, LocalBus, NewBatch, NewCrew, NewItem, NewJob, NewKey, NewSchedule, Outbox,
+    Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut, ScheduleTick, Schedules,
+    ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, Store,
+    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
 };
 use qd_types::{
     BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged,
@@ -51,6 +51,9 @@ impl Jobs for BrokenDisk {
     async fn finish(&self, _: Vec<Finish>) -> Result<Vec<Result<JobStatus, Refused>>, Error> {
         broken()
     }
+    async fn answer(&self, _: &TenantId, _: Answer) -> Result<Answered, Error> {
+        broken()
+    }
     async fn cancel(&self, _: &TenantId, _: JobId) -> Result<Cancelled, Error> {
         broken()
     }
@@ -76,7 +79,7 @@ impl Jobs for BrokenDisk {
 
 #[async_trait]
 impl Crews for BrokenDisk {
-    async fn publish(&self, _: &TenantId, _: &CrewName, _: &str, _: &str) -> Result<Published, Error> {
+    async fn publish(&self, _: NewCrew) -> Result<Published, Error> {
         broken()
     }
     async fn crew(
@@ -97,6 +100,19 @@ impl Crews for BrokenDisk {
         }))
     }
     async fn crews(&self, _: &TenantId) -> Result<Vec<StoredCrew>, Error> {
+        broken()
+    }
+}
+
+#[async_trait]
+impl DeadLetters for BrokenDisk {
+    async fn dead_groups(&self, _: &TenantId, _: DeadQuery) -> Result<Vec<DeadGroup>, Error> {
+        broken()
+    }
+    async fn dead_jobs(&self, _: &TenantId, _: DeadQuery, _: usize) -> Result<Vec<Job>, Error> {
+        broken()
+    }
+    async fn discard(&self, _: Discard) -> Result<Vec<JobId>, Error> {
         broken()
     }
 }
@@ -282,6 +298,7 @@ async fn every_route_says_that_the_store_is_away_and_liveness_does_not_depend_on
         ("GET", format!("/v1/jobs/{id}/steps"), ""),
         ("POST", format!("/v1/jobs/{id}/cancel"), ""),
         ("POST", format!("/v1/jobs/{id}/redrive"), ""),
+        ("POST", format!("/v1/jobs/{id}/resume"), r#"{"approve":true}"#),
         ("GET", "/v1/conversations/ada".to_owned(), ""),
         ("DELETE", "/v1/conversations/ada".to_owned(), ""),
         ("GET", format!("/chat/{id}"), ""),

@@ -2,9 +2,9 @@
 
 use qd_store::{Claimed, Finish, Outcome, Record};
 use qd_types::{
-    AgentId, Billed, Call, ChatReply, Class, Code, Delta, Entry, Failure, Job, JobId, JobOutput, LogItem,
-    NanoDollars, Progress, Source, StepId, StopReason, TaskId, TaskOutput, TenantId, ToolResult, Usage,
-    WorkerId,
+    AgentId, Ask, AskRules, Billed, Call, ChatReply, Class, Code, Delta, Entry, Failure, Job, JobId,
+    JobOutput, LogItem, NanoDollars, Progress, Source, StepId, StopReason, TaskId, TaskOutput, TenantId,
+    ToolResult, Usage, WorkerId,
 };
 
 use super::Server;
@@ -43,6 +43,16 @@ impl Server {
         let claimed = self.claim().await;
         self.finish(&claimed, Outcome::Succeeded(output())).await;
         claimed.job.id
+    }
+
+    /// Takes the next job up and has it ask, with a text for each round.
+    pub(super) async fn waits(&self, round: u32, rules: AskRules) -> Claimed {
+        let claimed = self.claim().await;
+        let (task, agent) = (TaskId::new("draft"), AgentId::new("writer"));
+        let (step, output) = (StepId::human(&task, round), format!("draft {round}"));
+        let ask = Ask { step, task, agent, output, round, rules };
+        self.finish(&claimed, Outcome::Wait(Box::new(ask))).await;
+        claimed
     }
 
     pub(super) async fn stored(&self, id: JobId) -> Job {

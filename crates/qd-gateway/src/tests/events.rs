@@ -94,6 +94,12 @@ async fn replay(server: &Server, id: JobId, last: Option<&str>) -> Reply {
     Listener::open(server.address, id, last).await.rest().await
 }
 
+/// The events of a job that is over: name and fields.
+pub(super) async fn read_events(server: &Server, id: JobId) -> Vec<(String, Value)> {
+    let text = replay(server, id, None).await.text();
+    events(&text).into_iter().map(|event| (event.name, event.fields)).collect()
+}
+
 async fn accepted(server: &Server) -> JobId {
     let made = server.post("/v1/jobs", &json!({ "crew": "fixed" })).await;
     JobId::parse(made.json()["id"].as_str().unwrap()).unwrap()

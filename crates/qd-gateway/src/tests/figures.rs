@@ -54,7 +54,10 @@ async fn stats_show_the_queue_the_last_hour_and_the_workers() {
     assert_eq!(depths.iter().map(|(_, d)| d.as_u64().unwrap()).sum::<u64>(), 3);
     assert!(stats["queue"]["oldest_age_seconds"].as_f64().unwrap() < 60.0);
     assert_eq!(stats["queue"]["by_priority"][1]["oldest_age_seconds"], Value::Null);
-    assert_eq!(stats["jobs"], json!({ "scheduled": 1, "queued": 3, "running": 0, "retrying": 0 }));
+    assert_eq!(
+        stats["jobs"],
+        json!({ "scheduled": 1, "queued": 3, "running": 0, "retrying": 0, "waiting": 0 })
+    );
     let recent = &stats["recent"];
     assert_eq!(
         (&recent["succeeded"], &recent["failed"], &recent["cancelled"]),

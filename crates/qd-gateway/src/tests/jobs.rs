@@ -1,5 +1,9 @@
 //! Making, reading, listing and cancelling jobs.
 
+mod batches;
+mod idempotency;
+mod schedules;
+
 use std::time::Duration;
 
 use qd_store::Outcome;

@@ -1,14 +1,20 @@
 //! A job's history as server-sent events. What is in the log and concerns nobody outside (facts, signals) is no event.
 
+mod document;
+
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use qd_types::{Billed, Call, Delta, Entry, Job, JobId, JobStatus, LogItem, Logged, Seq, Source};
+use qd_types::{
+    Ask, Billed, Call, Delta, Entry, Job, JobId, JobStatus, LogItem, Logged, Seq, Source, Waiting,
+};
 use serde::Serialize;
 
+use super::human::AnswerView;
 use super::job::{ErrorView, UsageView};
 use super::time::Rfc3339;
-use crate::openapi::Schema;
+
+pub(crate) use document::schemas;
 
 /// An event's fields; absent ones are left out.
 #[derive(Serialize, Default)]
@@ -44,6 +50,16 @@ struct EventView<'a> {
     is_error: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    round: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feedback_left: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Rfc3339>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reminder: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<AnswerView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<Source>,
     #[serde(rename = "try", skip_serializing_if = "Option::is_none")]
@@ -109,7 +125,18 @@ pub(crate) fn durable(job: JobId, logged: &Logged) -> Option<Bytes> {
                 ..EventView::default()
             },
         ),
-        LogItem::Status { status, at, failure } => (
+        LogItem::Status { ask: Some(ask), .. } => ("job.waiting", asked(ask, logged)),
+        LogItem::Reminded { step, number } => (
+            "job.waiting",
+            EventView {
+                status: Some(JobStatus::Waiting),
+                step: Some(step.as_str()),
+                task: Some(step.task().to_string()),
+                reminder: Some(*number),
+                ..EventView::default()
+            },
+        ),
+        LogItem::Status { status, at, failure, ask: None } => (
             status_event(*status),
             EventView {
                 status: Some(*status),
@@ -126,6 +153,22 @@ pub(crate) fn durable(job: JobId, logged: &Logged) -> Option<Bytes> {
         ..view
     };
     Some(frame(name, Some(logged.seq), &view))
+}
+
+/// A question, whole: whoever hears it needs nothing else to answer.
+fn asked<'a>(ask: &'a Ask, logged: &Logged) -> EventView<'a> {
+    let expires_at = Waiting::expiry(&ask.rules, logged.at);
+    EventView {
+        status: Some(JobStatus::Waiting),
+        step: Some(ask.step.as_str()),
+        task: Some(ask.task.to_string()),
+        agent: Some(ask.agent.as_str()),
+        output: Some(&ask.output),
+        round: Some(ask.round),
+        feedback_left: Some(ask.feedback_left()),
+        expires_at: expires_at.map(Rfc3339),
+        ..EventView::default()
+    }
 }
 
 fn status_event(status: JobStatus) -> &'static str {
@@ -181,7 +224,17 @@ fn entry_event(entry: &Entry) -> Option<(&'static str, EventView<'_>)> {
             };
             Some(("step.failed", view))
         }
-        Entry::Recourse { .. } | Entry::Fact { .. } | Entry::Signal { .. } => None,
+        Entry::Human { step, verdict, by, waited_ms } => {
+            let view = EventView {
+                step: Some(step.as_str()),
+                task: Some(step.task().to_string()),
+                duration_ms: Some(*waited_ms),
+                answer: Some(AnswerView::new(verdict, by)),
+                ..EventView::default()
+            };
+            Some(("step.answered", view))
+        }
+        Entry::Intent { .. } | Entry::Recourse { .. } | Entry::Fact { .. } | Entry::Signal { .. } => None,
     }
 }
 
@@ -216,116 +269,4 @@ fn frame(name: &str, id: Option<Seq>, view: &impl Serialize) -> Bytes {
     let _ = serde_json::to_writer(&mut bytes, view);
     bytes.extend_from_slice(b"\n\n");
     bytes.into()
-}
-
-/// Which event holds what.
-const EVENTS: [(&str, &str); 12] = [
-    ("job.queued", "JobQueuedEvent"),
-    ("job.started", "JobChangedEvent"),
-    ("job.retrying", "JobRetryingEvent"),
-    ("job.waiting", "JobChangedEvent"),
-    ("job.succeeded", "JobChangedEvent"),
-    ("job.failed", "JobFailedEvent"),
-    ("job.cancelled", "JobFailedEvent"),
-    ("task.started", "TaskStartedEvent"),
-    ("task.finished", "TaskFinishedEvent"),
-    ("step.finished", "StepFinishedEvent"),
-    ("step.failed", "StepFailedEvent"),
-    ("delta", "DeltaEvent"),
-];
-
-/// What the document says of events.
-pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
-    let mut all = vec![("Event", event_schema())];
-    all.extend(job_schemas());
-    all.extend(task_schemas());
-    all.extend(step_schemas());
-    let call = Schema::object()
-        .about("A call that the model asked for.")
-        .field("id", Schema::text())
-        .field("name", Schema::text().about("The tool."))
-        .field("arguments", Schema::text().about("JSON, as the model wrote it."));
-    let delta = Schema::object()
-        .about("A piece of an answer that is on its way. Pieces may be lost; `step.finished` has the whole text.")
-        .field("step", Schema::text())
-        .field("call", Schema::count().about("Which call of the step: a new number begins anew."))
-        .field("offset", Schema::count().about("Where the piece begins, in bytes of the call's text."))
-        .field("text", Schema::text());
-    all.extend([("ToolCall", call), ("DeltaEvent", delta)]);
-    all
-}
-
-/// An event of the stream: what stands in its lines, by name.
-fn event_schema() -> Schema {
-    let variant = |(event, data): (&str, &str)| {
-        let event_schema = Schema::object()
-            .field("event", Schema::any().with("const", event))
-            .field("data", Schema::json_text(data));
-        let id = Schema::text().pattern("^[0-9]+$").about("What `Last-Event-ID` takes.");
-        // Live events carry none.
-        if event == "delta" { event_schema } else { event_schema.field("id", id) }
-    };
-    Schema::one_of(EVENTS.map(variant)).about("A server-sent event.")
-}
-
-/// What every durable event has.
-fn durable_schema(about: &str) -> Schema {
-    Schema::object()
-        .about(about)
-        .field("job_id", Schema::job_id())
-        .field("at", Schema::moment().about("When it happened."))
-        .field("attempt", Schema::count().about("Of the job."))
-}
-
-fn job_schemas() -> Vec<(&'static str, Schema)> {
-    let job = |about| durable_schema(about).field("status", Schema::named("JobStatus"));
-    let failed = |about| job(about).optional("error", Schema::named("Failure"));
-    let queued = job("The job waits for a worker, or for its `run_at`.");
-    let retrying = failed("The job is tried again later.");
-    vec![
-        (
-            "JobQueuedEvent",
-            queued.optional("run_at", Schema::moment()).optional("error", Schema::named("Failure")),
-        ),
-        ("JobChangedEvent", job("The job stands elsewhere. Read the job for its output once it is over.")),
-        ("JobRetryingEvent", retrying.field("retry_at", Schema::moment().about("When."))),
-        ("JobFailedEvent", failed("The job is over without an output.")),
-    ]
-}
-
-fn task_schemas() -> Vec<(&'static str, Schema)> {
-    let task = |about| durable_schema(about).field("task", Schema::text()).field("agent", Schema::text());
-    vec![
-        ("TaskStartedEvent", task("An agent begins with a task.")),
-        ("TaskFinishedEvent", task("A task has its output.").field("output", Schema::text())),
-    ]
-}
-
-fn step_schemas() -> Vec<(&'static str, Schema)> {
-    let step = |about| {
-        durable_schema(about)
-            .field("step", Schema::text().about("Path of the step, the same in every attempt."))
-            .field("task", Schema::text())
-            .optional("agent", Schema::text())
-            .field("try", Schema::count().about("Which try of the step."))
-            .field("duration_ms", Schema::count())
-    };
-    let finished = step("A model answered or a tool did its work.")
-        .field("kind", Schema::words(["model", "tool"]))
-        .optional("model", Schema::text().about("Who answered; model steps only."))
-        .optional("tool", Schema::text().about("Tool steps only."))
-        .field("text", Schema::text().about("The answer or the tool's result."))
-        .optional("tool_calls", Schema::list(Schema::named("ToolCall")).about("What the model asked for."))
-        .optional("is_error", Schema::yes_or_no().about("Whether the tool failed; tool steps only."))
-        .optional("source", Schema::named("Source"))
-        .optional("usage", Schema::named("Usage"))
-        .optional("cost_usd", Schema::dollars())
-        .field(
-            "possibly_billed",
-            Schema::count().about("Earlier calls that may be on the bill without an answer."),
-        );
-    let failed = step("A try failed; others may follow.")
-        .field("error", Schema::named("Failure"))
-        .field("billed", Schema::named("Billed"));
-    vec![("StepFinishedEvent", finished), ("StepFailedEvent", failed)]
 }

@@ -8,6 +8,7 @@ use qd_types::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::human::WaitingView;
 use super::time::Rfc3339;
 use crate::openapi::Schema;
 
@@ -31,6 +32,7 @@ pub(crate) struct JobView<'a> {
     created_at: Rfc3339,
     run_at: Option<Rfc3339>,
     retry_at: Option<Rfc3339>,
+    waiting: Option<WaitingView<'a>>,
     expires_at: Option<Rfc3339>,
     started_at: Option<Rfc3339>,
     finished_at: Option<Rfc3339>,
@@ -113,6 +115,7 @@ impl<'a> From<&'a Job> for JobView<'a> {
             created_at: Rfc3339(job.created_at),
             run_at: job.run_at.map(Rfc3339),
             retry_at: job.retry_at.map(Rfc3339),
+            waiting: job.waiting.as_deref().map(WaitingView::from),
             expires_at: job.expires_at.map(Rfc3339),
             started_at: job.started_at.map(Rfc3339),
             finished_at: job.finished_at.map(Rfc3339),
@@ -223,6 +226,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
         .field("created_at", Schema::moment().about("When it was accepted."))
         .field("run_at", moment("Not before this."))
         .field("retry_at", moment("When it is tried again, while retrying."))
+        .field("waiting", Schema::named("Waiting").nullable().about("What it asks a person, while waiting."))
         .field("expires_at", moment("When it fails if it is not finished."))
         .field("started_at", moment("When a worker first took it up."))
         .field("finished_at", moment("When it ended."))
@@ -266,6 +270,7 @@ pub(crate) fn example() -> Value {
         "created_at": "2030-03-01T12:00:00.000Z",
         "run_at": null,
         "retry_at": null,
+        "waiting": null,
         "expires_at": null,
         "started_at": "2030-03-01T12:00:00.004Z",
         "finished_at": "2030-03-01T12:00:07.250Z",

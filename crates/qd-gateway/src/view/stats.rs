@@ -44,6 +44,7 @@ struct OpenJobsView {
     queued: usize,
     running: usize,
     retrying: usize,
+    waiting: usize,
 }
 
 /// What happened in the window.
@@ -104,6 +105,7 @@ impl StatsView {
                 queued: stats.queued,
                 running: stats.running,
                 retrying: stats.retrying(),
+                waiting: stats.waiting,
             },
             recent: RecentView::from(recent),
             workers: WorkersView { slots, busy_slots },
@@ -198,7 +200,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
         .field("depth", Schema::count())
         .field("oldest_age_seconds", age())
         .field("by_priority", Schema::list(level));
-    let open = ["scheduled", "queued", "running", "retrying"];
+    let open = ["scheduled", "queued", "running", "retrying", "waiting"];
     let open = open.into_iter().fold(Schema::object(), |open, status| open.field(status, Schema::count()));
     let workers = Schema::object()
         .about("The worker of this process.")

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use qd_types::{
-    Billed, Call, Entry, Failure, Job, LogItem, Logged, NanoDollars, Recourse, Source, StepId, StepKind,
+    Ask, Billed, Call, Entry, Failure, Job, LogItem, Logged, NanoDollars, Recourse, Source, StepId, StepKind,
     Usage,
 };
 use serde::Serialize;
 
+use super::human::AnswerView;
 use super::job::{ErrorView, UsageView};
 use super::time::Rfc3339;
 use super::totals::{self, Totals, TotalsView};
@@ -44,6 +45,8 @@ pub(crate) struct StepView<'a> {
     failed_tries: Vec<FailedTry<'a>>,
     /// How its task went on, if it was given up.
     recourse: Option<RecourseView<'a>>,
+    /// What the person said.
+    answer: Option<AnswerView<'a>>,
 }
 
 #[derive(Serialize)]
@@ -83,15 +86,27 @@ pub(crate) fn steps<'a>(job: &Job, log: &'a [Logged]) -> Vec<StepView<'a>> {
     let mut steps: Vec<StepView<'a>> = Vec::new();
     let mut places: HashMap<&'a StepId, usize> = HashMap::new();
     for logged in log {
-        let LogItem::Entry { entry } = &logged.item else { continue };
-        let Some(step) = entry.step() else { continue };
+        let Some(step) = step_of(&logged.item) else { continue };
         let place = *places.entry(step).or_insert_with(|| {
             steps.push(untried(step));
             steps.len() - 1
         });
-        note(&mut steps[place], job, logged, entry);
+        match &logged.item {
+            LogItem::Entry { entry } => note(&mut steps[place], job, logged, entry),
+            LogItem::Status { ask: Some(ask), .. } => asked(&mut steps[place], job, ask),
+            _ => {}
+        }
     }
     steps
+}
+
+/// The step that an item is about: of a question, the step that waits.
+fn step_of(item: &LogItem) -> Option<&StepId> {
+    match item {
+        LogItem::Entry { entry } => entry.step(),
+        LogItem::Status { ask, .. } => ask.as_ref().map(|ask| &ask.step),
+        LogItem::TaskStarted { .. } | LogItem::TaskFinished { .. } | LogItem::Reminded { .. } => None,
+    }
 }
 
 /// What each task and each agent of a job used, in the order of their first step.
@@ -141,6 +156,7 @@ fn untried(step: &StepId) -> StepView<'_> {
         kind: match step.kind() {
             StepKind::Model => "model",
             StepKind::Tool => "tool",
+            StepKind::Human => "human",
         },
         status: "failed",
         task: step.task().to_string(),
@@ -161,6 +177,7 @@ fn untried(step: &StepId) -> StepView<'_> {
         possibly_billed: 0,
         failed_tries: Vec::new(),
         recourse: None,
+        answer: None,
     }
 }
 
@@ -176,13 +193,31 @@ fn note<'a>(view: &mut StepView<'a>, job: &Job, logged: &Logged, entry: &'a Entr
             view.source = Some(Source::Executed);
             finished(view, job, logged, entry, call);
         }
+        // Until there is a result, nobody knows of one.
+        Entry::Intent { call, .. } => {
+            of_call(view, logged, call);
+            view.status = "unknown";
+        }
         Entry::CallFailed { failure, billed, call, .. } => {
             of_call(view, logged, call);
             view.failed_tries.push(failed(logged, failure, *billed, call));
         }
         Entry::Recourse { recourse, .. } => view.recourse = Some(recourse.into()),
+        Entry::Human { verdict, by, waited_ms, .. } => {
+            view.status = "finished";
+            view.duration_ms = *waited_ms;
+            view.finished_at = Some(Rfc3339(logged.at));
+            view.answer = Some(AnswerView::new(verdict, by));
+        }
         Entry::Fact { .. } | Entry::Signal { .. } => {}
     }
+}
+
+/// A question stands as failed once nobody can answer it any more.
+fn asked<'a>(view: &mut StepView<'a>, job: &Job, ask: &'a Ask) {
+    let is_open = job.waiting.as_ref().is_some_and(|waiting| waiting.ask.step == ask.step);
+    view.status = if is_open { "waiting" } else { "failed" };
+    view.agent = Some(ask.agent.as_str());
 }
 
 fn finished<'a>(view: &mut StepView<'a>, job: &Job, logged: &Logged, entry: &'a Entry, call: &'a Call) {
@@ -272,10 +307,16 @@ fn schema() -> Schema {
     let saved = "What was not spent: all of a call whose answer was in the result cache, or the difference to the standard model \
          where a routing rule chose a cheaper one.";
     Schema::object()
-        .about("One model or tool call that was journaled, or tried so far.")
+        .about("One model or tool call, or question to a person, that was journaled, or tried so far.")
         .field("step", Schema::text().about("Path of the step, the same in every attempt."))
-        .field("kind", Schema::words(["model", "tool"]))
-        .field("status", Schema::words(["finished", "failed"]))
+        .field("kind", Schema::words(["model", "tool", "human"]))
+        .field(
+            "status",
+            Schema::words(["finished", "failed", "unknown", "waiting"]).about(
+                "`waiting`: a question that a person has not answered yet. `unknown`: a tool that may not be repeated was \
+                 called, and has no result (yet).",
+            ),
+        )
         .field("task", Schema::text())
         .field("agent", Schema::text().nullable())
         .field("model", Schema::text().nullable())
@@ -294,4 +335,8 @@ fn schema() -> Schema {
         .field("possibly_billed", Schema::count().about("Calls that may be on the bill without an answer."))
         .field("failed_tries", Schema::list(Schema::named("FailedTry")))
         .field("recourse", Schema::named("Recourse").nullable())
+        .field(
+            "answer",
+            Schema::named("HumanAnswer").nullable().about("What the person said; human steps only."),
+        )
 }

@@ -8,10 +8,14 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use qd_types::{Class, Code, ConversationId, Failure, JobId, JobStatus, Priority, TenantId, Timestamp};
+use qd_types::{
+    AskRules, Class, Code, ConversationId, Failure, JobId, JobStatus, OnExpiry, Priority, TenantId,
+    Timestamp, Verdict,
+};
 
+use super::human::{ask, said};
 use super::{Fixture, Make, finish_under, lapsing, model_entry, record_under, worker};
-use crate::{Cancelled, Claimed, Enqueued, Fence, Idempotency, OtherBody, Outcome, Refused, open};
+use crate::{Answered, Cancelled, Claimed, Enqueued, Fence, Idempotency, OtherBody, Outcome, Refused, open};
 
 #[derive(Debug, Clone)]
 enum Act {
@@ -27,6 +31,8 @@ enum Act {
     Record(usize),
     Finish(usize, End),
     Cancel(usize),
+    /// Whether it is approved.
+    Answer(usize, bool),
     Renew,
     Pass(u64),
     Reopen,
@@ -38,6 +44,8 @@ enum End {
     Fail,
     Retry(u64),
     Release,
+    /// For how long, and whether the job goes on then.
+    Wait(u32, bool),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -53,7 +61,8 @@ fn act() -> impl Strategy<Value = Act> {
         Just(End::Succeed),
         Just(End::Fail),
         (1..40_u64).prop_map(End::Retry),
-        Just(End::Release)
+        Just(End::Release),
+        (0..40_u32, any::<bool>()).prop_map(|(patience, goes_on)| End::Wait(patience, goes_on)),
     ];
     prop_oneof![
         6 => accept.prop_map(|(tenant, level, conversation, key, delay, expires)| Act::Accept { tenant, level, conversation, key, delay, expires }),
@@ -61,6 +70,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (0..8_usize).prop_map(Act::Record),
         5 => (0..8_usize, end).prop_map(|(which, end)| Act::Finish(which, end)),
         1 => (0..20_usize).prop_map(Act::Cancel),
+        2 => (0..20_usize, any::<bool>()).prop_map(|(which, approve)| Act::Answer(which, approve)),
         1 => Just(Act::Renew),
         2 => (1..25_u64).prop_map(Act::Pass),
         1 => Just(Act::Reopen),
@@ -80,6 +90,12 @@ struct ModelJob {
     attempt: u32,
     crashes: u32,
     entries: u32,
+    /// When nobody is waited for any more, and whether the job goes on then.
+    patience: Option<(Timestamp, bool)>,
+    /// Questions so far.
+    asked: u32,
+    /// What was said last.
+    verdict: Option<bool>,
 }
 
 impl ModelJob {
@@ -150,6 +166,11 @@ impl Model {
                 job.status = JobStatus::Queued;
             } else if job.status == JobStatus::Running && job.until <= now {
                 job.lose_worker();
+            } else if let (JobStatus::Waiting, Some((_, goes_on))) =
+                (job.status, job.patience.filter(|(until, _)| *until <= now))
+            {
+                job.status = if goes_on { JobStatus::Queued } else { JobStatus::Failed };
+                job.verdict = job.verdict.filter(|_| !goes_on).or(goes_on.then_some(true));
             }
         }
     }
@@ -186,6 +207,7 @@ impl Run {
             Act::Record(which) => self.record(*which).await,
             Act::Finish(which, end) => self.finish(*which, *end).await,
             Act::Cancel(which) => self.cancel(*which).await,
+            Act::Answer(which, approve) => self.answer(*which, *approve).await,
             Act::Renew => self.renew().await,
             Act::Pass(seconds) => {
                 self.fixture.advance(*seconds);
@@ -239,6 +261,9 @@ impl Run {
                     attempt: 0,
                     crashes: 0,
                     entries: 0,
+                    patience: None,
+                    asked: 0,
+                    verdict: None,
                 });
             }
             (Enqueued::Replayed(job), Some((place, true))) => assert_eq!(job.id, self.model.jobs[place].id),
@@ -303,12 +328,28 @@ impl Run {
                 (Outcome::Retry { after, failure: failure() }, JobStatus::Retrying, Some(now.plus(after)))
             }
             End::Release => (Outcome::Release, JobStatus::Queued, None),
+            End::Wait(patience, goes_on) => {
+                let on_expiry = if goes_on { OnExpiry::Approve } else { OnExpiry::Fail };
+                let rules = AskRules {
+                    reminder_seconds: 3,
+                    reminders: 2,
+                    expires_seconds: patience,
+                    on_expiry,
+                    max_rounds: self.model.jobs[place].asked,
+                };
+                (ask(self.model.jobs[place].asked + 1, rules), JobStatus::Waiting, None)
+            }
         };
         let job = &mut self.model.jobs[place];
         let answer = self.fixture.store.finish(finish_under(job.id, fence, outcome)).await.unwrap();
         assert_eq!(answer, refused.map_or(Ok(status), Err));
         if refused.is_none() {
             (job.status, job.due, job.crashes) = (status, due, 0);
+            if let End::Wait(patience, goes_on) = end {
+                let until = now.plus(Duration::from_secs(patience.into()));
+                job.patience = (patience > 0).then_some((until, goes_on));
+                job.asked += 1;
+            }
         }
     }
 
@@ -322,6 +363,33 @@ impl Run {
         assert_eq!(matches!(answer, Cancelled::Already(_)), job.status.is_terminal());
         if !job.status.is_terminal() {
             job.status = JobStatus::Cancelled;
+        }
+    }
+
+    /// Feedback on a question of this suite is one too many: it fails the job.
+    async fn answer(&mut self, which: usize, approve: bool) {
+        if self.model.jobs.is_empty() {
+            return;
+        }
+        let place = which % self.model.jobs.len();
+        let job = &mut self.model.jobs[place];
+        let verdict = if approve {
+            Verdict::Approve { remark: None }
+        } else {
+            Verdict::Revise { feedback: "no".to_owned() }
+        };
+        let answered = self.fixture.store.answer(&tenant_name(job.tenant), said(job.id, None, verdict)).await;
+        match (answered.unwrap(), job.status, job.verdict) {
+            (Answered::Taken(_), JobStatus::Waiting, _) => {
+                job.status = if approve { JobStatus::Queued } else { JobStatus::Failed };
+                job.verdict = Some(approve);
+            }
+            (Answered::Replayed(_), _, Some(before)) => assert_eq!(before, approve),
+            (Answered::Otherwise { .. }, _, Some(before)) => assert_ne!(before, approve),
+            (Answered::NotWaiting(_), _, None) => {}
+            (answered, status, verdict) => {
+                panic!("{answered:?} of a job that is {status}, after {verdict:?}")
+            }
         }
     }
 
@@ -385,11 +453,12 @@ impl Run {
             |wanted: &[JobStatus]| self.model.jobs.iter().filter(|job| wanted.contains(&job.status)).count();
         let stats = self.fixture.store.stats().await.unwrap();
         assert_eq!(
-            (stats.queued, stats.running, stats.delayed),
+            (stats.queued, stats.running, stats.delayed, stats.waiting),
             (
                 count(&[JobStatus::Queued]),
                 count(&[JobStatus::Running]),
-                count(&[JobStatus::Scheduled, JobStatus::Retrying])
+                count(&[JobStatus::Scheduled, JobStatus::Retrying]),
+                count(&[JobStatus::Waiting])
             )
         );
     }

@@ -7,7 +7,10 @@ mod accept;
 mod access;
 mod attempt;
 mod batches;
+mod crews;
+mod dead;
 mod housekeeping;
+mod human;
 mod outbox;
 mod schedules;
 mod spend;
@@ -108,6 +111,7 @@ impl<R: Rows> Core<R> {
             queued: self.schedule.depth(),
             running: self.schedule.held(),
             delayed: self.schedule.delayed(),
+            waiting: self.schedule.waiting(),
             scheduled: self.schedule.scheduled(),
             levels: self.schedule.levels(),
             taken_over: self.taken_over,
@@ -136,7 +140,12 @@ impl<R: Rows> Core<R> {
     }
 
     fn status_item(&self, seq: u64, attempt: u32, status: JobStatus) -> Logged {
-        Logged { seq, at: self.env.now(), attempt, item: LogItem::Status { status, at: None, failure: None } }
+        Logged {
+            seq,
+            at: self.env.now(),
+            attempt,
+            item: LogItem::Status { status, at: None, failure: None, ask: None },
+        }
     }
 
     fn note_work(&mut self) {
@@ -206,6 +215,7 @@ impl Settled {
         Self {
             status: JobStatus::Queued,
             retry_at: None,
+            waiting: None,
             finished_at: None,
             output: None,
             error: None,

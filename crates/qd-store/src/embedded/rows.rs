@@ -6,12 +6,12 @@ mod schedules;
 
 use qd_types::{
     ConversationId, CrewName, Day, DeliveryId, Failure, Job, JobId, JobOutput, JobStatus, KeyId, Logged,
-    NanoDollars, Priority, Progress, Seq, TenantId, Timestamp, Usage,
+    NanoDollars, Priority, Progress, Seq, TenantId, Timestamp, Usage, Waiting,
 };
 
 use crate::{
     AuditHead, Audited, Delivery, DeliveryStatus, EndpointState, Error, Idempotency, ScopeSpend, SpendScope,
-    StoredKey, Tried, Turn,
+    StoredCrew, StoredKey, Tried, Turn,
 };
 
 pub(crate) use batches::{BatchKey, BatchRow, BatchRows, Stage};
@@ -50,6 +50,7 @@ impl Spent {
 pub(crate) struct Settled {
     pub(crate) status: JobStatus,
     pub(crate) retry_at: Option<Timestamp>,
+    pub(crate) waiting: Option<Box<Waiting>>,
     pub(crate) finished_at: Option<Timestamp>,
     pub(crate) output: Option<JobOutput>,
     pub(crate) error: Option<Failure>,
@@ -95,7 +96,7 @@ pub(crate) struct OpenJob {
     pub(crate) priority: Priority,
     pub(crate) conversation: Option<ConversationId>,
     pub(crate) status: JobStatus,
-    /// `run_at` of a scheduled job, `retry_at` of a retrying one.
+    /// `run_at` of a scheduled job, `retry_at` of a retrying one, of a waiting one when something is to be done about it.
     pub(crate) due: Option<Timestamp>,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) attempt: u32,
@@ -117,7 +118,7 @@ pub(crate) const KEPT_SPEND: i32 = 400;
 pub(crate) const PAGE_BYTES: usize = 4 << 20;
 
 /// Where rows are kept.
-pub(crate) trait Rows: BatchRows + ScheduleRows {
+pub(crate) trait Rows: BatchRows + DeadRows + ScheduleRows {
     /// Adds an accepted job.
     fn insert(&mut self, row: RowId, job: &Job) -> Result<(), Error>;
     /// Reads a job; it is there.
@@ -132,6 +133,8 @@ pub(crate) trait Rows: BatchRows + ScheduleRows {
     fn spend(&mut self, row: RowId, spent: &Spent) -> Result<(), Error>;
     /// Writes a status.
     fn settle(&mut self, row: RowId, settled: &Settled) -> Result<(), Error>;
+    /// Writes what a waiting job asks.
+    fn wait(&mut self, row: RowId, waiting: &Waiting) -> Result<(), Error>;
     /// Adds to a job's log.
     fn append(&mut self, row: RowId, logged: &Logged) -> Result<(), Error>;
     /// Reads a job's log after a place.
@@ -206,6 +209,24 @@ pub(crate) trait AccessRows {
     fn audit_head(&mut self) -> Result<AuditHead, Error>;
     /// Adds to the audit log.
     fn append_audit(&mut self, row: &Audited) -> Result<(), Error>;
+}
+
+/// Where published crews are kept.
+pub(crate) trait CrewRows {
+    /// The newest version of a crew.
+    fn newest_crew(&mut self, tenant: &TenantId, name: &CrewName) -> Result<Option<StoredCrew>, Error>;
+    /// How many crews a tenant has.
+    fn count_crews(&mut self, tenant: &TenantId) -> Result<usize, Error>;
+    /// Adds a version.
+    fn add_crew(&mut self, tenant: &TenantId, crew: &StoredCrew) -> Result<(), Error>;
+}
+
+/// Which failed jobs somebody has dealt with.
+pub(crate) trait DeadRows {
+    /// Whether a job failed and nobody has dealt with it.
+    fn is_dead(&mut self, row: RowId) -> Result<bool, Error>;
+    /// Somebody has.
+    fn deal_with(&mut self, row: RowId) -> Result<(), Error>;
 }
 
 /// Rows that outlive their process: a schedule can be built from them.

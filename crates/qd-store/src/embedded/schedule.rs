@@ -6,14 +6,16 @@
 
 mod ready;
 mod tenants;
+mod timers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use qd_types::{BatchPlace, ConversationId, CrewName, Job, JobId, Priority, TenantId, Timestamp};
+use qd_types::{BatchPlace, ConversationId, CrewName, Job, JobId, JobStatus, Priority, TenantId, Timestamp};
 
 use self::ready::Ready;
 use self::tenants::Tenants;
+use self::timers::Timers;
 use super::rows::{OpenJob, RowId, Spent};
 use crate::policy::{Sharing, Turns};
 use crate::{LevelStats, TenantShares};
@@ -91,6 +93,8 @@ enum Place {
     Queued(Timestamp),
     /// Scheduled or retrying.
     Delayed(Timestamp),
+    /// Asks a person.
+    Waiting,
     /// In a worker's hands.
     Held(Box<Hold>),
 }
@@ -138,9 +142,11 @@ pub(crate) struct Schedule {
     /// The suspect in a worker's hands, until it makes progress.
     alone: Option<RowId>,
     due: BTreeSet<(Timestamp, RowId)>,
-    expiring: BTreeSet<(Timestamp, RowId)>,
     /// When those that expire do.
-    expiries: HashMap<RowId, Timestamp>,
+    expiring: Timers,
+    /// When something is to be done about those that wait.
+    wakes: Timers,
+    waiting: usize,
     leases: BTreeSet<(Timestamp, RowId)>,
     held: HashMap<JobId, RowId>,
     lines: HashMap<Arc<ConversationKey>, Line>,
@@ -160,8 +166,9 @@ impl Schedule {
             suspects: BTreeSet::new(),
             alone: None,
             due: BTreeSet::new(),
-            expiring: BTreeSet::new(),
-            expiries: HashMap::new(),
+            expiring: Timers::default(),
+            wakes: Timers::default(),
+            waiting: 0,
             leases: BTreeSet::new(),
             held: HashMap::new(),
             lines: HashMap::new(),
@@ -171,12 +178,11 @@ impl Schedule {
         }
     }
 
-    /// Adds a job that is queued or delayed; a job that was running when its process died comes in as queued.
+    /// Adds a job that is queued, delayed or waiting; a job that was running when its process died comes in as queued.
     pub(crate) fn add(&mut self, job: &OpenJob) {
         let tenant = self.tenants.key(&job.tenant);
         if let Some(at) = job.expires_at {
-            self.expiring.insert((at, job.row));
-            self.expiries.insert(job.row, at);
+            self.expiring.set(job.row, at);
         }
         let conversation = job.conversation.clone().map(|name| self.conversation_key((tenant, name)));
         let mut entry = Entry {
@@ -199,9 +205,10 @@ impl Schedule {
         if job.attempt > 0 {
             self.hold_line(job.row);
         }
-        match job.due {
-            Some(at) => self.place_delayed(job.row, at),
-            None => self.place_queued(job.row, job.queued_since),
+        match (job.status, job.due) {
+            (JobStatus::Waiting, at) => self.place_waiting(job.row, at),
+            (_, Some(at)) => self.place_delayed(job.row, at),
+            (_, None) => self.place_queued(job.row, job.queued_since),
         }
     }
 
@@ -217,7 +224,7 @@ impl Schedule {
     pub(crate) fn hold(&mut self, row: RowId) -> Option<&mut Hold> {
         match &mut self.jobs.get_mut(&row)?.place {
             Place::Held(hold) => Some(hold),
-            Place::Queued(_) | Place::Delayed(_) => None,
+            Place::Queued(_) | Place::Delayed(_) | Place::Waiting => None,
         }
     }
 
@@ -248,7 +255,7 @@ impl Schedule {
             let suspects = self.suspects.iter().copied().filter(|row| self.level_of(*row) == Some(level));
             let since = next.chain(suspects).filter_map(|row| match self.jobs.get(&row)?.place {
                 Place::Queued(since) => Some(since),
-                Place::Delayed(_) | Place::Held(_) => None,
+                Place::Delayed(_) | Place::Waiting | Place::Held(_) => None,
             });
             LevelStats { queued: self.queued[level], oldest: since.min() }
         })
@@ -276,6 +283,11 @@ impl Schedule {
     /// Jobs that are scheduled or retrying.
     pub(crate) fn delayed(&self) -> usize {
         self.due.len()
+    }
+
+    /// Jobs that ask a person.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// Takes the job whose turn it is, if any. It is in no place until [`Schedule::place_held`].
@@ -358,6 +370,16 @@ impl Schedule {
         self.due.insert((at, row));
     }
 
+    /// Has a job wait for a person, and until when nothing is to be done about it. It keeps its conversation's turn.
+    pub(crate) fn place_waiting(&mut self, row: RowId, wake_at: Option<Timestamp>) {
+        let Some(entry) = self.jobs.get_mut(&row) else { return };
+        entry.place = Place::Waiting;
+        self.waiting += 1;
+        if let Some(at) = wake_at {
+            self.wakes.set(row, at);
+        }
+    }
+
     /// Takes a job out of where it is, to be placed elsewhere.
     pub(crate) fn unplace(&mut self, row: RowId) {
         let Some(entry) = self.jobs.get_mut(&row) else { return };
@@ -381,6 +403,10 @@ impl Schedule {
                 if self.due.remove(&(at, row)) && entry.attempt == 0 {
                     self.scheduled -= 1;
                 }
+            }
+            Place::Waiting => {
+                self.waiting -= 1;
+                self.wakes.clear(row);
             }
             Place::Held(hold) => {
                 self.held.remove(&entry.id);
@@ -407,9 +433,7 @@ impl Schedule {
         });
         self.refresh_line(row, before.flatten());
         let Some(entry) = self.jobs.remove(&row) else { return };
-        if let Some(at) = self.expiries.remove(&row) {
-            self.expiring.remove(&(at, row));
-        }
+        self.expiring.clear(row);
         if let Some(key) = entry.conversation
             && self.lines.get(&key).is_some_and(|line| line.holder.is_none() && line.queued.is_empty())
         {
@@ -433,7 +457,12 @@ impl Schedule {
 
     /// The first job whose time is up.
     pub(crate) fn first_expired(&self, now: Timestamp) -> Option<RowId> {
-        first_until(&self.expiring, now)
+        self.expiring.first_until(now)
+    }
+
+    /// The first waiting job about which something is to be done.
+    pub(crate) fn first_woken(&self, now: Timestamp) -> Option<RowId> {
+        self.wakes.first_until(now)
     }
 
     /// The first job whose lease ran out.
@@ -443,7 +472,8 @@ impl Schedule {
 
     /// When something is due next.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        [&self.due, &self.expiring, &self.leases].into_iter().filter_map(|set| Some(set.first()?.0)).min()
+        let sets = [&self.due, &self.leases].into_iter().filter_map(|set| Some(set.first()?.0));
+        sets.chain([&self.expiring, &self.wakes].into_iter().filter_map(Timers::next)).min()
     }
 
     /// One copy of each key, however many jobs a conversation has.

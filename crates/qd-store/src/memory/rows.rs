@@ -1,16 +1,17 @@
 //! Rows as maps.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use qd_types::{
     ConversationId, CrewName, Day, DeliveryId, Job, JobId, JobStatus, Logged, NanoDollars, Seq, TenantId,
-    Timestamp,
+    Timestamp, Waiting,
 };
 
 use super::access::MemoryAccess;
 use super::batches::MemoryBatches;
 use super::cache::KeptResults;
+use super::crews::MemoryCrews;
 use super::outbox::MemoryOutbox;
 use super::schedules::MemorySchedules;
 use super::spend::MemorySpend;
@@ -32,6 +33,8 @@ struct Conversation {
 #[derive(Default)]
 pub(super) struct MemoryRows {
     pub(super) jobs: BTreeMap<RowId, Job>,
+    /// Failed jobs that were run again or discarded.
+    pub(super) dealt: BTreeSet<RowId>,
     pub(super) ids: HashMap<JobId, RowId>,
     logs: HashMap<RowId, Vec<Logged>>,
     keys: HashMap<(TenantId, String, String), Remembered>,
@@ -39,6 +42,7 @@ pub(super) struct MemoryRows {
     pub(super) results: KeptResults,
     pub(super) money: MemorySpend,
     pub(super) access: MemoryAccess,
+    pub(super) crews: MemoryCrews,
     pub(super) outbox: MemoryOutbox,
     pub(super) batches: MemoryBatches,
     pub(super) schedules: MemorySchedules,
@@ -94,7 +98,8 @@ impl MemoryRows {
 /// Roughly what a job's texts take in an answer.
 fn text_bytes(job: &Job) -> usize {
     let input: usize = job.input.values().map(|value| value.as_str().map_or(64, str::len)).sum();
-    input + job.output.as_ref().map_or(0, |output| output.raw.len())
+    let asked = job.waiting.as_ref().map_or(0, |waiting| waiting.ask.output.len());
+    input + asked + job.output.as_ref().map_or(0, |output| output.raw.len())
 }
 
 fn missing(row: RowId) -> Error {
@@ -147,10 +152,16 @@ impl Rows for MemoryRows {
         let job = self.job_mut(row)?;
         job.status = settled.status;
         job.retry_at = settled.retry_at;
+        job.waiting.clone_from(&settled.waiting);
         job.finished_at = settled.finished_at;
         job.output.clone_from(&settled.output);
         job.error.clone_from(&settled.error);
         job.crashes = settled.crashes;
+        Ok(())
+    }
+
+    fn wait(&mut self, row: RowId, waiting: &Waiting) -> Result<(), Error> {
+        self.job_mut(row)?.waiting = Some(Box::new(waiting.clone()));
         Ok(())
     }
 
@@ -270,6 +281,7 @@ impl Rows for MemoryRows {
             self.jobs.iter().filter(|(_, job)| old(job)).map(|(row, _)| *row).take(limit).collect();
         for row in &rows {
             self.logs.remove(row);
+            self.dealt.remove(row);
             if let Some(job) = self.jobs.remove(row) {
                 self.ids.remove(&job.id);
             }

@@ -8,13 +8,14 @@ use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::human;
 use crate::Error;
 use crate::embedded::{OpenJob, RowId};
 
 /// The columns that [`job`] reads, in its order.
 pub(super) const JOB_COLUMNS: &str = "id, tenant, crew, crew_version, machine_version, status, priority, attempt, \
      max_attempts, crashes, conversation, input, output, error, usage, cost, progress, created_at, run_at, retry_at, \
-     expires_at, started_at, finished_at, timeout_seconds, redrive_of, metadata, budget, webhook_url, \
+     expires_at, started_at, finished_at, timeout_seconds, redrive_of, metadata, budget, webhook_url, waiting, \
      batch, batch_index";
 
 /// A status as a number: its place in [`JobStatus::ALL`].
@@ -91,12 +92,18 @@ pub(super) fn job(row: &Row<'_>) -> Result<Job, Error> {
         metadata: optional(row, 25, "metadata")?.unwrap_or_default(),
         budget: row.get::<_, Option<i64>>(26)?.map(NanoDollars),
         webhook_url: row.get(27)?,
+        waiting: row
+            .get_ref(28)?
+            .as_str_or_null()
+            .map_err(rusqlite::Error::from)?
+            .map(human::read)
+            .transpose()?,
         batch: batch_place(row)?,
     })
 }
 
 fn batch_place(row: &Row<'_>) -> Result<Option<BatchPlace>, Error> {
-    let (batch, index) = (row.get::<_, Option<uuid::Uuid>>(28)?, row.get::<_, Option<u32>>(29)?);
+    let (batch, index) = (row.get::<_, Option<uuid::Uuid>>(29)?, row.get::<_, Option<u32>>(30)?);
     Ok(batch.map(BatchId).zip(index).map(|(batch, index)| BatchPlace { batch, index }))
 }
 
@@ -147,7 +154,7 @@ pub(super) fn each_open(connection: &Connection, visit: &mut dyn FnMut(OpenJob))
     let mut statement = connection.prepare_cached(
         "SELECT row, id, tenant, priority, conversation, run_at, retry_at, expires_at, attempt, epoch, crashes, \
          in_doubt, CASE WHEN attempt = 0 AND run_at IS NULL THEN 0 ELSE (SELECT coalesce(max(seq), 0) FROM log WHERE job = row) END, \
-         max(created_at, coalesce(run_at, 0)) \
+         max(created_at, coalesce(run_at, 0)), waiting \
          FROM jobs WHERE status = ?1 AND status < 5",
     )?;
     // One name for all jobs of a tenant: they share it in the schedule as well.
@@ -169,6 +176,10 @@ fn open_job(row: &Row<'_>, status: JobStatus, tenant: TenantId) -> Result<OpenJo
     let due = match status {
         JobStatus::Scheduled => time(row, 5)?,
         JobStatus::Retrying => time(row, 6)?,
+        JobStatus::Waiting => {
+            let text = row.get_ref(14)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+            text.map(human::read).transpose()?.and_then(|waiting| waiting.wake_at())
+        }
         _ => None,
     };
     Ok(OpenJob {

@@ -50,8 +50,8 @@ pub(super) fn page(connection: &Connection, tenant: &TenantId, query: &JobQuery)
             page.next = Some(Cursor(last_row));
             break;
         }
-        // Input and output are the columns that can be large.
-        for column in [11, 12] {
+        // Input, output and what is asked are the columns that can be large.
+        for column in [11, 12, 28] {
             bytes += row
                 .get_ref(column)?
                 .as_bytes_or_null()
@@ -59,7 +59,7 @@ pub(super) fn page(connection: &Connection, tenant: &TenantId, query: &JobQuery)
                 .map_or(0, <[u8]>::len);
         }
         page.jobs.push(codec::job(row)?);
-        last_row = row.get(30)?;
+        last_row = row.get("row")?;
     }
     Ok(page)
 }

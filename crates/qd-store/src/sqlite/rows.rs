@@ -2,11 +2,11 @@
 
 use qd_types::{
     ConversationId, CrewName, Day, DeliveryId, Job, JobId, JobStatus, Logged, NanoDollars, Seq, TenantId,
-    Timestamp,
+    Timestamp, Waiting,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{batches, cache, codec, outbox, spend};
+use super::{batches, cache, codec, human, outbox, spend};
 use crate::embedded::{
     Charge, DurableRows, KEPT_SPEND, KEPT_TURNS, OpenJob, Remembered, RowId, Rows, Settled, Spent, Started,
     Tries,
@@ -80,7 +80,7 @@ impl Rows for SqliteRows {
         self.connection
             .prepare_cached(
                 "UPDATE jobs SET status = ?2, retry_at = ?3, finished_at = ?4, output = ?5, error = ?6, crashes = ?7, \
-                 in_doubt = ?8 WHERE row = ?1",
+                 in_doubt = ?8, waiting = ?9 WHERE row = ?1",
             )?
             .execute(params![
                 row,
@@ -91,8 +91,13 @@ impl Rows for SqliteRows {
                 settled.error.as_ref().map(codec::json).transpose()?,
                 settled.crashes,
                 settled.in_doubt,
+                settled.waiting.as_deref().map(human::column).transpose()?,
             ])?;
         Ok(())
+    }
+
+    fn wait(&mut self, row: RowId, waiting: &Waiting) -> Result<(), Error> {
+        human::wait(&self.connection, row, waiting)
     }
 
     fn append(&mut self, row: RowId, logged: &Logged) -> Result<(), Error> {
@@ -251,6 +256,7 @@ impl Rows for SqliteRows {
         )?;
         for row in &jobs {
             self.connection.prepare_cached("DELETE FROM log WHERE job = ?1")?.execute([row])?;
+            self.connection.prepare_cached("DELETE FROM dealt WHERE row = ?1")?.execute([row])?;
             self.connection.prepare_cached("DELETE FROM jobs WHERE row = ?1")?.execute([row])?;
         }
         // A key stays as long as its job is not over, whatever its window says.

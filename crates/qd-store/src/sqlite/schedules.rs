@@ -5,8 +5,8 @@ use rusqlite::{Connection, Row, params};
 
 use super::codec::{self, from_json, json, time};
 use super::rows::SqliteRows;
+use crate::commands::schedules::SPEC_VERSION;
 use crate::embedded::ScheduleRows;
-use crate::schedules::SPEC_VERSION;
 use crate::{DueSchedules, Error, Schedule};
 
 const COLUMNS: &str = "tenant, name, revision, v, spec, paused, created_at, updated_at, next_at, due_at, last_at, last_job, \

@@ -14,6 +14,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0006_access.sql"),
     include_str!("schema/0007_batches.sql"),
     include_str!("schema/0008_schedules.sql"),
+    include_str!("schema/0009_human_input.sql"),
+    include_str!("schema/0011_dead_letters.sql"),
 ];
 
 /// Marks the file as ours (`qdk1`), so that another program's database is not taken for a store.

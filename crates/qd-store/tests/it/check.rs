@@ -112,7 +112,7 @@ pub(crate) fn sums(kept: &Kept) -> Result<(), Verdict> {
     }
     let (mut usage, mut cost) = (Usage::default(), 0);
     for logged in &kept.log {
-        if let LogItem::Entry { .. } = logged.item {
+        if matches!(&logged.item, LogItem::Entry { entry } if entry.call().is_some()) {
             usage.model_calls += 1;
             usage.input_tokens += 10;
             usage.output_tokens += 5;

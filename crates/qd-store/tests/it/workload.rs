@@ -10,13 +10,13 @@ use futures::future::join_all;
 use qd_env::{Env, ManualClock};
 use qd_faultfs::FaultFs;
 use qd_store::{
-    Actor, Cancelled, Claimed, Durability, Enqueued, Error, Finish, Idempotency, KeyAdded, NewJob, NewKey,
-    Options, OtherBody, Outcome, Record, Store, Turn, TurnRole, open,
+    Actor, Answer, Answered, Cancelled, Claimed, Durability, Enqueued, Error, Finish, Idempotency, KeyAdded,
+    NewCrew, NewJob, NewKey, Options, OtherBody, Outcome, Published, Record, Store, Turn, TurnRole, open,
 };
 use qd_types::{
-    Call, ChatReply, Class, Code, CrewName, CrewVersion, Entry, Failure, Input, JobId, JobOutput, JobStatus,
-    KeyId, LogItem, NanoDollars, Priority, Progress, Scope, Source, StepId, StopReason, TaskId, TenantId,
-    Timestamp, Usage, WorkerId,
+    AgentId, AnsweredBy, Ask, AskRules, Call, ChatReply, Class, Code, CrewName, CrewVersion, Entry, Failure,
+    Input, JobId, JobOutput, JobStatus, KeyId, LogItem, NanoDollars, OnExpiry, Priority, Progress, Scope,
+    Source, StepId, StopReason, TaskId, TenantId, Timestamp, Usage, Verdict, WorkerId,
 };
 
 use crate::ledger::{Change, Kept, Step, View, conversations, tenants};
@@ -166,8 +166,9 @@ impl Workload {
             24..44 => self.claim().await,
             44..62 => self.record().await,
             62..80 => self.finish().await,
-            80..84 => self.cancel().await,
-            84..91 => self.tick().await,
+            80..83 => self.cancel().await,
+            83..86 => self.answer().await,
+            86..91 => self.tick().await,
             91..93 => self.publish().await,
             93..95 => self.forget().await,
             95..97 => self.change_keys().await,
@@ -340,7 +341,8 @@ impl Workload {
 
     fn outcome(&mut self) -> (Outcome, JobStatus) {
         let failure = || Failure::new(Code::ModelTimeout, Class::Transient, "slow");
-        match self.rng.u8(..8) {
+        match self.rng.u8(..10) {
+            8.. => (Outcome::Wait(Box::new(self.ask())), JobStatus::Waiting),
             0..3 => {
                 let output = JobOutput { raw: "done".into(), json: None, tasks: Vec::new() };
                 (Outcome::Succeeded(output), JobStatus::Succeeded)
@@ -389,6 +391,42 @@ impl Workload {
             changes.push(Change::Conversation((held.job.tenant, name), conversation));
         }
         self.note(asked, changes);
+        Ok(())
+    }
+
+    /// A question; half of them are given up soon, in either way.
+    fn ask(&mut self) -> Ask {
+        self.texts += 1;
+        let (task, turn) = (TaskId::new("draft"), self.texts);
+        let on_expiry = if self.rng.bool() { OnExpiry::Fail } else { OnExpiry::Approve };
+        let rules = AskRules {
+            reminder_seconds: self.rng.u32(..30),
+            reminders: 2,
+            expires_seconds: if self.rng.bool() { self.rng.u32(1..60) } else { 0 },
+            on_expiry,
+            max_rounds: self.rng.u32(..2),
+        };
+        let (step, agent) = (StepId::human(&task, turn), AgentId::new("a"));
+        Ask { step, task, agent, output: format!("answer {}", self.texts), round: 1, rules }
+    }
+
+    async fn answer(&mut self) -> Result<(), Error> {
+        let waiting: Vec<_> =
+            self.view.jobs.values().filter(|kept| kept.job.status == JobStatus::Waiting).cloned().collect();
+        let Some(kept) = self.rng.choice(waiting) else { return Ok(()) };
+        let (tenant, job) = (kept.job.tenant.clone(), kept.job.id);
+        let verdict = if self.rng.bool() {
+            Verdict::Approve { remark: None }
+        } else {
+            Verdict::Revise { feedback: "shorter".to_owned() }
+        };
+        let answer = Answer { job, step: None, verdict, by: AnsweredBy::Anyone, idempotency: None };
+        self.doubt = Doubt::of([job]);
+        let asked = self.fs.position();
+        let Answered::Taken(_) = self.store.answer(&tenant, answer).await? else { panic!("it waits") };
+        let kept = self.kept(&tenant, job).await?.expect("answered");
+        self.promised.push((job, kept.log.len()));
+        self.note(asked, vec![Change::Job(job, Some(kept))]);
         Ok(())
     }
 
@@ -442,8 +480,11 @@ impl Workload {
         let (hash, spec) = (format!("hash-{}", self.texts), format!("{{\"n\":{}}}", self.texts));
         self.doubt.rest = true;
         let asked = self.fs.position();
-        let published = self.store.publish(&tenant, &CrewName::new("research"), &hash, &spec).await?;
-        self.note(asked, vec![Change::Crew((tenant, "research".into()), (published.version.0, spec))]);
+        let crew = NewCrew::new(tenant.clone(), CrewName::new("research"), &hash, &spec);
+        let Published::Created(version) = self.store.publish(crew).await? else {
+            panic!("a new spec is a new version")
+        };
+        self.note(asked, vec![Change::Crew((tenant, "research".into()), (version.0, spec))]);
         Ok(())
     }
 

@@ -85,6 +85,8 @@ pub(crate) enum Jobs {
         after_help = "Examples:\n  quarterdeck jobs redrive 0199c7e2-7f7b-7d4e-9d55-3c2f0c3e8f11\n  quarterdeck jobs redrive --crew research --created-after 2026-01-31T00:00:00Z --dry-run"
     )]
     Redrive(JobsChange),
+    /// Answer a job that waits for a person
+    Resume(JobsResume),
     /// Write jobs as JSON, one a line, newest first
     Export(JobsExport),
 }
@@ -147,6 +149,26 @@ pub(crate) struct JobsChange {
     /// Do not ask
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Examples:\n  quarterdeck jobs list --status waiting\n  quarterdeck jobs resume 0199c7e2-7f7b-7d4e-9d55-3c2f0c3e8f11 --approve\n  quarterdeck jobs resume 0199c7e2-7f7b-7d4e-9d55-3c2f0c3e8f11 --feedback \"Shorter, and name the date\"\n\nWithout --approve and --feedback it shows what is asked and takes the answer at the terminal."
+)]
+pub(crate) struct JobsResume {
+    /// Id of the job
+    pub(crate) job: String,
+    /// The answer of the task is good as it is; of a tool's call: it was made
+    #[arg(long)]
+    pub(crate) approve: bool,
+    /// What is to change: the task is done anew and asks again. With --approve a remark; of a tool's call what came of it
+    #[arg(long, value_name = "TEXT", visible_alias = "reject")]
+    pub(crate) feedback: Option<String>,
+    /// Only if the job waits with this step
+    #[arg(long, value_name = "STEP")]
+    pub(crate) step: Option<String>,
+    #[command(flatten)]
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Clone, Args)]

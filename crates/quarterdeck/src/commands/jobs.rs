@@ -1,8 +1,9 @@
-//! `jobs list`, `jobs get`, `jobs cancel`, `jobs redrive` and `jobs export`.
+//! `jobs list`, `jobs get`, `jobs cancel`, `jobs redrive`, `jobs resume` and `jobs export`.
 
 mod change;
 mod export;
 mod pages;
+mod resume;
 
 use std::fmt::Write as _;
 
@@ -21,6 +22,7 @@ pub(super) async fn run(global: &Global, args: Jobs) -> anyhow::Result<Exit> {
         Jobs::Get(args) => get(global, args).await,
         Jobs::Cancel(args) => change::run(global, Change::Cancel, args).await,
         Jobs::Redrive(args) => change::run(global, Change::Redrive, args).await,
+        Jobs::Resume(args) => resume::run(global, args).await,
         Jobs::Export(args) => export::run(args).await,
     }
 }
@@ -89,6 +91,10 @@ async fn get(global: &Global, args: JobsGet) -> anyhow::Result<Exit> {
             if let Some(value) = job[key].as_str() {
                 let _ = writeln!(text, "{key:<12} {value}");
             }
+        }
+        if let Some(step) = job["waiting"]["step"].as_str() {
+            let output = job["waiting"]["output"].as_str().unwrap_or_default();
+            let _ = writeln!(text, "{:<12} {step}: {}", "waits with", output::excerpt(output, 200));
         }
         for key in ["attempt", "input", "usage"] {
             let _ = writeln!(text, "{key:<12} {}", harmless(&job[key].to_string()));

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use super::serve::stop_signals;
 use super::{configuration, require_model, sim_flags};
@@ -12,7 +13,7 @@ use crate::client::Client;
 use crate::config::{AuthMode, Flag, variable};
 use crate::exit::{Exit, ended};
 use crate::follow::{self, Teller};
-use crate::{crew_files, input, output, wire};
+use crate::{ask, crew_files, input, output, wire};
 
 pub(super) async fn run(global: &Global, args: Run) -> anyhow::Result<Exit> {
     let input = input::read(&args.input)?;
@@ -20,7 +21,7 @@ pub(super) async fn run(global: &Global, args: Run) -> anyhow::Result<Exit> {
     check_crew(&args.crew, remote)?;
     if remote {
         let client = Client::of(&args.target)?;
-        return follow_one(global, &client, &json!({"crew": args.crew, "input": input})).await;
+        return follow_one(global, &client, &json!({"crew": args.crew, "input": input}), Others::Some).await;
     }
     let mut config = configuration(global, flags(args.sim))?;
     for warning in &config.warnings {
@@ -54,7 +55,7 @@ pub(super) async fn run(global: &Global, args: Run) -> anyhow::Result<Exit> {
     };
     let client = Client::new(&server.url(), None)?;
     client.ready(Duration::from_secs(10)).await?;
-    let outcome = follow_one(global, &client, &json!({"crew": crew, "input": input})).await;
+    let outcome = follow_one(global, &client, &json!({"crew": crew, "input": input}), Others::None).await;
     server.stop().await;
     outcome
 }
@@ -89,23 +90,70 @@ fn flags(sim: bool) -> Vec<Flag> {
     flags
 }
 
-/// Submits, follows, prints; Ctrl-C ends the command, not the job.
-pub(super) async fn follow_one(global: &Global, client: &Client, body: &Value) -> anyhow::Result<Exit> {
+/// Whether somebody else could answer a job that waits for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Others {
+    /// Whoever reaches the server.
+    Some,
+    /// Its server is gone with this command.
+    None,
+}
+
+/// Questions that are heard and not asked yet: a job has one at a time.
+const QUESTIONS_MAX: usize = 16;
+
+/// Submits, follows, asks at the terminal what the job asks, prints; Ctrl-C ends the command, not the job.
+pub(super) async fn follow_one(
+    global: &Global,
+    client: &Client,
+    body: &Value,
+    others: Others,
+) -> anyhow::Result<Exit> {
     let accepted = client.submit(body, None).await?;
     let id = accepted["id"].as_str().unwrap_or_default().to_owned();
     let mut teller = Teller::new();
     let mut stop = stop_signals()?;
+    let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
     let job = tokio::select! {
         job = follow::to_the_end(client, &id, |event| {
             if !global.quiet {
                 teller.hear(event);
             }
+            // Reminders do not say what is asked.
+            if event.name == "job.waiting" && event.data["output"].is_string() {
+                let _ = questions.try_send(event.data.clone());
+            }
             Ok(())
         }) => job?,
+        Err(error) = answer_all(client, &id, asked, others) => return Err(error),
         () = stop.wait() => return Ok(Exit::Interrupted),
     };
     print_result(global, &job)?;
     follow::outcome(&job)
+}
+
+/// Has the person at this terminal answer what the job asks.
+async fn answer_all(
+    client: &Client,
+    job: &str,
+    mut asked: mpsc::Receiver<Value>,
+    others: Others,
+) -> anyhow::Result<()> {
+    while let Some(question) = asked.recv().await {
+        if ask::is_somebody_there() {
+            ask::answer_unless_late(client, job, &question).await?;
+        } else if others == Others::None {
+            let step = question["step"].as_str().unwrap_or_default();
+            let message = format!(
+                "the job waits with `{step}` for a person, and there is no terminal to ask at; run it in one, or on a \
+                 server, and answer it with `quarterdeck jobs resume`"
+            );
+            return Err(ended(Exit::Failed, message));
+        } else {
+            output::say(&format!("  answer it with: quarterdeck jobs resume {job}"));
+        }
+    }
+    Ok(())
 }
 
 /// The job's result: its text for people, the whole job for programs.

@@ -4,6 +4,9 @@
 //! default is for stands above it in `defaults.toml`. That serde knows the same keys is tested.
 
 mod sim;
+mod tools;
+
+use qd_types::OnExpiry;
 
 /// One key of a table.
 #[derive(Debug)]
@@ -32,6 +35,10 @@ pub(crate) enum Kind {
     Numbers(f64, f64),
     /// A text, `{ env = … }` or `{ file = … }`. Never shown.
     Secret,
+    /// The same by names of the user's own.
+    Secrets,
+    /// Anything, as whoever reads it says.
+    Free,
     /// A table of these keys.
     Table(&'static [Key]),
     /// Tables of these keys, by name.
@@ -40,7 +47,9 @@ pub(crate) enum Kind {
     List(&'static [Key]),
 }
 
-use Kind::{Choice, Flag, List, Named, Number, Numbers, Positive, Secret, Table, Text, Texts, Whole};
+use Kind::{
+    Choice, Flag, Free, List, Named, Number, Numbers, Positive, Secret, Secrets, Table, Text, Texts, Whole,
+};
 
 const DAY: f64 = 86_400.0;
 /// Connections and calls beyond this are a slip of the finger, and would not fit the counters behind them.
@@ -78,18 +87,20 @@ pub(crate) const ROOT: &[Key] = &[
     key("retry", Table(RETRY), "When a step that failed is tried again."),
     key("limits", Table(LIMITS), "What one job, one API key and one tenant may do."),
     key("conversations", Table(CONVERSATIONS), "History that jobs share."),
+    key("human_input", Table(HUMAN_INPUT), "How people are waited for who look at answers of tasks."),
     key("budgets", Table(BUDGETS), "What may be spent on model calls."),
     key("delivery", Table(DELIVERY), "How webhooks are delivered."),
     key(
         "egress",
         Table(EGRESS),
-        "How far requests reach to addresses that somebody else chose: those of webhooks.",
+        "How far requests reach to addresses that somebody else chose: those of webhooks and of tools.",
     ),
     key(
         "webhooks",
         Named(WEBHOOK),
         "Endpoints that are told of what happens to jobs, by a name of your own.",
     ),
+    key("tools", Named(tools::TOOL), "Tools that are HTTP requests, by the name that crews and models use."),
     key("retention", Table(RETENTION), "How long things are kept."),
     key("log", Table(LOG), "What the server writes about itself."),
     key(
@@ -204,6 +215,14 @@ const CONVERSATIONS: &[Key] = &[
     set("reserve_tokens", Whole(0, 100_000_000)),
 ];
 
+const HUMAN_INPUT: &[Key] = &[
+    set("reminder_seconds", Whole(0, 2_592_000)),
+    set("reminders", Whole(0, 100)),
+    set("expires_seconds", Whole(0, 31_536_000)),
+    set("on_expiry", Choice(OnExpiry::WORDS)),
+    set("max_rounds", Whole(0, 100)),
+];
+
 const BUDGETS: &[Key] = &[
     key("tenant_day_usd", Number(0.0, 1e6), "Dollars that all crews together may spend each day (UTC)."),
     key("job_usd", Number(0.0, 1e6), "Dollars that one job may spend, unless it or its crew says otherwise."),
@@ -256,7 +275,7 @@ const WEBHOOK: &[Key] = &[
     key(
         "events",
         Texts,
-        "What it is told of: job.started, job.retrying, job.succeeded, job.failed, job.cancelled, batch.finished [the three ends of a job].",
+        "What it is told of: job.started, job.retrying, job.waiting, job.succeeded, job.failed, job.cancelled, batch.finished [the three ends of a job].",
     ),
     key("crews", Texts, "Of which crews [all]."),
     key("secret", Secret, "What signs: whsec_ and 24 to 64 bytes in base64."),
@@ -436,9 +455,13 @@ pub(super) fn required(table: &str) -> &'static [&'static str] {
         "rules" => &["name", "model"],
         "prices" => &["input", "output"],
         "webhooks" => &["url", "secret"],
+        "tools" => &["description", "url"],
         _ => &[],
     }
 }
+
+/// What stands under a key of [`Secrets`].
+static ONE_SECRET: Key = key("", Secret, "");
 
 /// The key at a path as serde names it, e.g. `providers.x.sim.faults[0].rate`.
 pub(super) fn find(path: &str) -> Option<&'static Key> {
@@ -454,6 +477,8 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
             Named(keys) => {
                 (keys, keys.iter().filter_map(|key| at_key(below, key.name)).max_by_key(|rest| rest.len())?)
             }
+            Secrets => return Some(&ONE_SECRET),
+            Free => return Some(found),
             Text | Flag | Whole(..) | Number(..) | Positive(_) | Choice(_) | Texts | Numbers(..) | Secret => {
                 return None;
             }
@@ -500,6 +525,8 @@ impl Kind {
             Texts => "a list of texts, such as [\"a\", \"b\"]".to_owned(),
             Numbers(least, most) => format!("a list of numbers from {least} to {most}"),
             Secret => "text, { env = \"NAME\" } or { file = \"PATH\" }".to_owned(),
+            Secrets => "a table of texts, { env = \"NAME\" } or { file = \"PATH\" }".to_owned(),
+            Free => "a text or a table".to_owned(),
             Table(_) => "a table".to_owned(),
             Named(_) => "tables by name".to_owned(),
             List(_) => "a list of tables".to_owned(),

@@ -36,7 +36,9 @@ fn meaning(status: JobStatus) -> &'static str {
         JobStatus::Retrying => {
             "a step failed, or its agent's pace is used up; goes on at `retry_at` and holds no worker"
         }
-        JobStatus::Waiting => "waits for a person or an event and holds no worker (no crew asks for it yet)",
+        JobStatus::Waiting => {
+            "asks a person about a task's answer, and goes on once it has theirs; holds no worker"
+        }
         JobStatus::Succeeded => "has its `output`",
         JobStatus::Failed => "has its `error`; `redrive` makes a new job of it",
         JobStatus::Cancelled => "stopped by request; `redrive` makes a new job of it",
@@ -53,6 +55,9 @@ fn cause(from: JobStatus, to: JobStatus) -> &'static str {
         (_, JobStatus::Waiting) => "asks",
         (_, JobStatus::Succeeded) => "the crew is done",
         (JobStatus::Running, JobStatus::Failed) => "a failure for good, or a limit",
+        (JobStatus::Waiting, JobStatus::Failed) => {
+            "nobody answered in time, it was sent back too often, or expires_at has passed"
+        }
         (_, JobStatus::Failed) => "expires_at has passed",
         (_, JobStatus::Cancelled) => "on request",
         (_, JobStatus::Scheduled) => "never",

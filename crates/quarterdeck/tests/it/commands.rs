@@ -1,6 +1,7 @@
 //! Commands that have a file of tests of their own.
 
 mod batches;
+mod check;
 mod doctor;
 mod init;
 mod loadtest;

@@ -7,12 +7,12 @@
 )]
 
 mod api;
-mod check;
 mod cli;
 mod commands;
 mod config;
 mod crews;
 mod hostile;
+mod human;
 mod jobs;
 mod kill;
 mod limits;
@@ -23,4 +23,5 @@ mod sdk;
 mod simulator;
 mod snapshot;
 mod stop;
+mod tools;
 mod webhooks;

@@ -278,8 +278,20 @@ fn keys_of_a_task() {
                 "x:12:5 `async_execution` of task `t` is not supported yet; only `false` is accepted",
             ),
             (
-                "human_input: true",
-                "x:12:5 `human_input` of task `t` is not supported yet; only `false` is accepted",
+                "human_input: perhaps",
+                "x:12:18 `human_input` of task `t` must be `true`, `false` or a mapping, found text; write `human_input: {expires_seconds: 86400}`",
+            ),
+            (
+                "human_input: {expire_seconds: 5}",
+                "x:12:19 `human_input` of task `t` has no key `expire_seconds`; did you mean `expires_seconds`?",
+            ),
+            (
+                "human_input: {max_rounds: -1}",
+                "x:12:31 `max_rounds` of `human_input` of task `t` is -1; it must be between 0 and 100",
+            ),
+            (
+                "human_input: {on_expiry: cancel}",
+                "x:12:30 `on_expiry` of `human_input` of task `t` must be `fail` or `approve`, found `cancel`",
             ),
             ("output_json: Model", "x:12:5 `output_json` of task `t` is not supported yet"),
             ("output_pydantic: {type: object}", "x:12:5 `output_pydantic` of task `t` is not supported yet"),
@@ -415,8 +427,8 @@ fn folders() {
             ("tasks|- {name: t}", "tasks.yaml:1:1 the tasks must be a mapping by name, found a list"),
             ("tasks|t: {description: D, expected_output: E}", "tasks.yaml:1:1 task `t` lacks `agent`"),
             (
-                "tasks|t: {description: D, expected_output: E, agent: x, human_input: true}",
-                "tasks.yaml:1:48 agent `x` is not defined\ntasks.yaml:1:51 `human_input` of task `t` is not supported yet; only `false` is accepted",
+                "tasks|t: {description: D, expected_output: E, agent: x, async_execution: true}",
+                "tasks.yaml:1:48 agent `x` is not defined\ntasks.yaml:1:51 `async_execution` of task `t` is not supported yet; only `false` is accepted",
             ),
             ("crew|[a]", "crew.yaml:1:1 `crew.yaml` is a mapping, found a list"),
             ("crew|nope: 1", "crew.yaml:1:1 the crew has no key `nope`"),

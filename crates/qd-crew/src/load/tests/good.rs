@@ -44,13 +44,14 @@ tasks:
     agent: one
     tools: [clock, calculator]
     markdown: true
+    human_input: yes
     conversation: false
     async_execution: false
   - description: D2
     expected_output: E2
     agent: two
     context: []
-  - {name: last, description: D3, expected_output: E3, agent: two, context: [first, task-2], output_json: , model_cache: {ttl_seconds: 60}}
+  - {name: last, description: D3, expected_output: E3, agent: two, context: [first, task-2], output_json: , model_cache: {ttl_seconds: 60}, human_input: {reminder_seconds: 0, reminders: 2, expires_seconds: 60, on_expiry: approve, max_rounds: 1}}
 inputs: {x: 1, y: {a: [true, null, 1.5]}}
 ";
 
@@ -69,16 +70,17 @@ fn every_key_arrives_in_the_spec() {
         ],
         "tasks": [
             {"name": "first", "description": "D", "expected_output": "E", "agent": "one",
-             "tools": ["clock", "calculator"], "markdown": true, "conversation": false},
+             "tools": ["clock", "calculator"], "markdown": true, "human_input": {}, "conversation": false},
             {"name": "task-2", "description": "D2", "expected_output": "E2", "agent": "two", "context": []},
             {"name": "last", "description": "D3", "expected_output": "E3", "agent": "two",
-             "context": ["first", "task-2"], "model_cache": {"ttl_seconds": 60}},
+             "context": ["first", "task-2"], "model_cache": {"ttl_seconds": 60},
+             "human_input": {"reminder_seconds": 0, "reminders": 2, "expires_seconds": 60, "on_expiry": "approve", "max_rounds": 1}},
         ],
         "inputs": {"x": 1, "y": {"a": [true, null, 1.5]}},
     });
     assert_eq!(spec_json(&spec), expected);
     let shown: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(shown, ["crews/x.yaml:36:16: warning: no text uses the variable `y`"]);
+    assert_eq!(shown, ["crews/x.yaml:37:16: warning: no text uses the variable `y`"]);
 }
 
 #[test]

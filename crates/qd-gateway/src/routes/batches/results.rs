@@ -14,8 +14,8 @@ use super::{PathBatch, of_batch, unknown};
 use crate::access::Caller;
 use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
-use crate::problem::{Problem, shown};
-use crate::routes::list_query::{self, Parameters};
+use crate::problem::Problem;
+use crate::query::Parameters;
 use crate::view::batch::{ResultView, item_status_schema};
 
 /// Results read at once.
@@ -26,17 +26,11 @@ pub(crate) async fn results(
     State(context): State<Shared>,
     caller: Caller,
     PathBatch(id): PathBatch,
-    parameters: Parameters,
+    mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let mut status = None;
-    list_query::each(parameters, |name, value| match name {
-        "status" => {
-            let found = ItemStatus::all().find(|status| status.as_str() == value);
-            status = Some(found.ok_or_else(|| format!("`{}` is no status of an input", shown(value)))?);
-            Ok(())
-        }
-        _ => Err("is no parameter of results; they take status".to_owned()),
-    })?;
+    let words: Vec<_> = ItemStatus::all().map(|status| (status.as_str(), status)).collect();
+    let status = parameters.word("status", "status of an input", &words);
+    parameters.finish()?;
     let mut reader = Reader { context, tenant: caller.tenant, id, status };
     let first = reader.page(0).await?.ok_or_else(|| unknown(&id.to_string()))?;
     // An answer that has begun cannot become an error any more: it is cut, which is seen by its missing end.

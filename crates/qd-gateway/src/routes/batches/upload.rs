@@ -12,7 +12,6 @@ use super::parameters;
 use crate::body::{self, Fields, Lines, pointer};
 use crate::context::Shared;
 use crate::problem::{FieldError, Problem};
-use crate::routes::list_query;
 
 /// Takes it in, line by line.
 pub(super) async fn take(
@@ -83,14 +82,20 @@ async fn open(context: &Shared, tenant: &TenantId, query: Value) -> Result<Intak
 
 /// The query as the object that a JSON body would be: numbers as numbers, labels (`metadata.KEY`) as an object.
 fn query(request: &Request<Body>) -> Result<Value, Problem> {
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(request.uri())
+        .map_err(|_| Problem::new(Code::InvalidRequest, "the query of the address cannot be read"))?;
     let (mut map, mut metadata) = (Map::new(), Map::new());
-    list_query::each(Query::try_from_uri(request.uri()), |name, value| {
-        match name.strip_prefix("metadata.") {
-            Some(key) => drop(metadata.insert(key.to_owned(), value.into())),
-            None => drop(map.insert(name.to_owned(), parameters::typed(name, value))),
+    for (name, value) in pairs {
+        let before = match name.strip_prefix("metadata.") {
+            Some(key) => metadata.insert(key.to_owned(), value.into()),
+            None => map.insert(name.clone(), parameters::typed(&name, &value)),
+        };
+        if before.is_some() {
+            let message = "stands more than once; give it one value".to_owned();
+            let error = FieldError { path: pointer("", &name), code: Code::ValidationFailed, message };
+            return Err(Problem::of_fields(vec![error]));
         }
-        Ok(())
-    })?;
+    }
     if map.contains_key("metadata") {
         let message = "is given key by key here: `metadata.KEY=value`".to_owned();
         let error = FieldError { path: pointer("", "metadata"), code: Code::ValidationFailed, message };

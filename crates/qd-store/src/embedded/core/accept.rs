@@ -38,6 +38,11 @@ impl<R: Rows> Core<R> {
             let stored = Remembered { row: self.next_row, body_hash: idempotency.body_hash, expires_at };
             self.rows.remember(&new.tenant, idempotency, stored)?;
         }
+        if let Some(failed) = new.redrive_of
+            && let Some(failed) = self.rows.find(&new.tenant, failed)?
+        {
+            self.rows.deal_with(failed)?;
+        }
         self.admit(&job)?;
         Ok(Enqueued::Created(Box::new(job)))
     }
@@ -111,7 +116,7 @@ impl<R: Rows> Core<R> {
         let now = self.env.now();
         let (seq, crashes) =
             self.schedule.get(row).map_or((1, 0), |entry| (entry.last_seq() + 1, entry.crashes()));
-        let item = LogItem::Status { status, at: None, failure: Some(failure.clone()) };
+        let item = LogItem::Status { status, at: None, failure: Some(failure.clone()), ask: None };
         self.rows.append(row, &Logged { seq, at: now, attempt: 0, item })?;
         let error = (status == JobStatus::Failed).then_some(failure);
         self.rows.settle(row, &Settled { crashes, ..Settled::over(status, now, error) })?;

@@ -1,6 +1,6 @@
 //! What workers do: claim, renew, record, finish. Every write is checked against its fence first.
 
-use qd_types::{JobId, JobStatus, LogItem, Logged, Progress, Seq, Timestamp, WorkerId};
+use qd_types::{JobId, JobStatus, LogItem, Logged, Progress, Seq, Timestamp, Waiting, WorkerId};
 
 use super::super::rows::{RowId, Rows, Settled, Spent, Started};
 use super::super::schedule::Hold;
@@ -106,8 +106,12 @@ impl<R: Rows> Core<R> {
             (settled.in_doubt, settled.crashes) = (true, crashes);
         }
         let accepted = self.schedule.hold(row).map(|hold| hold.accepted);
-        let item =
-            LogItem::Status { status: settled.status, at: settled.retry_at, failure: settled.error.clone() };
+        let item = LogItem::Status {
+            status: settled.status,
+            at: settled.retry_at,
+            failure: settled.error.clone(),
+            ask: settled.waiting.as_ref().map(|waiting| Box::new(waiting.ask.clone())),
+        };
         self.rows.append(row, &Logged { seq, at: now, attempt, item })?;
         self.rows.settle(row, &settled)?;
         self.remember_conversation(row, finish, now)?;
@@ -156,9 +160,10 @@ impl<R: Rows> Core<R> {
             entry.set_crashes(settled.crashes);
             entry.in_doubt = settled.in_doubt;
         }
-        match settled.retry_at {
-            Some(at) => self.schedule.place_delayed(row, at),
-            None => self.schedule.place_queued(row, now),
+        match (&settled.waiting, settled.retry_at) {
+            (Some(waiting), _) => self.schedule.place_waiting(row, waiting.wake_at()),
+            (None, Some(at)) => self.schedule.place_delayed(row, at),
+            (None, None) => self.schedule.place_queued(row, now),
         }
     }
 
@@ -206,6 +211,11 @@ fn settled(outcome: &Outcome, now: Timestamp) -> Settled {
             status: JobStatus::Retrying,
             retry_at: Some(now.plus(*after)),
             error: Some(failure.clone()),
+            ..Settled::queued()
+        },
+        Outcome::Wait(ask) => Settled {
+            status: JobStatus::Waiting,
+            waiting: Some(Box::new(Waiting::new((**ask).clone(), now))),
             ..Settled::queued()
         },
         Outcome::Release => Settled::queued(),

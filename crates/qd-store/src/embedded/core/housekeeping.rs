@@ -30,6 +30,11 @@ impl<R: Rows> Core<R> {
             self.requeue(row, false)?;
             tick.promoted += 1;
         }
+        while tick.reminded + tick.given_up < limit
+            && let Some(row) = self.schedule.first_woken(now)
+        {
+            self.lose_patience(row, now, &mut tick)?;
+        }
         while tick.rescued < limit
             && let Some(row) = self.schedule.first_lapsed(now)
         {
@@ -84,8 +89,8 @@ impl<R: Rows> Core<R> {
         Ok(Some((job.crew, Code::WorkerCrashed)))
     }
 
-    /// A delayed job is due, or a running one lost its worker.
-    fn requeue(&mut self, row: RowId, crashed: bool) -> Result<(), Error> {
+    /// A delayed job is due, a waiting one has its answer, or a running one lost its worker.
+    pub(super) fn requeue(&mut self, row: RowId, crashed: bool) -> Result<(), Error> {
         let Some(entry) = self.schedule.get(row) else { return Ok(()) };
         let (id, seq) = (entry.id, entry.last_seq() + 1);
         let crashes = entry.crashes() + u32::from(crashed);

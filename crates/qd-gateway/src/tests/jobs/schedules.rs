@@ -7,8 +7,8 @@ use qd_env::{Env, ManualClock};
 use qd_types::{Scope, TenantId};
 use serde_json::{Value, json};
 
-use super::Server;
-use super::client::Reply;
+use crate::tests::Server;
+use crate::tests::client::Reply;
 use crate::{Rates, WantedKey};
 
 /// A Thursday.
@@ -24,7 +24,7 @@ fn hourly(name: &str) -> Value {
 }
 
 impl Server {
-    async fn put(&self, path: &str, body: &Value) -> Reply {
+    async fn put_schedule(&self, path: &str, body: &Value) -> Reply {
         let kind = [("content-type", "application/json")];
         self.request("PUT", path, &kind, body.to_string().as_bytes()).await
     }
@@ -61,7 +61,7 @@ async fn a_schedule_is_made_changed_paused_and_deleted() {
     assert_eq!((&resumed["paused"], &resumed["next_at"]), (&json!(false), &shown["next_at"]));
     assert_eq!(server.post_bare("/v1/schedules/morning/resume", &[]).await.json(), resumed);
     let other = json!({ "cron": "@hourly", "crew": "pair", "input": { "left": 1, "right": 2 } });
-    let replaced = server.put("/v1/schedules/morning", &other).await;
+    let replaced = server.put_schedule("/v1/schedules/morning", &other).await;
     assert_eq!((replaced.status, &replaced.json()["crew"]), (200, &json!("pair")));
     let shown = replaced.json();
     assert_eq!(
@@ -69,7 +69,7 @@ async fn a_schedule_is_made_changed_paused_and_deleted() {
         (&json!(1), &json!("UTC"), &json!("run_once"))
     );
     assert_eq!(shown["next_at"], "2026-01-01T01:00:00.000Z");
-    assert_eq!(server.put("/v1/schedules/another", &other).await.status, 201);
+    assert_eq!(server.put_schedule("/v1/schedules/another", &other).await.status, 201);
     let list = server.get("/v1/schedules").await.json();
     let names: Vec<_> =
         list["schedules"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
@@ -95,7 +95,7 @@ async fn a_schedule_is_run_by_hand_as_its_ticks_run() {
     let body = json!({
         "cron": "@yearly", "crew": "solo", "input": { "topic": "t" }, "priority": 4, "metadata": { "a": "b" }, "paused": true,
     });
-    assert_eq!(server.put("/v1/schedules/yearly", &body).await.status, 201);
+    assert_eq!(server.put_schedule("/v1/schedules/yearly", &body).await.status, 201);
     let key = [("idempotency-key", "k")];
     let job = server.post_bare("/v1/schedules/yearly/run", &key).await;
     assert_eq!(job.status, 202, "{}", job.text());
@@ -159,8 +159,8 @@ async fn wrong_schedules_are_refused_with_every_mistake() {
         let told = server.post("/v1/schedules", &with("cron", json!(cron))).await.text();
         assert!(told.contains(why), "{told}");
     }
-    server.put("/v1/schedules/a%20b", &hourly("n")).await.problem(422, "validation_failed");
-    server.put("/v1/schedules/n", &hourly("n")).await.problem(422, "validation_failed");
+    server.put_schedule("/v1/schedules/a%20b", &hourly("n")).await.problem(422, "validation_failed");
+    server.put_schedule("/v1/schedules/n", &hourly("n")).await.problem(422, "validation_failed");
     assert_eq!(server.get("/v1/schedules").await.json(), json!({ "schedules": [] }));
 }
 

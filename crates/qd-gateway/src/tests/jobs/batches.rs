@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::client::{Reply, parse, raw};
-use super::engine::{failure, output};
-use super::{Server, soon};
+use crate::tests::client::{Reply, parse, raw};
+use crate::tests::engine::{failure, output};
+use crate::tests::{Server, soon};
 
 const LINES: (&str, &str) = ("content-type", "application/x-ndjson");
 
@@ -287,10 +287,15 @@ async fn the_same_key_gives_the_same_batch_whichever_way_it_comes() {
     }
     assert_eq!(server.feed().await, 3, "two batches, and nothing of the others");
     // A crew that cannot be used any more is no reason to forget what was made of it.
-    super::publish(&server.store, "fixed", &super::spec("fixed", "Say hello", None)).await;
+    crate::tests::publish(&server.store, "fixed", &crate::tests::spec("fixed", "Say hello", None)).await;
     let body = json!({ "crew": "fixed", "inputs": [{}] });
     let first = server.post_with("/v1/batches", &[("idempotency-key", "m")], &body).await;
-    super::publish(&server.store, "fixed", &super::spec("fixed", "Say {it}", Some("nowhere/model"))).await;
+    crate::tests::publish(
+        &server.store,
+        "fixed",
+        &crate::tests::spec("fixed", "Say {it}", Some("nowhere/model")),
+    )
+    .await;
     let again = soon("the newest version is seen", async {
         loop {
             if server.post("/v1/batches", &body).await.status == 422 {

@@ -1,0 +1,151 @@
+//! Jobs that wait for people: their answers, the reminders, and the end of patience.
+
+use qd_types::{
+    AnsweredBy, Class, Code, CrewName, Entry, Failure, Job, JobStatus, LogItem, Logged, OnExpiry, StepId,
+    TenantId, Timestamp, Verdict, Waiting,
+};
+
+use super::super::rows::{Remembered, RowId, Rows};
+use super::outbox::About;
+use super::{Core, Notice};
+use crate::{Answer, Answered, Enqueued, Error, Tick};
+
+impl<R: Rows> Core<R> {
+    /// Takes an answer: it is journaled and the job queued, or it is told why not.
+    pub(crate) fn answer(&mut self, tenant: &TenantId, answer: &Answer) -> Result<Answered, Error> {
+        let Some(row) = self.rows.find(tenant, answer.job)? else { return Ok(Answered::Unknown) };
+        if let Some(idempotency) = &answer.idempotency {
+            match self.replay(tenant, idempotency)? {
+                Some(Enqueued::Conflict { job }) => return Ok(Answered::Conflict { job }),
+                Some(_) => return Ok(Answered::Replayed(Box::new(self.rows.load(row)?))),
+                None => {}
+            }
+        }
+        let job = self.rows.load(row)?;
+        let is_meant = |waiting: &Waiting| answer.step.as_ref().is_none_or(|step| *step == waiting.ask.step);
+        let Some(waiting) = job.waiting.as_deref().filter(|waiting| is_meant(waiting)) else {
+            return self.said_before(row, job, answer);
+        };
+        // One that comes after the time is up and before anybody has noticed is in time.
+        let now = self.env.now();
+        self.take_in(row, waiting, &answer.verdict, answer.by.clone(), now)?;
+        if let Some(idempotency) = &answer.idempotency {
+            let expires_at = now.plus(self.limits.idempotency_window);
+            let stored = Remembered { row, body_hash: idempotency.body_hash, expires_at };
+            self.rows.remember(tenant, idempotency, stored)?;
+        }
+        Ok(Answered::Taken(Box::new(self.rows.load(row)?)))
+    }
+
+    /// The answer to one that comes too late, or too early.
+    fn said_before(&mut self, row: RowId, job: Job, answer: &Answer) -> Result<Answered, Error> {
+        let log = self.rows.log(row, 0, usize::MAX)?;
+        let said = log.iter().rev().find_map(|logged| verdict_on(logged, answer.step.as_ref()));
+        Ok(match said {
+            Some((_, verdict)) if *verdict == answer.verdict => Answered::Replayed(Box::new(job)),
+            Some((step, _)) => Answered::Otherwise { step: step.clone() },
+            None => Answered::NotWaiting(Box::new(job)),
+        })
+    }
+
+    /// Journals what was said. The job goes on, or fails if it was sent back once too often.
+    fn take_in(
+        &mut self,
+        row: RowId,
+        waiting: &Waiting,
+        verdict: &Verdict,
+        by: AnsweredBy,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let ask = &waiting.ask;
+        let waited_ms = u64::try_from(now.since(waiting.since).as_millis()).unwrap_or(u64::MAX);
+        let entry = Entry::Human { step: ask.step.clone(), verdict: verdict.clone(), by, waited_ms };
+        self.log_of_nobody(row, LogItem::Entry { entry: Box::new(entry) }, now)?;
+        if !verdict.is_approval() && ask.feedback_left() == 0 {
+            let message = format!(
+                "a person sent its answer back once more than it takes feedback (max_rounds is {})",
+                ask.rules.max_rounds
+            );
+            let failure = Failure::new(Code::HumanInputRejected, Class::Exhausted, message);
+            self.end(row, JobStatus::Failed, failure.in_task(ask.task.clone()))?;
+            return Ok(());
+        }
+        self.requeue(row, false)
+    }
+
+    /// Appends what no attempt wrote.
+    fn log_of_nobody(&mut self, row: RowId, item: LogItem, now: Timestamp) -> Result<(), Error> {
+        let Some(entry) = self.schedule.get_mut(row) else { return Ok(()) };
+        let seq = entry.last_seq() + 1;
+        self.rows.append(row, &Logged { seq, at: now, attempt: 0, item })?;
+        entry.set_last_seq(seq);
+        Ok(())
+    }
+
+    /// Something is to be done about a question that nobody has answered.
+    pub(super) fn lose_patience(&mut self, row: RowId, now: Timestamp, tick: &mut Tick) -> Result<(), Error> {
+        let job = self.rows.load(row)?;
+        match job.waiting.as_deref() {
+            Some(waiting) if waiting.is_over(now) => {
+                tick.failed.extend(self.give_up(row, waiting, now)?);
+                tick.given_up += 1;
+            }
+            Some(waiting) => {
+                self.remind(row, &job, waiting.clone(), now)?;
+                tick.reminded += 1;
+            }
+            None => return Err(Error::Unreadable { what: format!("job {} waits with no question", job.id) }),
+        }
+        Ok(())
+    }
+
+    /// Nobody is waited for any more.
+    fn give_up(
+        &mut self,
+        row: RowId,
+        waiting: &Waiting,
+        now: Timestamp,
+    ) -> Result<Option<(CrewName, Code)>, Error> {
+        let rules = waiting.ask.rules;
+        match rules.on_expiry {
+            OnExpiry::Approve => {
+                let approval = Verdict::Approve { remark: None };
+                self.take_in(row, waiting, &approval, AnsweredBy::Nobody, now)?;
+                Ok(None)
+            }
+            OnExpiry::Fail => {
+                let message = format!(
+                    "nobody looked at its answer within {} s (expires_seconds)",
+                    rules.expires_seconds
+                );
+                let code = Code::HumanInputExpired;
+                let failure = Failure::new(code, Class::Exhausted, message).in_task(waiting.ask.task.clone());
+                let job = self.end(row, JobStatus::Failed, failure)?;
+                Ok(Some((job.crew, code)))
+            }
+        }
+    }
+
+    fn remind(&mut self, row: RowId, job: &Job, waiting: Waiting, now: Timestamp) -> Result<(), Error> {
+        let waiting = waiting.reminded(now);
+        let item = LogItem::Reminded { step: waiting.ask.step.clone(), number: waiting.reminded };
+        self.log_of_nobody(row, item, now)?;
+        self.rows.wait(row, &waiting)?;
+        let about =
+            About { tenant: &job.tenant, crew: &job.crew, job: job.id, webhook: job.webhook_url.as_deref() };
+        self.announce(&about, JobStatus::Waiting, now)?;
+        self.schedule.unplace(row);
+        self.schedule.place_waiting(row, waiting.wake_at());
+        self.notices.push(Notice::Changed(job.id));
+        Ok(())
+    }
+}
+
+/// What an item says of a question; of any without a step.
+fn verdict_on<'a>(logged: &'a Logged, step: Option<&StepId>) -> Option<(&'a StepId, &'a Verdict)> {
+    let LogItem::Entry { entry } = &logged.item else { return None };
+    match &**entry {
+        Entry::Human { step: of, verdict, .. } if step.is_none_or(|step| step == of) => Some((of, verdict)),
+        _ => None,
+    }
+}

@@ -1,0 +1,2 @@
+-- What a job asks a person, as JSON with a version, while it waits.
+ALTER TABLE jobs ADD COLUMN waiting TEXT;
