@@ -18,6 +18,7 @@ use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
 use crate::routes::crews::publish;
+use crate::routes::redrive::dead_letters;
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
     audit, breakers, cancel, conversations, crews, docs, events, health, index, jobs, keys, metrics, redrive,
@@ -51,6 +52,9 @@ pub(crate) fn routes() -> Routes {
         .post("/v1/jobs/{id}/cancel", JOBS_WRITE, cancel::cancel, cancel::about)
         .post("/v1/jobs/{id}/redrive", JOBS_WRITE, redrive::redrive, redrive::about)
         .post("/v1/jobs/{id}/resume", JOBS_WRITE, resume::resume, resume::about)
+        .get("/v1/dead-letters", JOBS_READ, dead_letters::list, dead_letters::about_list)
+        .post("/v1/dead-letters/redrive", JOBS_WRITE, dead_letters::redrive, dead_letters::about_redrive)
+        .post("/v1/dead-letters/discard", JOBS_WRITE, dead_letters::discard, dead_letters::about_discard)
         .get("/v1/conversations/{id}", CONVERSATIONS, conversations::read, conversations::about_read)
         .delete("/v1/conversations/{id}", CONVERSATIONS, conversations::forget, conversations::about_forget)
         .get("/v1/crews", CREWS_READ, crews::list, crews::about_list)

@@ -107,6 +107,14 @@ impl Operation {
         self.fails(&OF_BODIES)
     }
 
+    /// It may be left out.
+    pub(crate) fn body_is_optional(mut self) -> Self {
+        if let Some(body) = &mut self.body {
+            body["required"] = json!(false);
+        }
+        self
+    }
+
     pub(crate) fn answers(mut self, status: u16, answer: Answer) -> Self {
         self.answers.push((status, answer));
         self

@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 use super::Schema;
 use crate::facades::{chat, openai, tasks};
 use crate::problem;
+use crate::routes::redrive::dead_letters;
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
-    audit, breakers, conversations, health, index, jobs, keys, new_job, resume, usage, webhooks,
+    audit, breakers, conversations, health, index, jobs, keys, new_job, redrive, resume, usage, webhooks,
 };
 use crate::submit::key_schema;
 use crate::view::{crew, delivery, event, human, job, stats, step};
@@ -38,6 +39,7 @@ Probes and metrics for machines (`/livez`, `/readyz`, `/startupz`, `/metrics`, `
 pub(super) fn tags() -> Value {
     let tags = [
         ("jobs", "Execute crews and see what becomes of it."),
+        ("dead letters", "Failed jobs that nobody has dealt with."),
         ("conversations", "What was said, across jobs."),
         ("crews", "What can be executed."),
         ("webhooks", "Who is told of what happens, and what was sent."),
@@ -100,6 +102,8 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         webhooks::schemas(),
         breakers::schemas(),
         keys::schemas(),
+        redrive::schemas(),
+        dead_letters::schemas(),
         audit::schemas(),
         usage::schemas(),
         health::schemas(),
