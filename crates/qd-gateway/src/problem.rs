@@ -25,6 +25,10 @@ pub(crate) struct Problem {
     pub(crate) retry_after: Option<Duration>,
     /// Whether it carries an `error` member besides, for clients of OpenAI's API.
     pub(crate) is_openai: bool,
+    /// Whether it carries `error` and `message` besides, for clients of CrewAI's platform.
+    pub(crate) is_amp: bool,
+    /// More for those.
+    pub(crate) details: Option<serde_json::Value>,
 }
 
 /// What is wrong with one field.
@@ -38,7 +42,15 @@ pub(crate) struct FieldError {
 
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None, is_openai: false }
+        Self {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+            is_openai: false,
+            is_amp: false,
+            details: None,
+        }
     }
 
     pub(crate) fn retry_after(mut self, span: Duration) -> Self {
@@ -51,6 +63,21 @@ impl Problem {
         self
     }
 
+    pub(crate) fn told_as_amp_does(mut self) -> Self {
+        self.is_amp = true;
+        self
+    }
+
+    pub(crate) fn with_details(mut self, details: Option<serde_json::Value>) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// The word that CrewAI's platform has for it.
+    fn amp_error(&self, title: &str) -> serde_json::Value {
+        if self.code == Code::ValidationFailed { "Validation Error".into() } else { title.into() }
+    }
+
     /// Several mistakes at once. If all are of one code, that is the code of the answer.
     pub(crate) fn of_fields(mut errors: Vec<FieldError>) -> Self {
         let first = errors.first().map_or(Code::ValidationFailed, |error| error.code);
@@ -61,7 +88,7 @@ impl Problem {
             several => format!("{} fields have mistakes; see `errors`", several.len()),
         };
         errors.truncate(ERRORS_MAX);
-        Self { code, detail, errors, retry_after: None, is_openai: false }
+        Self { errors, ..Self::new(code, detail) }
     }
 
     pub(crate) fn not_found(what: &str, name: &str) -> Self {
@@ -88,7 +115,13 @@ impl Problem {
             detail: &self.detail,
             code: self.code,
             errors: &self.errors,
-            error: self.is_openai.then(|| self.openai_error()),
+            error: match (self.is_openai, self.is_amp) {
+                (true, _) => Some(self.openai_error()),
+                (false, true) => Some(self.amp_error(title)),
+                (false, false) => None,
+            },
+            message: self.is_amp.then_some(self.detail.as_str()),
+            details: self.details.as_ref().filter(|_| self.is_amp),
             request_id,
         };
         serde_json::to_vec(&body).unwrap_or_default()
@@ -106,6 +139,10 @@ struct Body<'a> {
     errors: &'a [FieldError],
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a serde_json::Value>,
     request_id: &'a str,
 }
 
@@ -241,7 +278,12 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
         .field("detail", Schema::text().about("For people: what is wrong and what to do."))
         .field("code", Schema::named("ErrorCode"))
         .optional("errors", Schema::list(Schema::named("FieldError")).with("maxItems", ERRORS_MAX))
-        .optional("error", openai)
+        .optional(
+            "error",
+            Schema::one_of([openai, Schema::text().about("For clients of CrewAI's platform.")]),
+        )
+        .optional("message", Schema::text().about("The same as `detail`, for clients of CrewAI's platform."))
+        .optional("details", Schema::object().about("Inputs that are missing, for those."))
         .optional("request_id", Schema::text().about("The same as `X-Request-Id`."));
     let of_field = Schema::object()
         .about("What is wrong with one field.")

@@ -13,7 +13,7 @@ use tower::util::MapRequestLayer;
 use crate::access::Needs;
 use crate::access::gate::{self, Gate, NeedsOfRoutes};
 use crate::context::Shared;
-use crate::facades::{chat, openai, tasks};
+use crate::facades::{amp, chat, openai, tasks};
 use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
@@ -70,6 +70,12 @@ pub(crate) fn routes() -> Routes {
         .post("/v1/keys/{id}/rotate", ADMIN, keys::rotate, keys::about_rotate)
         .get("/v1/audit", SERVER_ADMIN, audit::list, audit::about_list)
         .get("/v1/audit/check", SERVER_ADMIN, audit::check, audit::about_check)
+        .get("/v1/crews/{name}/inputs", CREWS_READ, amp::kickoff::inputs, amp::kickoff::about_inputs)
+        .post("/v1/crews/{name}/kickoff", JOBS_WRITE, amp::kickoff::kickoff, amp::kickoff::about_kickoff)
+        .get("/v1/crews/{name}/status/{id}", JOBS_READ, amp::status::status, amp::status::about)
+        .get("/v1/crews/{name}/{id}/status", JOBS_READ, amp::status::status, amp::status::about_other)
+        .post("/v1/crews/{name}/resume", JOBS_WRITE, amp::resume::resume, amp::resume::about)
+        .post("/v1/crews/{name}/stop/{id}", JOBS_WRITE, amp::stop::stop, amp::stop::about)
         .post("/chat", JOBS_WRITE, chat::create, chat::about_create)
         .get("/chat/{id}", JOBS_READ, chat::read, chat::about_read)
         .post("/tasks", JOBS_WRITE, tasks::create, tasks::about_create)
@@ -117,7 +123,6 @@ pub(crate) fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
         .route("/v1/crews/{name}", put(not_yet))
         .route("/v1/batches", writing)
         .route("/v1/batches/{id}", reading)
-        .route("/v1/crews/{name}/{*rest}", any(not_yet))
         .route("/crews/{system}/{*rest}", any(not_yet))
 }
 

@@ -122,6 +122,7 @@ pub(crate) fn new_job(env: &Env) -> NewJob {
         metadata: std::collections::BTreeMap::new(),
         budget: None,
         webhook_url: None,
+        hooks: None,
         redrive_of: None,
         idempotency: None,
     }

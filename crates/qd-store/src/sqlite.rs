@@ -9,6 +9,7 @@ mod cache;
 mod checkpoint;
 mod codec;
 mod file_lock;
+mod hooks;
 mod human;
 mod outbox;
 mod query;

@@ -39,7 +39,7 @@ async fn asks(bench: &Bench, id: JobId, round: u32) -> Waiting {
 
 async fn say(bench: &Bench, id: JobId, step: &StepId, verdict: Verdict) {
     let by = AnsweredBy::Anyone;
-    let answer = Answer { job: id, step: Some(step.clone()), verdict, by, idempotency: None };
+    let answer = Answer { job: id, step: Some(step.clone()), verdict, by, hooks: None, idempotency: None };
     let answered = bench.store.answer(&TenantId::default(), answer).await.unwrap();
     assert!(matches!(answered, Answered::Taken(_)), "{answered:?}");
 }

@@ -4,7 +4,7 @@ use qd_types::{Class, Code, JobStatus};
 use serde_json::{Map, Value, json};
 
 use super::Schema;
-use crate::facades::{chat, openai, tasks};
+use crate::facades::{amp, chat, openai, tasks};
 use crate::problem;
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
@@ -94,6 +94,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         chat::schemas(),
         tasks::schemas(),
         openai::schemas(),
+        amp::schemas(),
         stats::schemas(),
         delivery::schemas(),
         deliveries::schemas(),

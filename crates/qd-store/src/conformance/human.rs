@@ -54,7 +54,7 @@ fn revise(feedback: &str) -> Verdict {
 }
 
 pub(super) fn said(job: JobId, step: Option<StepId>, verdict: Verdict) -> Answer {
-    Answer { job, step, verdict, by: AnsweredBy::Anyone, idempotency: None }
+    Answer { job, step, verdict, by: AnsweredBy::Anyone, hooks: None, idempotency: None }
 }
 
 async fn answer(f: &Fixture, answer: Answer) -> Answered {
