@@ -1,6 +1,7 @@
 //! The gateway over real sockets, with a store in memory and an engine that each test plays itself.
 
 mod access;
+mod amp;
 mod bad_fields;
 mod bad_requests;
 mod broken_store;

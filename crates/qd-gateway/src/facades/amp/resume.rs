@@ -8,7 +8,7 @@ use qd_store::{Answer as Said, OtherBody};
 use qd_types::{Code, Job, JobStatus, Verdict};
 use serde_json::{Value, json as value};
 
-use super::{PENDING, answered, hooks, job, refused};
+use super::{answered, hooks, job, refused};
 use crate::access::Caller;
 use crate::body::{self, Fields};
 use crate::context::{Context, Shared};
@@ -108,12 +108,11 @@ pub(crate) fn about() -> Operation {
         .idempotent()
         .body("AmpResume", &[("feedback", example)])
         .answers(200, Answer::json("It goes on.", "AmpResumed"))
-        .answers(400, Answer::json(const { "It is not in the state `Pending Human Input`, or not with this question." }, "AmpRefusal"))
+        .answers(400, Answer::json("It is not in the state `Pending Human Input`, or not with this question.", "AmpRefusal"))
         .fails(&[Code::NotFound, Code::NotSupported, Code::StoreUnavailable])
 }
 
 pub(super) fn schemas() -> Vec<(&'static str, Schema)> {
-    debug_assert_eq!(PENDING, "Pending Human Input");
     let resume = Schema::object()
         .field("execution_id", Schema::said().about("The kickoff."))
         .field("task_id", Schema::said().about("Of the question."))
