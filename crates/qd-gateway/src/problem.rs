@@ -23,12 +23,21 @@ pub(crate) struct Problem {
     pub(crate) detail: String,
     pub(crate) errors: Vec<FieldError>,
     pub(crate) retry_after: Option<Duration>,
-    /// Whether it carries an `error` member besides, for clients of OpenAI's API.
-    pub(crate) is_openai: bool,
-    /// Whether it carries `error` and `message` besides, for clients of CrewAI's platform.
-    pub(crate) is_amp: bool,
-    /// More for those.
-    pub(crate) details: Option<serde_json::Value>,
+    /// Whose clients read it.
+    pub(crate) dialect: Dialect,
+    /// More for those of CrewAI's platform.
+    pub(crate) details: Option<Box<serde_json::Value>>,
+}
+
+/// Members that a problem carries besides, for clients of other APIs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// None.
+    Native,
+    /// `error`, as OpenAI has it.
+    OpenAi,
+    /// `error` and `message`, as CrewAI's platform has them.
+    Amp,
 }
 
 /// What is wrong with one field.
@@ -47,8 +56,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after: None,
-            is_openai: false,
-            is_amp: false,
+            dialect: Dialect::Native,
             details: None,
         }
     }
@@ -59,17 +67,17 @@ impl Problem {
     }
 
     pub(crate) fn told_as_openai_does(mut self) -> Self {
-        self.is_openai = true;
+        self.dialect = Dialect::OpenAi;
         self
     }
 
     pub(crate) fn told_as_amp_does(mut self) -> Self {
-        self.is_amp = true;
+        self.dialect = Dialect::Amp;
         self
     }
 
     pub(crate) fn with_details(mut self, details: Option<serde_json::Value>) -> Self {
-        self.details = details;
+        self.details = details.map(Box::new);
         self
     }
 
@@ -115,13 +123,13 @@ impl Problem {
             detail: &self.detail,
             code: self.code,
             errors: &self.errors,
-            error: match (self.is_openai, self.is_amp) {
-                (true, _) => Some(self.openai_error()),
-                (false, true) => Some(self.amp_error(title)),
-                (false, false) => None,
+            error: match self.dialect {
+                Dialect::Native => None,
+                Dialect::OpenAi => Some(self.openai_error()),
+                Dialect::Amp => Some(self.amp_error(title)),
             },
-            message: self.is_amp.then_some(self.detail.as_str()),
-            details: self.details.as_ref().filter(|_| self.is_amp),
+            message: (self.dialect == Dialect::Amp).then_some(self.detail.as_str()),
+            details: self.details.as_deref(),
             request_id,
         };
         serde_json::to_vec(&body).unwrap_or_default()

@@ -20,7 +20,7 @@ use crate::problem::{Problem, shown};
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
     audit, breakers, cancel, conversations, crews, docs, events, health, index, jobs, keys, metrics, redrive,
-    resume, stats, steps, usage, webhooks,
+    stats, steps, usage, webhooks,
 };
 
 const OPEN: Needs = Needs::Nothing;
@@ -48,7 +48,7 @@ pub(crate) fn routes() -> Routes {
         .get("/v1/jobs/{id}/steps", JOBS_READ, steps::steps, steps::about)
         .post("/v1/jobs/{id}/cancel", JOBS_WRITE, cancel::cancel, cancel::about)
         .post("/v1/jobs/{id}/redrive", JOBS_WRITE, redrive::redrive, redrive::about)
-        .post("/v1/jobs/{id}/resume", JOBS_WRITE, resume::resume, resume::about)
+        .post("/v1/jobs/{id}/resume", JOBS_WRITE, jobs::resume::resume, jobs::resume::about)
         .get("/v1/conversations/{id}", CONVERSATIONS, conversations::read, conversations::about_read)
         .delete("/v1/conversations/{id}", CONVERSATIONS, conversations::forget, conversations::about_forget)
         .get("/v1/crews", CREWS_READ, crews::list, crews::about_list)

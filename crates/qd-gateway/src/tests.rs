@@ -1,7 +1,6 @@
 //! The gateway over real sockets, with a store in memory and an engine that each test plays itself.
 
 mod access;
-mod amp;
 mod bad_fields;
 mod bad_requests;
 mod broken_store;
@@ -16,7 +15,6 @@ mod facades;
 mod figures;
 mod full_disk;
 mod health;
-mod human;
 mod idempotency;
 mod jobs;
 mod life;

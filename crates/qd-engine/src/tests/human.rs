@@ -73,7 +73,7 @@ async fn a_job_waits_without_a_slot_or_a_try_and_its_time_stands_still() {
     // The only slot is free for others.
     let other = bench.submit("hello").await;
     assert_eq!(finished(&bench.store, other).await.status, JobStatus::Succeeded);
-    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    tokio::time::advance(Duration::from_secs(3_600)).await;
     say(&bench, id, &asked.ask.step, approve()).await;
     let done = finished(&bench.store, id).await;
     assert_eq!((done.status, done.error), (JobStatus::Succeeded, None));

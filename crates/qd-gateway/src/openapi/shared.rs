@@ -7,9 +7,7 @@ use super::Schema;
 use crate::facades::{amp, chat, openai, tasks};
 use crate::problem;
 use crate::routes::webhooks::deliveries;
-use crate::routes::{
-    audit, breakers, conversations, health, index, jobs, keys, new_job, resume, usage, webhooks,
-};
+use crate::routes::{audit, breakers, conversations, health, index, jobs, keys, new_job, usage, webhooks};
 use crate::submit::key_schema;
 use crate::view::{crew, delivery, event, human, job, stats, step};
 
@@ -83,7 +81,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         words,
         problem::schemas(),
         new_job::schemas(),
-        resume::schemas(),
+        jobs::resume::schemas(),
         jobs::schemas(),
         job::schemas(),
         event::schemas(),

@@ -1,5 +1,7 @@
 //! `/chat` and `/tasks`: shapes, statuses, and where the text goes.
 
+mod amp;
+
 use std::time::Duration;
 
 use qd_store::Outcome;

@@ -1,5 +1,7 @@
 //! Making, reading, listing and cancelling jobs.
 
+mod human;
+
 use std::time::Duration;
 
 use qd_store::Outcome;

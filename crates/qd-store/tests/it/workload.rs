@@ -398,7 +398,7 @@ impl Workload {
     /// A question; half of them are given up soon, in either way.
     fn ask(&mut self) -> Ask {
         self.texts += 1;
-        let (task, turn) = (TaskId::new("draft"), u32::try_from(self.texts).expect("few"));
+        let (task, turn) = (TaskId::new("draft"), self.texts);
         let on_expiry = if self.rng.bool() { OnExpiry::Fail } else { OnExpiry::Approve };
         let rules = AskRules {
             reminder_seconds: self.rng.u32(..30),

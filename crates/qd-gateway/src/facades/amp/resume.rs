@@ -14,7 +14,7 @@ use crate::body::{self, Fields};
 use crate::context::{Context, Shared};
 use crate::openapi::{Answer, Operation, Schema};
 use crate::problem::Problem;
-use crate::routes::resume::{self, FEEDBACK_CHARS_MAX, Resumed};
+use crate::routes::jobs::resume::{self, FEEDBACK_CHARS_MAX, Resumed};
 use crate::routes::{Name, json};
 use crate::submit;
 

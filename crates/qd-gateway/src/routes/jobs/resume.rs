@@ -8,13 +8,13 @@ use qd_store::{Answer as Said, Answered, OtherBody};
 use qd_types::{Code, Job, JobId, StepId, Verdict};
 use serde_json::{Value, json as value};
 
-use super::jobs::{JOB_LINKS, mark_replayed};
-use super::{PathJob, json};
+use super::{JOB_LINKS, mark_replayed};
 use crate::access::Caller;
 use crate::body::{self, Fields};
 use crate::context::{Context, Shared};
 use crate::openapi::{Answer, Operation, Schema};
 use crate::problem::{Problem, shown};
+use crate::routes::{PathJob, json};
 use crate::submit;
 use crate::view::JobView;
 

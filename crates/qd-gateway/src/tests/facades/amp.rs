@@ -8,9 +8,9 @@ use qd_store::{Actor, Outcome};
 use qd_types::{AskRules, JobId, OnExpiry, Scope, TenantId};
 use serde_json::{Value, json};
 
-use super::Server;
-use super::client::Reply;
-use super::engine::{failure, output};
+use crate::tests::Server;
+use crate::tests::client::Reply;
+use crate::tests::engine::{failure, output};
 use crate::{Auth, WantedKey};
 
 const RULES: AskRules = AskRules {
