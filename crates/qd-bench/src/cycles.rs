@@ -8,7 +8,7 @@ use qd_crew::{CrewSource, MACHINE_VERSION, SourceFile};
 use qd_engine::{Engine, Options, Plans, tool_specs};
 use qd_env::Env;
 use qd_llm::{Models, ProviderKind, ProviderOptions};
-use qd_store::{NewJob, Store};
+use qd_store::{NewCrew, NewJob, Store};
 use qd_types::{Catalog, CrewName, CrewVersion, Input, Priority, TenantId};
 
 /// Jobs kept queued, so that workers never wait and the queue never matters.
@@ -80,7 +80,7 @@ fn catalog(env: &Env) -> Catalog {
     Catalog {
         default_model: Some("sim/standard".into()),
         providers: ["sim".to_owned()].into(),
-        tools: tool_specs(env).into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
+        tools: tool_specs(env, &[]).into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
         ..Catalog::default()
     }
 }
@@ -88,7 +88,8 @@ fn catalog(env: &Env) -> Catalog {
 async fn publish(store: &Store, catalog: &Catalog) -> anyhow::Result<()> {
     let source = CrewSource::Single(SourceFile::new("echo.yaml", crate::process::CREW));
     let (spec, _, _) = qd_crew::check(&source, catalog)?;
-    store.publish(&TenantId::default(), &spec.name, &spec.hash(), &serde_json::to_string(&spec)?).await?;
+    let json = serde_json::to_string(&spec)?;
+    store.publish(NewCrew::new(TenantId::default(), spec.name.clone(), spec.hash(), json)).await?;
     Ok(())
 }
 

@@ -69,6 +69,7 @@ pub(crate) struct Draft {
 pub(crate) fn read(source: &CrewSource) -> (Option<Draft>, Report) {
     let (files, name): (Vec<&SourceFile>, String) = match source {
         CrewSource::Single(file) => (vec![file], stem(&file.path)),
+        CrewSource::Named { name, text } => (vec![text], name.clone()),
         CrewSource::Directory { name, agents, tasks, crew } => {
             ([agents, tasks].into_iter().chain(crew).collect(), name.clone())
         }

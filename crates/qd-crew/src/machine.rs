@@ -145,7 +145,7 @@ impl Machine {
             Entry::Recourse { step, recourse } => self.resort(step, recourse),
             Entry::Human { step, verdict, .. } => self.judged(step, verdict),
             // Whether there is another try is the executor's decision; nothing waits for signals in this version.
-            Entry::CallFailed { .. } | Entry::Signal { .. } => {}
+            Entry::Intent { .. } | Entry::CallFailed { .. } | Entry::Signal { .. } => {}
         }
     }
 

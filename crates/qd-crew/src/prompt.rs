@@ -27,6 +27,14 @@ pub(crate) fn feedback(said: &str) -> String {
     )
 }
 
+/// A person knows of a call that it was made, and no more.
+pub(crate) const CALL_WAS_MADE: &str = "The call was carried out. What came of it is not known.";
+
+/// A person knows that a call was not made.
+pub(crate) fn call_was_not_made(said: &str) -> String {
+    format!("The call was not carried out: {said}")
+}
+
 /// How a task begins.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Opening {

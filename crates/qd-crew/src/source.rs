@@ -22,6 +22,13 @@ impl SourceFile {
 pub enum CrewSource {
     /// One YAML or JSON file that holds everything.
     Single(SourceFile),
+    /// The same for a text that is no file.
+    Named {
+        /// Name of the crew unless the text says otherwise.
+        name: String,
+        /// The text.
+        text: SourceFile,
+    },
     /// `agents.yaml` and `tasks.yaml`, and perhaps `crew.yaml`, in one folder.
     Directory {
         /// Name of the crew unless `crew.yaml` says otherwise: the folder's name.

@@ -144,7 +144,15 @@ impl Guard {
     /// If the URL may not be requested.
     pub fn request(&self, method: Method, url: &str) -> Result<reqwest::RequestBuilder, Refusal> {
         // The client parses what is parsed here: it cannot read it differently.
-        Ok(self.client.request(method, self.bounds.check(url)?))
+        Ok(self.client.request(method, self.check(url)?))
+    }
+
+    /// See [`Bounds::check`].
+    ///
+    /// # Errors
+    /// If the URL may not be requested.
+    pub fn check(&self, url: &str) -> Result<Url, Refusal> {
+        self.bounds.check(url)
     }
 }
 

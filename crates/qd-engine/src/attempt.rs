@@ -12,20 +12,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use qd_crew::{Effect, MACHINE_VERSION, Machine, Plan, Ready, TaskEvent};
+use qd_crew::{Effect, EffectKind, MACHINE_VERSION, Machine, Plan, Ready, TaskEvent};
 use qd_llm::Blame;
 use qd_store::{Claimed, Finish, Outcome, Record};
-use qd_types::{Class, Code, Entry, Failure, LogItem, StepId, StepKind};
+use qd_types::{Ask, Class, Code, Entry, Failure, LogItem, StepId, StepKind};
 use tokio_util::sync::CancellationToken;
 
 use crate::cached::Caching;
 use crate::chain;
 use crate::engine::Shared;
+use crate::executor;
 use crate::facts;
 use crate::pace::Turn;
 use crate::plans::PlanError;
 use crate::resume::Past;
 use crate::retry::{self, Decision};
+use crate::tools::ToolEffect;
 use deadline::Deadline;
 use flight::Flight;
 
@@ -99,6 +101,7 @@ async fn work(shared: &Shared, claimed: &Claimed) -> Option<Finish> {
         items,
         deadline,
         retry: None,
+        question: None,
         pauses: HashMap::new(),
         doubt_settled,
     }
@@ -145,6 +148,8 @@ struct Attempt<'a> {
     deadline: Deadline,
     /// A step failed and may be tried again: when, and why.
     retry: Option<(Duration, Failure)>,
+    /// What a person is asked once nothing is under way any more.
+    question: Option<Box<Ask>>,
     /// Steps that wait in this slot for their next try: until when, on the monotonic clock.
     pauses: HashMap<StepId, Duration>,
     /// Whether all that was in doubt at the claim has been started again.
@@ -202,12 +207,15 @@ impl<'a> Attempt<'a> {
     }
 
     fn may_start(&self) -> bool {
-        self.retry.is_none() && !self.shared.stopping.is_cancelled()
+        self.retry.is_none() && self.question.is_none() && !self.shared.stopping.is_cancelled()
     }
 
     /// Journals what happened, then starts what is ready and not under way. Answers the failure of a bound.
     async fn start(&mut self, flight: &mut Flight<'a>, effects: Vec<Effect>) -> Option<Option<Failure>> {
         let fresh: Vec<_> = effects.into_iter().filter(|effect| !flight.has(&effect.step)).collect();
+        if !self.intend(&fresh, flight.room()) {
+            return Some(None);
+        }
         if !self.items.is_empty() {
             let record = self.take_record();
             if record.items.iter().any(|item| matches!(item, LogItem::Entry { .. })) {
@@ -244,6 +252,26 @@ impl<'a> Attempt<'a> {
             flight.settle_doubt();
         }
         Some(None)
+    }
+
+    /// Writes down which tools that may not be repeated are called next. False if one was about to be called before, and
+    /// nobody knows what came of it: a person is asked first.
+    fn intend(&mut self, fresh: &[Effect], room: usize) -> bool {
+        for effect in fresh.iter().take(room) {
+            let EffectKind::Tool(asked) = &effect.kind else { continue };
+            if self.shared.tools.effect(&asked.name) != ToolEffect::AtMostOnce {
+                continue;
+            }
+            if self.past.intended.contains(&effect.step) {
+                let why = "its worker was gone before there was an answer";
+                self.ask_about(effect, &executor::unknown_outcome(&asked.name, why));
+                return false;
+            }
+            let entry = Entry::Intent { step: effect.step.clone(), call: executor::call(effect, 1, 0) };
+            self.learn(&entry);
+            self.items.push(LogItem::Entry { entry: Box::new(entry) });
+        }
+        true
     }
 
     /// When the pace of its agent lets an effect happen.
@@ -354,6 +382,14 @@ impl<'a> Attempt<'a> {
             // The worker stops before the call was made: the job goes back to the queue.
             return None;
         }
+        if failure.code == Code::ToolOutcomeUnknown {
+            if let Ready::Run(effects) = self.machine.ready()
+                && let Some(effect) = effects.iter().find(|effect| effect.step == *step)
+            {
+                self.ask_about(effect, failure);
+            }
+            return None;
+        }
         let job = &self.claimed.job;
         let (failed, tries) = (self.past.failed_at(step), self.past.tries_of(step));
         let models = &self.shared.models;
@@ -386,9 +422,10 @@ impl<'a> Attempt<'a> {
 
     /// Nothing is under way and nothing may be started.
     fn pause(&mut self) -> Finish {
-        match self.retry.take() {
-            Some((after, failure)) => self.end(Outcome::Retry { after, failure }),
-            None => self.end(Outcome::Release),
+        match (self.question.take(), self.retry.take()) {
+            (Some(ask), _) => self.end(Outcome::Wait(ask)),
+            (None, Some((after, failure))) => self.end(Outcome::Retry { after, failure }),
+            (None, None) => self.end(Outcome::Release),
         }
     }
 

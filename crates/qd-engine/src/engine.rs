@@ -76,7 +76,7 @@ impl Engine {
         env: Env,
         metrics: &Arc<Metrics>,
     ) -> Self {
-        let tools = Tools::built_in(&env);
+        let tools = Tools::new(&env, &options.tools);
         let (budgets, book) = (options.budgets.clone(), store.clone());
         let shared = Arc::new(Shared {
             worker: WorkerId::new(format!("worker-{:08x}", env.draw() as u32)),

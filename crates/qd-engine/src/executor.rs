@@ -12,7 +12,6 @@ use qd_llm::{CallError, CallScope, Chosen, DeltaSink, Question};
 use qd_store::{Claimed, Store};
 use qd_types::{
     Billed, Call, ChatRequest, Class, Code, Delta, Entry, Failure, JobId, NanoDollars, Route, StepId,
-    ToolCall,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -111,7 +110,15 @@ pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) ->
                 }
             }
         }
-        EffectKind::Tool(ref asked) => Entry::Tool { step, result: use_tool(shared, asked).await, call },
+        EffectKind::Tool(ref asked) => {
+            match shared.tools.call(asked, job.id, &order.effect.step, order.time_left).await {
+                Ok(result) => Entry::Tool { step, result, call },
+                Err(why) => {
+                    let failure = unknown_outcome(&asked.name, &why).in_task(task);
+                    Entry::CallFailed { step, failure, billed: Billed::No, call }
+                }
+            }
+        }
     };
     let took = shared.env.monotonic().saturating_sub(began);
     if let Entry::Model { call, .. } | Entry::Tool { call, .. } | Entry::CallFailed { call, .. } = &mut entry
@@ -231,9 +238,13 @@ async fn ask(
     answer
 }
 
-async fn use_tool(shared: &Shared, call: &ToolCall) -> qd_types::ToolResult {
-    // Built-in tools compute and return; one that waits will bring its own time limit.
-    shared.tools.call(call)
+/// A call that may not be repeated may have been carried out, or not.
+pub(crate) fn unknown_outcome(tool: &str, why: &str) -> Failure {
+    let message = format!(
+        "nobody knows whether tool `{tool}` did what it was asked for: {why}; it is declared `at_most_once` and was not \
+         called again"
+    );
+    Failure::new(Code::ToolOutcomeUnknown, Class::Permanent, message)
 }
 
 /// Passes tokens on while somebody listens.

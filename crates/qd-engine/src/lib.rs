@@ -33,4 +33,6 @@ pub use plans::Plans;
 pub use services::{
     Endpoint, InvalidSecret, SigningSecret, Unverified, WebhookHeaders, WebhookOptions, Webhooks, verify,
 };
-pub use tools::tool_specs;
+pub use tools::{
+    DescribedTool, HttpTool, HttpToolOptions, InvalidTool, ResultMap, ToolEffect, is_built_in, tool_specs,
+};

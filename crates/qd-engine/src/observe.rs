@@ -168,6 +168,7 @@ impl Observer {
                     crew.steps[1][1].inc();
                 }
                 Entry::CallFailed { .. }
+                | Entry::Intent { .. }
                 | Entry::Recourse { .. }
                 | Entry::Human { .. }
                 | Entry::Fact { .. }
@@ -196,7 +197,11 @@ impl Observer {
                 }
                 tell_failed(job, step, failure, call);
             }
-            Entry::Recourse { .. } | Entry::Human { .. } | Entry::Fact { .. } | Entry::Signal { .. } => {}
+            Entry::Intent { .. }
+            | Entry::Recourse { .. }
+            | Entry::Human { .. }
+            | Entry::Fact { .. }
+            | Entry::Signal { .. } => {}
         }
     }
 

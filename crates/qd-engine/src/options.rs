@@ -1,10 +1,11 @@
 //! How the engine behaves. Every bound is here, with its default.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use qd_types::{AskRules, OnExpiry};
 
-use crate::{Budgets, WebhookOptions};
+use crate::{Budgets, HttpTool, WebhookOptions};
 
 /// Options of the engine.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct Options {
     pub history_tokens: usize,
     /// What may be spent.
     pub budgets: Budgets,
+    /// Tools besides those that are always there.
+    pub tools: Vec<Arc<HttpTool>>,
     /// How people are waited for, where crews do not say.
     pub human_input: AskRules,
     /// Who is told of what happens to jobs.
@@ -45,6 +48,7 @@ impl Default for Options {
             limits: Limits::default(),
             history_tokens: 5_200,
             budgets: Budgets::default(),
+            tools: Vec::new(),
             human_input: ASK_RULES,
             webhooks: None,
         }

@@ -16,6 +16,8 @@ pub(crate) struct Past {
     pub(crate) started: HashMap<TaskId, Duration>,
     /// Tasks whose end is in the log.
     pub(crate) finished: HashSet<TaskId>,
+    /// Tools that may not be repeated and were about to be called, without a result.
+    pub(crate) intended: HashSet<StepId>,
     /// Keys of known facts.
     pub(crate) facts: HashSet<String>,
     /// Model calls, failed ones and those included whose answer was known.
@@ -68,7 +70,13 @@ impl Past {
                 self.model_calls += 1;
                 self.tokens += usage.total_tokens();
             }
-            Entry::Tool { .. } => self.tool_calls += 1,
+            Entry::Intent { step, .. } => {
+                self.intended.insert(step.clone());
+            }
+            Entry::Tool { step, .. } => {
+                self.intended.remove(step);
+                self.tool_calls += 1;
+            }
             Entry::CallFailed { step, failure, call, .. } => {
                 match step.kind() {
                     StepKind::Model => self.model_calls += 1,
@@ -83,7 +91,10 @@ impl Past {
             Entry::Fact { key, .. } => {
                 self.facts.insert(key.clone());
             }
-            Entry::Recourse { .. } | Entry::Human { .. } | Entry::Signal { .. } => {}
+            Entry::Human { step, .. } => {
+                self.intended.remove(step);
+            }
+            Entry::Recourse { .. } | Entry::Signal { .. } => {}
         }
     }
 

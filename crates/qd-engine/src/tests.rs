@@ -18,7 +18,7 @@ use std::time::Duration;
 use qd_crew::{CrewSource, MACHINE_VERSION, SourceFile};
 use qd_env::Env;
 use qd_llm::{Models, ProviderKind, ProviderOptions};
-use qd_store::{Enqueued, NewJob, Store};
+use qd_store::{Enqueued, NewCrew, NewJob, Store};
 use qd_telemetry::Metrics;
 use qd_testkit::TokioClock;
 use qd_types::{Catalog, CrewName, Input, Job, JobId, LogItem, Priority, TenantId};
@@ -71,7 +71,8 @@ fn catalog(env: &Env) -> Arc<Catalog> {
         default_model: Some("sim/standard".into()),
         model_aliases: ["main".to_owned(), "auto".to_owned()].into(),
         providers: ["sim".to_owned(), "sick".to_owned(), "dear".to_owned()].into(),
-        tools: tool_specs(env).into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
+        tools: tool_specs(env, &[]).into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
+        ..Catalog::default()
     })
 }
 
@@ -96,7 +97,7 @@ async fn publish(store: &Store, catalog: &Catalog, text: &str) {
     let source = CrewSource::Single(SourceFile::new("test.yaml", text));
     let (spec, _, _) = qd_crew::check(&source, catalog).unwrap();
     let json = serde_json::to_string(&spec).unwrap();
-    store.publish(&TenantId::default(), &spec.name, &spec.hash(), &json).await.unwrap();
+    store.publish(NewCrew::new(TenantId::default(), spec.name.clone(), spec.hash(), json)).await.unwrap();
 }
 
 fn job(env: &Env, crew: &str, variable: &str, text: &str) -> NewJob {

@@ -1,26 +1,66 @@
-//! Tools that crews may use. A new kind is one file and one line in [`Tools::built_in`].
+//! Tools that crews may use: those that are always there, and those that the operator describes.
 
 mod calculator;
 mod current_time;
+mod http;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::future::BoxFuture;
 use qd_env::Env;
-use qd_types::{Input, ToolCall, ToolResult, ToolSpec};
+use qd_types::{Input, JobId, StepId, ToolCall, ToolResult, ToolSpec};
 
-/// Something a model can have done.
+pub use http::{DescribedTool, HttpTool, HttpToolOptions, InvalidTool, ResultMap};
+
+/// What repeating a call does to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolEffect {
+    /// Nothing: it only looks.
+    #[default]
+    Read,
+    /// Nothing more than the first time did: calls carry a key by which the service knows repetitions.
+    Idempotent,
+    /// It happens again. Such a call is never repeated.
+    AtMostOnce,
+}
+
+/// A call, and who asks for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Invocation<'a> {
+    pub(crate) arguments: &'a Input,
+    pub(crate) job: JobId,
+    pub(crate) step: &'a StepId,
+    /// What is left of the job's running time.
+    pub(crate) time_left: Duration,
+}
+
+/// Something that a model can have done.
 pub(crate) trait Tool: Send + Sync {
     /// What the model is told.
     fn spec(&self) -> ToolSpec;
-    /// Does it. An error goes back to the model, which may mend its call.
-    fn call(&self, arguments: &Input) -> Result<String, ToolFault>;
+
+    /// What repeating it does.
+    fn effect(&self) -> ToolEffect {
+        ToolEffect::Read
+    }
+
+    /// Does it. Dropping the future ends the call.
+    fn call<'a>(&'a self, invocation: Invocation<'a>) -> BoxFuture<'a, Result<String, ToolFault>>;
 }
 
-/// Why a tool could not do what it was asked for: a text for the model.
+/// Why a tool did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct ToolFault(pub(crate) String);
+pub(crate) enum ToolFault {
+    /// It did not, and the model is told why: it may mend its call.
+    #[error("{0}")]
+    Told(String),
+    /// Nobody knows whether it did.
+    #[error("{0}")]
+    Unknown(String),
+}
 
 /// The tools of this process, by name.
 pub(crate) struct Tools {
@@ -31,11 +71,12 @@ pub(crate) struct Tools {
 const RESULT_BYTES: usize = 64 * 1024;
 
 impl Tools {
-    /// The tools that are always there.
-    pub(crate) fn built_in(env: &Env) -> Self {
-        let tools: [Arc<dyn Tool>; 2] =
+    /// The tools that are always there, and more.
+    pub(crate) fn new(env: &Env, more: &[Arc<HttpTool>]) -> Self {
+        let built_in: [Arc<dyn Tool>; 2] =
             [Arc::new(calculator::Calculator), Arc::new(current_time::CurrentTime::new(env.clone()))];
-        Self { by_name: tools.into_iter().map(|tool| (tool.spec().name, tool)).collect() }
+        let more = more.iter().map(|tool| Arc::clone(tool) as Arc<dyn Tool>);
+        Self { by_name: more.chain(built_in).map(|tool| (tool.spec().name, tool)).collect() }
     }
 
     /// Their names.
@@ -43,24 +84,53 @@ impl Tools {
         self.by_name.keys().map(String::as_str)
     }
 
+    /// What repeating a call does.
+    pub(crate) fn effect(&self, name: &str) -> ToolEffect {
+        self.by_name.get(name).map_or(ToolEffect::Read, |tool| tool.effect())
+    }
+
     /// Executes a call that a machine has checked.
-    pub(crate) fn call(&self, call: &ToolCall) -> ToolResult {
+    ///
+    /// # Errors
+    /// If nobody knows what came of it: why.
+    pub(crate) async fn call(
+        &self,
+        call: &ToolCall,
+        job: JobId,
+        step: &StepId,
+        time_left: Duration,
+    ) -> Result<ToolResult, String> {
         let answer = match self.by_name.get(&call.name) {
             Some(tool) => match serde_json::from_str::<Input>(&call.arguments) {
-                Ok(arguments) => tool.call(&arguments),
-                Err(error) => Err(ToolFault(format!("the arguments are no JSON object: {error}"))),
+                Ok(arguments) => tool.call(Invocation { arguments: &arguments, job, step, time_left }).await,
+                Err(error) => Err(ToolFault::Told(format!("the arguments are no JSON object: {error}"))),
             },
-            None => Err(ToolFault(format!("there is no tool `{}`", call.name))),
+            None => Err(ToolFault::Told(format!("there is no tool `{}`", call.name))),
         };
-        let is_error = answer.is_err();
-        let mut content = answer.unwrap_or_else(|fault| fault.0);
+        let (mut content, is_error) = match answer {
+            Ok(content) => (content, false),
+            Err(ToolFault::Told(why)) => (why, true),
+            Err(ToolFault::Unknown(why)) => return Err(why),
+        };
         content.truncate(content.floor_char_boundary(RESULT_BYTES));
-        ToolResult { id: call.id.clone(), name: call.name.clone(), content, is_error }
+        Ok(ToolResult { id: call.id.clone(), name: call.name.clone(), content, is_error })
     }
+}
+
+/// Whether a tool of this name is always there.
+#[must_use]
+pub fn is_built_in(name: &str) -> bool {
+    matches!(name, "calculator" | "current_time")
 }
 
 /// What crews may name, for the catalog.
 #[must_use]
-pub fn tool_specs(env: &Env) -> Vec<ToolSpec> {
-    Tools::built_in(env).by_name.values().map(|tool| tool.spec()).collect()
+pub fn tool_specs(env: &Env, more: &[DescribedTool]) -> Vec<ToolSpec> {
+    let built_in = Tools::new(env, &[]);
+    built_in
+        .by_name
+        .values()
+        .map(|tool| tool.spec())
+        .chain(more.iter().map(|tool| tool.spec().clone()))
+        .collect()
 }

@@ -27,23 +27,66 @@ use crate::problem::{Problem, shown};
 /// Bodies up to this size are read without asking for room: connections already have buffers of that order.
 const SMALL: usize = 16 * 1024;
 
-/// The JSON of a request.
-pub(crate) async fn json(request: Request<axum::body::Body>, context: &Context) -> Result<Value, Problem> {
-    let options = &context.options;
-    check_content_type(request.headers())?;
-    let length = check_length(request.headers(), options.body_bytes_max)?;
-    let _reserved = reserve(length, context)?;
-    let collected = tokio::time::timeout(options.body_read, collect(request, options.body_bytes_max)).await;
-    let bytes = collected.map_err(|_| {
-        let detail = format!("the body did not arrive within {} s", options.body_read.as_secs_f32());
-        Problem::new(Code::RequestTimeout, detail)
-    })??;
-    json::parse(&bytes, options.json_depth_max)
+/// What a body may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    /// YAML or JSON.
+    Yaml,
 }
 
-fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+impl Form {
+    fn is(self, content_type: &[u8]) -> bool {
+        is_json(content_type) || (self == Self::Yaml && is_yaml(content_type))
+    }
+
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Json => "send the body as JSON with `Content-Type: application/json`",
+            Self::Yaml => "send the body with `Content-Type: application/yaml` or `application/json`",
+        }
+    }
+}
+
+/// The JSON of a request.
+pub(crate) async fn json(request: Request<axum::body::Body>, context: &Context) -> Result<Value, Problem> {
+    let bytes = read(request, context, Form::Json, context.options.body_bytes_max).await?;
+    json::parse(&bytes, context.options.json_depth_max)
+}
+
+/// The text of a request that is YAML or JSON, of at most so many bytes.
+pub(crate) async fn yaml(
+    request: Request<axum::body::Body>,
+    context: &Context,
+    most: usize,
+) -> Result<String, Problem> {
+    let bytes = read(request, context, Form::Yaml, most.min(context.options.body_bytes_max)).await?;
+    String::from_utf8(bytes.into()).map_err(|wrong| {
+        let detail = format!("the body is not UTF-8 from byte {} on", wrong.utf8_error().valid_up_to());
+        Problem::new(Code::InvalidRequest, detail)
+    })
+}
+
+async fn read(
+    request: Request<axum::body::Body>,
+    context: &Context,
+    form: Form,
+    most: usize,
+) -> Result<Bytes, Problem> {
+    let patience = context.options.body_read;
+    check_content_type(request.headers(), form)?;
+    let length = check_length(request.headers(), most)?;
+    let _reserved = reserve(length, context)?;
+    let collected = tokio::time::timeout(patience, collect(request, most)).await;
+    collected.map_err(|_| {
+        let detail = format!("the body did not arrive within {} s", patience.as_secs_f32());
+        Problem::new(Code::RequestTimeout, detail)
+    })?
+}
+
+fn check_content_type(headers: &HeaderMap, form: Form) -> Result<(), Problem> {
     let refuse = |why: String| {
-        let detail = format!("{why}; send the body as JSON with `Content-Type: application/json`");
+        let detail = format!("{why}; {}", form.advice());
         Err(Problem::new(Code::UnsupportedMediaType, detail))
     };
     if let Some(encoding) = headers.get(CONTENT_ENCODING)
@@ -56,10 +99,11 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
     if types.next().is_some() {
         return refuse("the request has more than one `Content-Type`".to_owned());
     }
-    if is_json(first.as_bytes()) {
+    if form.is(first.as_bytes()) {
         Ok(())
     } else {
-        refuse(format!("the `Content-Type` `{}` is not JSON in UTF-8", shown_header(first)))
+        let wanted = if form == Form::Json { "JSON" } else { "YAML or JSON" };
+        refuse(format!("the `Content-Type` `{}` is not {wanted} in UTF-8", shown_header(first)))
     }
 }
 
@@ -73,12 +117,24 @@ fn is_json(value: &[u8]) -> bool {
     if value == b"application/json" {
         return true;
     }
+    in_utf8(value, |essence| {
+        let subtype = essence.strip_prefix("application/").unwrap_or_default();
+        subtype == "json" || subtype.strip_suffix("+json").is_some_and(|s| !s.is_empty())
+    })
+}
+
+/// RFC 9512, and the names before it.
+fn is_yaml(value: &[u8]) -> bool {
+    const NAMES: [&str; 4] = ["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"];
+    in_utf8(value, |essence| NAMES.contains(&essence) || essence.ends_with("+yaml"))
+}
+
+/// A content type that is wanted, with no parameter but `charset=utf-8`.
+fn in_utf8(value: &[u8], is_wanted: impl FnOnce(&str) -> bool) -> bool {
     let Ok(text) = std::str::from_utf8(value) else { return false };
     let mut parts = text.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let subtype = essence.strip_prefix("application/").unwrap_or_default();
-    let is_json = subtype == "json" || subtype.strip_suffix("+json").is_some_and(|s| !s.is_empty());
-    is_json && parts.all(|parameter| is_utf8_charset(parameter) || parameter.is_empty())
+    is_wanted(&essence) && parts.all(|parameter| is_utf8_charset(parameter) || parameter.is_empty())
 }
 
 fn is_utf8_charset(parameter: &str) -> bool {

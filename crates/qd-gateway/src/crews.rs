@@ -3,6 +3,8 @@
 //! A crew that was published elsewhere is seen after [`FRESH`] at the latest. A job that is accepted in between is
 //! pinned to the version before, which is as good as having arrived a moment earlier.
 
+mod publish;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,8 +12,10 @@ use std::time::Duration;
 
 use qd_crew::{CrewSpec, Diagnostics, Plan};
 use qd_env::Env;
-use qd_store::{Store, StoredCrew};
+use qd_store::{NewCrew, Store, StoredCrew};
 use qd_types::{Catalog, CrewName, CrewVersion, TenantId};
+
+pub(crate) use publish::PublishError;
 
 /// How long the newest version of a crew is taken for the newest without asking.
 const FRESH: Duration = Duration::from_secs(2);
@@ -70,7 +74,7 @@ impl fmt::Display for Unusable {
 
 impl std::error::Error for Unusable {}
 
-type Compiled = Result<Arc<Published>, Arc<Unusable>>;
+pub(crate) type Compiled = Result<Arc<Published>, Arc<Unusable>>;
 
 struct Entry {
     /// When the store last said that it is the newest.
@@ -123,7 +127,7 @@ impl CrewBook {
         }
         // Two that come here at once both publish the same: harmless.
         for (name, hash, spec) in &self.shared {
-            self.store.publish(tenant, name, hash, spec).await?;
+            self.store.publish(NewCrew::new(tenant.clone(), name.clone(), hash, spec)).await?;
         }
         self.provided.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone());
         Ok(())

@@ -16,6 +16,7 @@ mod observe;
 mod openapi;
 mod options;
 mod problem;
+mod query;
 mod router;
 mod routes;
 mod serve;

@@ -217,7 +217,7 @@ impl Matched {
 }
 
 /// Why a request was refused before it did anything, if this code says so.
-fn rejection(code: Code) -> Option<&'static str> {
+pub(crate) fn rejection(code: Code) -> Option<&'static str> {
     match code {
         Code::InvalidRequest
         | Code::ValidationFailed
@@ -237,6 +237,9 @@ fn rejection(code: Code) -> Option<&'static str> {
         | Code::EventsPruned
         | Code::JobOver
         | Code::KeyOver
+        | Code::ToolOutcomeUnknown
+        | Code::CrewConfigured
+        | Code::PreconditionFailed
         | Code::JobNotFailed
         | Code::JobNotWaiting
         | Code::AlreadyAnswered

@@ -10,7 +10,7 @@ mod shared;
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -63,6 +63,20 @@ impl Routes {
         T: 'static,
     {
         self.add(Method::POST, path, needs, post(handler), about())
+    }
+
+    pub(crate) fn put<H, T>(
+        self,
+        path: &'static str,
+        needs: Needs,
+        handler: H,
+        about: fn() -> Operation,
+    ) -> Self
+    where
+        H: Handler<T, Shared>,
+        T: 'static,
+    {
+        self.add(Method::PUT, path, needs, put(handler), about())
     }
 
     pub(crate) fn delete<H, T>(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, any, get, post, put};
+use axum::routing::{MethodRouter, any, get, post};
 use http::{Method, Uri};
 use qd_types::{Code, Scope};
 use tower::util::MapRequestLayer;
@@ -17,6 +17,8 @@ use crate::facades::{amp, chat, openai, tasks};
 use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
+use crate::routes::crews::publish;
+use crate::routes::redrive::dead_letters;
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
     audit, breakers, cancel, conversations, crews, docs, events, health, index, jobs, keys, metrics, redrive,
@@ -27,6 +29,7 @@ const OPEN: Needs = Needs::Nothing;
 const JOBS_READ: Needs = Needs::Scope(Scope::JobsRead);
 const JOBS_WRITE: Needs = Needs::Scope(Scope::JobsWrite);
 const CREWS_READ: Needs = Needs::Scope(Scope::CrewsRead);
+const CREWS_WRITE: Needs = Needs::Scope(Scope::CrewsWrite);
 const CONVERSATIONS: Needs = Needs::Scope(Scope::Conversations);
 const STATS: Needs = Needs::Scope(Scope::Stats);
 const SERVER_STATS: Needs = Needs::Operator(Scope::Stats);
@@ -49,10 +52,14 @@ pub(crate) fn routes() -> Routes {
         .post("/v1/jobs/{id}/cancel", JOBS_WRITE, cancel::cancel, cancel::about)
         .post("/v1/jobs/{id}/redrive", JOBS_WRITE, redrive::redrive, redrive::about)
         .post("/v1/jobs/{id}/resume", JOBS_WRITE, jobs::resume::resume, jobs::resume::about)
+        .get("/v1/dead-letters", JOBS_READ, dead_letters::list, dead_letters::about_list)
+        .post("/v1/dead-letters/redrive", JOBS_WRITE, dead_letters::redrive, dead_letters::about_redrive)
+        .post("/v1/dead-letters/discard", JOBS_WRITE, dead_letters::discard, dead_letters::about_discard)
         .get("/v1/conversations/{id}", CONVERSATIONS, conversations::read, conversations::about_read)
         .delete("/v1/conversations/{id}", CONVERSATIONS, conversations::forget, conversations::about_forget)
         .get("/v1/crews", CREWS_READ, crews::list, crews::about_list)
         .get("/v1/crews/{name}", CREWS_READ, crews::read, crews::about_read)
+        .put("/v1/crews/{name}", CREWS_WRITE, publish::publish, publish::about)
         .get("/v1/stats", SERVER_STATS, stats::stats, stats::about)
         .get("/v1/breakers", SERVER_STATS, breakers::list, breakers::about_list)
         .post("/v1/breakers", SERVER_ADMIN, breakers::force, breakers::about_force)
@@ -120,7 +127,6 @@ pub(crate) fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
     let reading: MethodRouter<Shared> = get(not_yet);
     let writing: MethodRouter<Shared> = post(not_yet);
     router
-        .route("/v1/crews/{name}", put(not_yet))
         .route("/v1/batches", writing)
         .route("/v1/batches/{id}", reading)
         .route("/crews/{system}/{*rest}", any(not_yet))

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use qd_env::Env;
-use qd_store::Store;
+use qd_store::{NewCrew, Published, Store};
 use qd_types::{Catalog, CrewName, TenantId};
 use serde_json::{Value, json};
 
@@ -159,8 +159,11 @@ fn parts(store: &Store, env: &Env, health: Arc<dyn Health>, rates: Rates) -> Par
 
 async fn publish(store: &Store, name: &str, spec: &Value) -> u32 {
     let hash = spec.to_string();
-    let published = store.publish(&TenantId::default(), &CrewName::new(name), &hash, &hash).await.unwrap();
-    published.version.0
+    let crew = NewCrew::new(TenantId::default(), CrewName::new(name), &hash, &hash);
+    match store.publish(crew).await.unwrap() {
+        Published::Created(version) | Published::Unchanged(version) => version.0,
+        refused => panic!("{refused:?}"),
+    }
 }
 
 /// A crew of one agent and two tasks; `tone` has a default.

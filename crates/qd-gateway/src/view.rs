@@ -11,5 +11,5 @@ pub(crate) mod step;
 pub(crate) mod time;
 pub(crate) mod totals;
 
-pub(crate) use crew::CrewView;
+pub(crate) use crew::{CrewView, PublishedView};
 pub(crate) use job::JobView;

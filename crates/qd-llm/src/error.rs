@@ -167,6 +167,9 @@ impl Blame {
             | Code::RateLimited
             | Code::QuotaExceeded
             | Code::KeyOver
+            | Code::ToolOutcomeUnknown
+            | Code::CrewConfigured
+            | Code::PreconditionFailed
             | Code::NotFound
             | Code::MethodNotAllowed
             | Code::IdempotencyConflict

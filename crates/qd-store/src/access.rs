@@ -110,7 +110,8 @@ impl fmt::Display for Actor {
     }
 }
 
-/// What a privileged act is called: `key.created`, `key.rotated`, `key.revoked`, `breaker.forced`.
+/// What a privileged act is called: `key.created`, `key.rotated`, `key.revoked`, `breaker.forced`,
+/// `crew.published`, `jobs.discarded`.
 pub type Deed = &'static str;
 
 /// A privileged act.

@@ -12,17 +12,17 @@ use qd_types::{
 };
 
 use crate::{
-    Act, Actor, Answer, Answered, AuditHead, Audited, CacheKey, Cancelled, Claimed, DayUsage, Delivery,
-    DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, JobQuery,
-    KeyAdded, NewJob, NewKey, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement,
-    Slice, SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey,
-    TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
+    Act, Actor, Answer, Answered, AuditHead, Audited, CacheKey, Cancelled, Claimed, DayUsage, DeadGroup,
+    DeadQuery, Delivery, DeliveryPage, DeliveryQuery, Discard, EndpointState, Enqueued, Error, Fence, Finish,
+    Idempotency, JobQuery, KeyAdded, NewCrew, NewJob, NewKey, Page, Published, Recent, Record, Refused,
+    Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation,
+    StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 
 /// Everything a backend is.
-pub trait Backend: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox {}
+pub trait Backend: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox + DeadLetters {}
 
-impl<T: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox> Backend for T {}
+impl<T: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox + DeadLetters> Backend for T {}
 
 /// Jobs: their queue, leases, journal and history.
 #[async_trait]
@@ -80,14 +80,8 @@ pub trait Jobs: Send + Sync {
 /// Published crew versions: immutable.
 #[async_trait]
 pub trait Crews: Send + Sync {
-    /// Stores a spec as the next version, unless the newest version has the same hash.
-    async fn publish(
-        &self,
-        tenant: &TenantId,
-        name: &CrewName,
-        hash: &str,
-        spec: &str,
-    ) -> Result<Published, Error>;
+    /// Stores a spec as the next version, if the newest one is as expected and does not say the same already.
+    async fn publish(&self, crew: NewCrew) -> Result<Published, Error>;
 
     /// One version, the newest without a number.
     async fn crew(
@@ -99,6 +93,19 @@ pub trait Crews: Send + Sync {
 
     /// The newest version of each crew, by name.
     async fn crews(&self, tenant: &TenantId) -> Result<Vec<StoredCrew>, Error>;
+}
+
+/// Failed jobs that nobody has dealt with: neither run again (a job with its id as `redrive_of`) nor discarded.
+#[async_trait]
+pub trait DeadLetters: Send + Sync {
+    /// By crew, code and task; at most [`crate::DEAD_GROUPS_MAX`], the largest first.
+    async fn dead_groups(&self, tenant: &TenantId, query: DeadQuery) -> Result<Vec<DeadGroup>, Error>;
+
+    /// The jobs, oldest first.
+    async fn dead_jobs(&self, tenant: &TenantId, query: DeadQuery, limit: usize) -> Result<Vec<Job>, Error>;
+
+    /// Takes jobs off the dead letters and writes that into the audit log; answers those that were some.
+    async fn discard(&self, discard: Discard) -> Result<Vec<JobId>, Error>;
 }
 
 /// Conversations: history that jobs share. Grows in the transaction that finishes a job.

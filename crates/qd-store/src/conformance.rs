@@ -6,6 +6,8 @@ mod accept;
 mod access;
 mod cache;
 mod conversations;
+mod crews;
+mod dead;
 mod human;
 mod lease;
 mod model;
@@ -223,8 +225,11 @@ macro_rules! conformance_suite {
                     finished_job_adds_to_the_history, long_conversation_keeps_its_newest_messages, silent_conversation_is_forgotten,
                     conversation_tells_where_its_messages_come_from, forgotten_conversation_is_gone_and_starts_anew;
                 queries: pages_are_newest_first_and_complete, large_jobs_make_small_pages, filters_select, tenants_see_their_own_jobs_only,
-                    publishing_the_same_spec_makes_no_new_version, log_pages_after_a_place, every_field_round_trips;
+                    log_pages_after_a_place, every_field_round_trips;
                 stats: queue_is_counted_by_priority_with_its_oldest, last_hour_is_summed_up;
+                crews: publishing_the_same_spec_makes_no_new_version, a_version_follows_only_the_one_that_is_expected,
+                    who_publishes_over_the_api_is_written_down_and_bounded;
+                dead: failed_jobs_are_grouped_by_their_cause, what_is_run_again_or_discarded_is_no_dead_letter_any_more;
                 access: kept_key_is_listed_as_it_was_made, revoked_key_stays_revoked, replaced_key_ends_after_the_overlap,
                     keys_are_bounded_and_old_ones_make_room, every_change_is_written_down_and_chained,
                     audit_log_and_keys_outlive_the_process;

@@ -9,6 +9,8 @@ mod cache;
 mod commands;
 #[cfg(test)]
 mod conformance;
+mod crews;
+mod dead;
 mod embedded;
 mod error;
 mod human;
@@ -28,12 +30,14 @@ pub use access::{
     Act, Actor, AuditHash, AuditHead, Audited, BrokenChain, Chain, Deed, KEYS_MAX, KeyAdded, NewKey,
     StoredKey,
 };
-pub use backend::{Access, Backend, Cache, Conversations, Crews, Jobs, Outbox, Spend};
+pub use backend::{Access, Backend, Cache, Conversations, Crews, DeadLetters, Jobs, Outbox, Spend};
 pub use cache::{CacheKey, CacheRoom};
 pub use commands::{
     Cancelled, Claimed, Enqueued, Fence, Finish, Idempotency, Incarnation, Lease, NewJob, OtherBody, Outcome,
     Record, Refused, Revocation, Revoked, StoredConversation, StoredMessage, Tick, Turn, TurnRole,
 };
+pub use crews::{CREW_VERSIONS_MAX, CREWS_MAX, NewCrew, OnlyIf, Published};
+pub use dead::{DEAD_GROUPS_MAX, DEAD_JOBS_MAX, DeadGroup, DeadQuery, Discard};
 pub use error::Error;
 pub use human::{Answer, Answered};
 pub use live::{Live, LiveEvent, LocalBus, Watch};
@@ -42,9 +46,7 @@ pub use outbox::{
     Delivery, DeliveryOutcome, DeliveryPage, DeliveryQuery, DeliveryStatus, Destination, EndpointState,
     Event, Settlement, Subscription, TakeDeliveries, TakenDeliveries, Tried,
 };
-pub use query::{
-    Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Published, Recent, Stats, StoredCrew,
-};
+pub use query::{Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Recent, Stats, StoredCrew};
 pub use shares::{TenantShare, TenantShares};
 pub use spend::{DayUsage, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, UsageQuery};
 pub use store::Store;

@@ -4,6 +4,8 @@
 mod access;
 mod backend;
 mod cache;
+mod crews;
+mod dead;
 mod outbox;
 mod rows;
 mod spend;

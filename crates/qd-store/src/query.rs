@@ -71,15 +71,6 @@ pub struct StoredCrew {
     pub created_at: Timestamp,
 }
 
-/// What publishing a crew did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Published {
-    /// The version that holds the spec.
-    pub version: CrewVersion,
-    /// Whether it is a new one.
-    pub created: bool,
-}
-
 /// Jobs by where they stand, without reading them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {

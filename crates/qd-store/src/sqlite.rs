@@ -8,6 +8,8 @@ mod backend;
 mod cache;
 mod checkpoint;
 mod codec;
+mod crews;
+mod dead;
 mod file_lock;
 mod hooks;
 mod human;

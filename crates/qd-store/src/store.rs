@@ -1,5 +1,6 @@
 //! The handle that everyone holds: it forwards to the backend and observes each call once, for all backends.
 
+mod dead;
 mod human;
 mod outbox;
 
@@ -16,9 +17,9 @@ use qd_types::{
 use crate::observe::{Observer, Op};
 use crate::{
     Act, Actor, AuditHead, Audited, Backend, CacheKey, Cancelled, Claimed, DayUsage, Enqueued, Error, Fence,
-    Finish, Idempotency, JobQuery, KeyAdded, Live, NewJob, NewKey, Page, Published, Recent, Record, Refused,
-    Revocation, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew,
-    StoredKey, Tick, Turn, UsageQuery, Watch,
+    Finish, Idempotency, JobQuery, KeyAdded, Live, NewCrew, NewJob, NewKey, Page, Published, Recent, Record,
+    Refused, Revocation, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation,
+    StoredCrew, StoredKey, Tick, Turn, UsageQuery, Watch,
 };
 
 /// The store. Cheap to clone.
@@ -185,14 +186,8 @@ impl Store {
     ///
     /// # Errors
     /// If the backend cannot carry it out.
-    pub async fn publish(
-        &self,
-        tenant: &TenantId,
-        name: &CrewName,
-        hash: &str,
-        spec: &str,
-    ) -> Result<Published, Error> {
-        self.observer.call(Op::Publish, self.backend.publish(tenant, name, hash, spec)).await
+    pub async fn publish(&self, crew: NewCrew) -> Result<Published, Error> {
+        self.observer.call(Op::Publish, self.backend.publish(crew)).await
     }
 
     /// See [`crate::Crews::crew`].

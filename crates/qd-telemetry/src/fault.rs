@@ -61,7 +61,7 @@ pub fn fault(code: Code) -> Fault {
         | Code::TaskTimeout
         | Code::JobTimeout
         | Code::StillRunning => Fault::Model,
-        Code::TooManyToolCalls => Fault::Tool,
+        Code::TooManyToolCalls | Code::ToolOutcomeUnknown => Fault::Tool,
         Code::ContextLength
         | Code::ContentFilter
         | Code::TooManyModelCalls
@@ -83,6 +83,8 @@ pub fn fault(code: Code) -> Fault {
         | Code::RateLimited
         | Code::QuotaExceeded
         | Code::KeyOver
+        | Code::CrewConfigured
+        | Code::PreconditionFailed
         | Code::NotFound
         | Code::MethodNotAllowed
         | Code::IdempotencyConflict

@@ -10,10 +10,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_store::{
     Access, Act, Actor, Answer, Answered, AuditHead, Audited, Backend, Cache, CacheKey, Cancelled, Claimed,
-    Conversations, Crews, DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error,
-    Fence, Finish, Idempotency, JobQuery, Jobs, KeyAdded, NewJob, NewKey, Outbox, Page, Published, Recent,
-    Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope,
-    Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
+    Conversations, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
+    Discard, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, Jobs, KeyAdded, NewCrew,
+    NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement,
+    Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey,
+    TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
@@ -191,14 +192,8 @@ impl Jobs for Crash {
 
 #[async_trait]
 impl Crews for Crash {
-    async fn publish(
-        &self,
-        tenant: &TenantId,
-        name: &CrewName,
-        hash: &str,
-        spec: &str,
-    ) -> Result<Published, Error> {
-        self.inner.publish(tenant, name, hash, spec).await
+    async fn publish(&self, crew: NewCrew) -> Result<Published, Error> {
+        self.inner.publish(crew).await
     }
 
     async fn crew(
@@ -212,6 +207,21 @@ impl Crews for Crash {
 
     async fn crews(&self, tenant: &TenantId) -> Result<Vec<StoredCrew>, Error> {
         self.inner.crews(tenant).await
+    }
+}
+
+#[async_trait]
+impl DeadLetters for Crash {
+    async fn dead_groups(&self, tenant: &TenantId, query: DeadQuery) -> Result<Vec<DeadGroup>, Error> {
+        self.inner.dead_groups(tenant, query).await
+    }
+
+    async fn dead_jobs(&self, tenant: &TenantId, query: DeadQuery, limit: usize) -> Result<Vec<Job>, Error> {
+        self.inner.dead_jobs(tenant, query, limit).await
+    }
+
+    async fn discard(&self, discard: Discard) -> Result<Vec<JobId>, Error> {
+        self.inner.discard(discard).await
     }
 }
 

@@ -197,6 +197,8 @@ codes! {
     TooManyModelCalls = "too_many_model_calls",
     /// A job's bound of tool calls is reached.
     TooManyToolCalls = "too_many_tool_calls",
+    /// A tool that may not be repeated was called, and nobody knows what came of it.
+    ToolOutcomeUnknown = "tool_outcome_unknown",
     /// A job's bound of tokens is reached.
     TooManyTokens = "too_many_tokens",
     /// A budget has no room for the call, which was not made.
@@ -227,6 +229,10 @@ codes! {
     ValidationFailed = "validation_failed",
     /// A crew file or the configuration has mistakes.
     InvalidCrew = "invalid_crew",
+    /// The crew is one of the configuration, which alone may change it.
+    CrewConfigured = "crew_configured",
+    /// The thing is not, or not any more, as the request expects it.
+    PreconditionFailed = "precondition_failed",
     /// The capability is not there yet.
     NotSupported = "not_supported",
     /// The `Content-Type` is not JSON.

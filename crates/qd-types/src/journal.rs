@@ -36,6 +36,13 @@ pub enum Entry {
         /// How it was called.
         call: Call,
     },
+    /// A tool that may not be repeated is about to be called. Without a result after it, nobody knows what came of it.
+    Intent {
+        /// Which step.
+        step: StepId,
+        /// How it is called.
+        call: Call,
+    },
     /// A tool returned.
     Tool {
         /// Which step.
@@ -96,6 +103,7 @@ impl Entry {
     pub fn step(&self) -> Option<&StepId> {
         match self {
             Self::Model { step, .. }
+            | Self::Intent { step, .. }
             | Self::Tool { step, .. }
             | Self::CallFailed { step, .. }
             | Self::Recourse { step, .. }
@@ -110,7 +118,8 @@ impl Entry {
         match self {
             Self::Model { usage, cost, .. } => (*usage, *cost),
             Self::Tool { .. } => (Usage { tool_calls: 1, ..Usage::default() }, NanoDollars::default()),
-            Self::CallFailed { .. }
+            Self::Intent { .. }
+            | Self::CallFailed { .. }
             | Self::Recourse { .. }
             | Self::Human { .. }
             | Self::Fact { .. }
@@ -137,12 +146,16 @@ impl Entry {
         NanoDollars(each.saturating_mul(call.map_or(0, |call| call.possibly_billed).into()))
     }
 
-    /// How it was carried out, if it is an effect's.
+    /// How it was carried out, if it is that of an effect.
     #[must_use]
     pub fn call(&self) -> Option<&Call> {
         match self {
             Self::Model { call, .. } | Self::Tool { call, .. } | Self::CallFailed { call, .. } => Some(call),
-            Self::Recourse { .. } | Self::Human { .. } | Self::Fact { .. } | Self::Signal { .. } => None,
+            Self::Intent { .. }
+            | Self::Recourse { .. }
+            | Self::Human { .. }
+            | Self::Fact { .. }
+            | Self::Signal { .. } => None,
         }
     }
 }

@@ -20,6 +20,7 @@ mod schema;
 mod secrets;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod variables;
 mod webhooks;
 
@@ -75,6 +76,8 @@ pub(crate) struct Settings {
     pub(crate) egress: webhooks::Egress,
     #[serde(default)]
     pub(crate) webhooks: BTreeMap<String, webhooks::Webhook>,
+    #[serde(default)]
+    pub(crate) tools: BTreeMap<String, tools::Tool>,
     #[serde(default)]
     pub(crate) systems: BTreeMap<String, System>,
     #[serde(default)]

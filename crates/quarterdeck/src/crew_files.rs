@@ -148,6 +148,7 @@ pub(crate) fn examine(sources: &[CrewSource], catalog: &Catalog) -> (Vec<CrewSpe
 fn shown(source: &CrewSource) -> &str {
     match source {
         CrewSource::Single(file) => &file.path,
+        CrewSource::Named { text, .. } => &text.path,
         CrewSource::Directory { agents, .. } => &agents.path,
     }
 }

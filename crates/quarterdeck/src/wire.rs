@@ -94,12 +94,14 @@ fn deployment(state: qd_llm::DeploymentState) -> Deployment {
 }
 
 /// Models and tools that crews may name.
-pub(crate) fn catalog(models: &qd_llm::Options, env: &Env) -> Catalog {
+pub(crate) fn catalog(config: &Config, env: &Env) -> Catalog {
+    let (models, tools) = (&config.models, config.settings.described_tools());
     Catalog {
         default_model: models.default_model.clone(),
         model_aliases: models.aliases().map(str::to_owned).collect(),
         providers: models.providers.keys().cloned().collect(),
-        tools: qd_engine::tool_specs(env).into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
+        tools: qd_engine::tool_specs(env, &tools).into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
+        tenants_of_tools: config.settings.tenants_of_tools(),
     }
 }
 
@@ -114,7 +116,7 @@ pub(crate) async fn start(
     let metrics = Arc::new(Metrics::default());
     process_figures::serve(&metrics, &env);
     let options = gateway_options(config)?;
-    let catalog = Arc::new(catalog(&config.models, &env));
+    let catalog = Arc::new(catalog(config, &env));
     let (specs, warnings) = crews(config, extra, &catalog)?;
     let models = Arc::new(
         Models::build(config.models.clone(), env.clone())
@@ -328,6 +330,7 @@ fn engine_options(config: &Config) -> anyhow::Result<qd_engine::Options> {
         },
         budgets: budgets(&s.budgets),
         history_tokens: s.conversations.token_budget.saturating_sub(s.conversations.reserve_tokens),
+        tools: s.http_tools()?,
         human_input: s.human_input.into(),
         webhooks: s.deliverer()?,
         ..qd_engine::Options::default()

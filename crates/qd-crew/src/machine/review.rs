@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use qd_types::{AgentId, Message, StepId, TaskId, Verdict};
+use qd_types::{AgentId, Message, StepId, StepKind, TaskId, ToolResult, Verdict};
 
 use super::Machine;
 use crate::plan::PlannedTask;
@@ -84,8 +84,12 @@ impl Machine {
         })
     }
 
-    /// A person has spoken.
+    /// A person has spoken, about an answer or about a call whose outcome nobody else knows.
     pub(super) fn judged(&mut self, step: &StepId, verdict: &Verdict) {
+        if step.kind() == StepKind::Tool {
+            let result = told_by_a_person(verdict);
+            return self.advance(|looping, doer| looping.tool_returned(doer, step, &result));
+        }
         let plan = Arc::clone(&self.plan);
         let Some(task) = plan.tasks.get(self.outputs.len()).filter(|_| self.failure.is_none()) else {
             return;
@@ -96,4 +100,14 @@ impl Machine {
             Verdict::Revise { feedback } => self.current.revise(feedback),
         }
     }
+}
+
+/// What a tool would have answered. The call's id and name are put in by whoever waits for it.
+fn told_by_a_person(verdict: &Verdict) -> ToolResult {
+    let (content, is_error) = match verdict {
+        Verdict::Approve { remark: Some(remark) } => (remark.clone(), false),
+        Verdict::Approve { remark: None } => (prompt::CALL_WAS_MADE.to_owned(), false),
+        Verdict::Revise { feedback } => (prompt::call_was_not_made(feedback), true),
+    };
+    ToolResult { id: String::new(), name: String::new(), content, is_error }
 }

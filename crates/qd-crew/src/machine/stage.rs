@@ -25,6 +25,7 @@ pub(crate) fn catalog() -> Catalog {
         model_aliases: ["main".to_owned(), "small".to_owned()].into(),
         providers: ["groq".to_owned()].into(),
         tools: [tool("add", add), tool("clock", clock)].into(),
+        ..Catalog::default()
     }
 }
 

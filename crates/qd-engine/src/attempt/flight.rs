@@ -60,6 +60,11 @@ impl<'a> Flight<'a> {
         self.steps.len() >= self.shared.options.limits.parallel_effects
     }
 
+    /// How many more may be started.
+    pub(super) fn room(&self) -> usize {
+        self.shared.options.limits.parallel_effects.saturating_sub(self.steps.len())
+    }
+
     pub(super) fn has(&self, step: &StepId) -> bool {
         self.steps.contains_key(step)
     }

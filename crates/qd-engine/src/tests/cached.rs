@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qd_llm::ModelOptions;
-use qd_store::NewJob;
+use qd_store::{NewCrew, NewJob};
 use qd_telemetry::{Exposition, Metrics};
 use qd_types::{Code, CrewName, Entry, Job, JobId, JobStatus, NanoDollars, Source, TenantId};
 
@@ -122,7 +122,8 @@ async fn tenants_do_not_see_each_others_answers() {
     let other = TenantId::new("other");
     let spec =
         bench.store.crew(&TenantId::default(), &CrewName::new("keeping"), None).await.unwrap().unwrap();
-    bench.store.publish(&other, &spec.name, &spec.hash, &spec.spec).await.unwrap();
+    let crew = NewCrew::new(other.clone(), spec.name.clone(), spec.hash, spec.spec);
+    bench.store.publish(crew).await.unwrap();
     run(&bench, asking(&bench, "hello")).await;
     let theirs = accept(&bench.store, NewJob { tenant: other.clone(), ..asking(&bench, "hello") }).await;
     let mut watch = bench.store.watch(theirs);

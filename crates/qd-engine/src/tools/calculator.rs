@@ -1,9 +1,13 @@
 //! `calculator`: arithmetic on one line. Models are bad at it, and this costs nothing.
 
+use std::future::ready;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use qd_types::{Input, ToolSpec};
 use serde_json::{Value, json};
 
-use super::{Tool, ToolFault};
+use super::{Invocation, Tool, ToolFault};
 
 /// Longest expression.
 const CHARS_MAX: usize = 1_000;
@@ -29,12 +33,16 @@ impl Tool for Calculator {
         }
     }
 
-    fn call(&self, arguments: &Input) -> Result<String, ToolFault> {
-        let expression = arguments.get("expression").and_then(Value::as_str).unwrap_or_default();
-        let number =
-            evaluate(expression).map_err(|why| ToolFault(format!("cannot compute `{expression}`: {why}")))?;
-        Ok(written(number))
+    fn call<'a>(&'a self, invocation: Invocation<'a>) -> BoxFuture<'a, Result<String, ToolFault>> {
+        ready(compute(invocation.arguments)).boxed()
     }
+}
+
+fn compute(arguments: &Input) -> Result<String, ToolFault> {
+    let expression = arguments.get("expression").and_then(Value::as_str).unwrap_or_default();
+    let number = evaluate(expression)
+        .map_err(|why| ToolFault::Told(format!("cannot compute `{expression}`: {why}")))?;
+    Ok(written(number))
 }
 
 /// Without the noise of binary fractions: at most 12 significant decimals, no trailing zeros.
@@ -235,10 +243,9 @@ fn apply(name: &str, arguments: &[f64]) -> Result<f64, String> {
 mod tests {
     use serde_json::json;
 
-    use super::{Calculator, Tool};
-
     fn compute(expression: &str) -> Result<String, String> {
-        Calculator.call(json!({ "expression": expression }).as_object().unwrap()).map_err(|fault| fault.0)
+        super::compute(json!({ "expression": expression }).as_object().unwrap())
+            .map_err(|fault| fault.to_string())
     }
 
     #[test]

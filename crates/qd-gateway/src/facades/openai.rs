@@ -18,12 +18,12 @@ use serde_json::{Value, json as value};
 use super::text_input;
 use crate::access::Caller;
 use crate::body;
-use crate::context::{Context, Shared};
+use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
 use crate::options::WAIT_MAX;
 use crate::problem::{Problem, status_and_title};
-use crate::routes::{json, prefer};
-use crate::submit::{self, Submission};
+use crate::routes::{events, jobs::mark_replayed, json, prefer};
+use crate::submit::{self, Accepted, Submission};
 use request::Asked;
 
 /// The job behind an answer.
@@ -131,22 +131,29 @@ async fn answer(context: &Shared, caller: Caller, request: Request<Body>) -> Res
     let Asked { model, text, conversation, stream } = request::read(body, named)?;
     let crew = request::crew(context, &caller.tenant, &model).await?;
     let input = text_input(&crew, "messages", text)?;
-    let last = crew.plan.tasks().last().map(|task| (task.name.clone(), task.may_call()));
+    // A task that may call tools is told at its end.
+    let live = crew.plan.tasks().last().filter(|task| !task.may_call()).map(|task| task.name.clone());
+    // Without a place the request is refused before it makes a job, which would be made again by whoever repeats it.
+    let streamed = match stream {
+        Some(options) => Some((events::place(context)?, options)),
+        None => None,
+    };
     let submission = Submission { conversation, idempotency, ..Submission::of(crew, input) };
-    let job = submission.into_job(&caller.tenant, context);
+    let asked = submission.into_job(&caller.tenant, context);
     // Watch first, then accept: what is said from the first moment on is heard.
-    let watch = context.store.watch(job.id);
-    let job = submit::enqueue(context, job).await?.job;
+    let (asked_id, watch) = (asked.id, context.store.watch(asked.id));
+    let Accepted { job, replayed } = submit::enqueue(context, asked).await?;
     let id = job.id;
-    let mut response = match stream {
-        Some(options) => stream::answer(context.clone(), caller, watch, &job, last, options)?,
-        None => {
-            let job = prefer::until_over(context, watch, job, WAIT_MAX).await?;
-            whole(&job)
-        }
+    let watch = if id == asked_id { watch } else { context.store.watch(id) };
+    let mut response = match streamed {
+        Some((place, options)) => stream::answer(context.clone(), caller, watch, place, &job, live, options),
+        None => whole(&*prefer::until_over(context, watch, job, WAIT_MAX).await?),
     };
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(&JOB, id);
+    }
+    if replayed {
+        mark_replayed(&mut response);
     }
     Ok(response)
 }
@@ -228,10 +235,12 @@ pub(crate) fn about_model() -> Operation {
 }
 
 pub(crate) fn about_complete() -> Operation {
+    let piece = Schema::text().about("Each event holds a `chat.completion.chunk`, the last one `[DONE]`.");
     let done = Answer::json(
         "What the crew answered; with `stream`, the same in pieces as server-sent events.",
         "ChatCompletion",
     );
+    let done = done.or("text/event-stream", piece).header("Idempotent-Replayed").header("X-Quarterdeck-Job");
     Operation::new("facades", "createChatCompletion", "ask a crew as OpenAI's clients ask a model")
         .about(
             "The last message is the text of the job; the messages before it come with it, or, with `user` or the header \
@@ -245,7 +254,8 @@ pub(crate) fn about_complete() -> Operation {
             &[("chat", value!({ "model": "assistant", "messages": [{ "role": "user", "content": "Which tide is it?" }] }))],
         )
         .answers(200, done)
-        .fails(&[Code::NotFound, Code::NotSupported, Code::QueueFull, Code::StillRunning, Code::CrewUnavailable])
+        .fails(&[Code::NotSupported, Code::QueueFull])
+        .fails_as_jobs_do()
 }
 
 pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
@@ -299,6 +309,3 @@ impl Problem {
         value!({ "message": self.detail, "type": kind, "param": param, "code": self.code })
     }
 }
-
-/// The context is what the stream keeps.
-pub(super) type Kept = std::sync::Arc<Context>;

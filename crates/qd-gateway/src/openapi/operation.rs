@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::schema::Schema;
 use crate::access::Needs;
+use crate::observe::rejection;
 use crate::problem::status_and_title;
 
 /// A route's description.
@@ -92,12 +93,26 @@ impl Operation {
     }
 
     /// A JSON body of the schema with this name.
-    pub(crate) fn body(mut self, schema: &str, examples: &[(&str, Value)]) -> Self {
+    pub(crate) fn body(self, schema: &str, examples: &[(&str, Value)]) -> Self {
+        self.body_as("application/json", Schema::named(schema), examples)
+    }
+
+    /// A body of this content type; several are alternatives.
+    pub(crate) fn body_as(mut self, media: &str, schema: Schema, examples: &[(&str, Value)]) -> Self {
         let examples: Map<String, Value> =
             examples.iter().map(|(name, value)| ((*name).to_owned(), json!({ "value": value }))).collect();
-        let content = json!({ "schema": Schema::named(schema).into_value(), "examples": examples });
-        self.body = Some(json!({ "required": true, "content": { "application/json": content } }));
+        let content = json!({ "schema": schema.into_value(), "examples": examples });
+        let body = self.body.get_or_insert_with(|| json!({ "required": true, "content": {} }));
+        body["content"][media] = content;
         self.fails(&OF_BODIES)
+    }
+
+    /// It may be left out.
+    pub(crate) fn body_is_optional(mut self) -> Self {
+        if let Some(body) = &mut self.body {
+            body["required"] = json!(false);
+        }
+        self
     }
 
     pub(crate) fn answers(mut self, status: u16, answer: Answer) -> Self {
@@ -109,6 +124,13 @@ impl Operation {
     pub(crate) fn fails(mut self, codes: &[Code]) -> Self {
         self.codes.extend_from_slice(codes);
         self
+    }
+
+    /// The answer is that of a job, which may have failed for whatever jobs fail for.
+    pub(crate) fn fails_as_jobs_do(self) -> Self {
+        let of_jobs: Vec<Code> =
+            Code::ALL.iter().copied().filter(|code| rejection(*code).is_none()).collect();
+        self.fails(&of_jobs)
     }
 
     /// What a caller must be allowed.
@@ -232,6 +254,12 @@ impl Answer {
         let mut answer = Self::empty(about);
         answer.0["content"][media] = json!({ "schema": schema.into_value() });
         answer
+    }
+
+    /// The same in another content type.
+    pub(crate) fn or(mut self, media: &str, schema: Schema) -> Self {
+        self.0["content"][media] = json!({ "schema": schema.into_value() });
+        self
     }
 
     pub(crate) fn example(mut self, value: Value) -> Self {

@@ -6,8 +6,11 @@ use serde_json::{Map, Value, json};
 use super::Schema;
 use crate::facades::{amp, chat, openai, tasks};
 use crate::problem;
+use crate::routes::redrive::dead_letters;
 use crate::routes::webhooks::deliveries;
-use crate::routes::{audit, breakers, conversations, health, index, jobs, keys, new_job, usage, webhooks};
+use crate::routes::{
+    audit, breakers, conversations, health, index, jobs, keys, new_job, redrive, usage, webhooks,
+};
 use crate::submit::key_schema;
 use crate::view::{crew, delivery, event, human, job, stats, step};
 
@@ -36,6 +39,7 @@ Probes and metrics for machines (`/livez`, `/readyz`, `/startupz`, `/metrics`, `
 pub(super) fn tags() -> Value {
     let tags = [
         ("jobs", "Execute crews and see what becomes of it."),
+        ("dead letters", "Failed jobs that nobody has dealt with."),
         ("conversations", "What was said, across jobs."),
         ("crews", "What can be executed."),
         ("webhooks", "Who is told of what happens, and what was sent."),
@@ -99,6 +103,8 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         webhooks::schemas(),
         breakers::schemas(),
         keys::schemas(),
+        redrive::schemas(),
+        dead_letters::schemas(),
         audit::schemas(),
         usage::schemas(),
         health::schemas(),
@@ -144,7 +150,8 @@ fn parameters() -> Value {
 fn headers() -> Value {
     let header = |about: &str, required: bool, schema: Schema| json!({ "description": about, "required": required, "schema": schema.into_value() });
     json!({
-        "Location": header("Path of what was made.", true, Schema::text().pattern("^/v1/(jobs|keys)/")),
+        "Location": header("Path of what was made.", true, Schema::text().pattern("^/v1/(jobs|keys|crews)/")),
+        "ETag": header("The version, for `If-Match`.", true, Schema::text().pattern("^\"v[0-9]+\"$")),
         "Retry-After": header("Seconds after which to try again.", false, Schema::whole(1, i64::from(u32::MAX))),
         "Idempotent-Replayed": header(
             "An earlier request with the same idempotency key made the job.", false, Schema::words(["true"])
@@ -154,6 +161,7 @@ fn headers() -> Value {
             Schema::text().pattern("^wait=[0-9]+$")
         ),
         "WWW-Authenticate": header("How to send a key.", true, Schema::words(["Bearer"])),
+        "X-Quarterdeck-Job": header("Id of the job behind the answer.", true, Schema::job_id()),
         "X-Request-Id": header(
             "Names the request in the server's log: yours if the request carried a usable one. Missing only if the \
              connection was turned away.",

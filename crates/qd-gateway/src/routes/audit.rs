@@ -1,6 +1,6 @@
 //! The log of privileged acts, and whether it is whole.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use qd_store::{AuditHead, BrokenChain, Chain, Store};
@@ -8,52 +8,29 @@ use qd_types::Code;
 use serde_json::{Value, json as value};
 
 use super::json;
-use crate::body::pointer;
 use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
-use crate::problem::{FieldError, Problem, shown};
+use crate::problem::Problem;
+use crate::query::Parameters;
 use crate::view::key::{act_view, audit_view};
 
 /// Rows of an answer, and read at once.
-const PAGE_DEFAULT: u64 = 50;
-const PAGE_MAX: u64 = 500;
+const PAGE_DEFAULT: usize = 50;
+const PAGE_MAX: usize = 500;
 /// Rows read at once while all are looked through.
 const STRIDE: usize = 1_000;
 
 /// `GET /v1/audit`.
 pub(crate) async fn list(
     State(context): State<Shared>,
-    parameters: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
+    mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let Query(parameters) = parameters
-        .map_err(|_| Problem::new(Code::InvalidRequest, "the query of the address cannot be read"))?;
-    let (after, limit) = read(&parameters).map_err(Problem::of_fields)?;
-    let rows = context.store.audited(after, usize::try_from(limit).unwrap_or(usize::MAX)).await?;
+    let after = parameters.whole("after", 0, u64::MAX).unwrap_or(0);
+    let limit = parameters.whole("limit", 1, PAGE_MAX).unwrap_or(PAGE_DEFAULT);
+    parameters.finish()?;
+    let rows = context.store.audited(after, limit).await?;
     let acts: Vec<Value> = rows.iter().map(act_view).collect();
     Ok(json(StatusCode::OK, &value!({ "acts": acts })))
-}
-
-fn read(parameters: &[(String, String)]) -> Result<(u64, u64), Vec<FieldError>> {
-    let (mut after, mut limit) = (0, PAGE_DEFAULT);
-    let mut errors = Vec::new();
-    for (name, text) in parameters.iter().take(32) {
-        let number = text.parse::<u64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
-        let message = match (name.as_str(), number) {
-            ("after", Some(number)) => {
-                after = number;
-                continue;
-            }
-            ("limit", Some(number)) if (1..=PAGE_MAX).contains(&number) => {
-                limit = number;
-                continue;
-            }
-            ("after", None) => format!("`{}` is no number of an act", shown(text)),
-            ("limit", _) => format!("`{}` is not a whole number between 1 and {PAGE_MAX}", shown(text)),
-            _ => "is no parameter of this list; it takes after, limit".to_owned(),
-        };
-        errors.push(FieldError { path: pointer("", name), code: Code::ValidationFailed, message });
-    }
-    if errors.is_empty() { Ok((after, limit)) } else { Err(errors) }
 }
 
 /// `GET /v1/audit/check`.

@@ -33,9 +33,9 @@ static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const PAGE: usize = 64;
 
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
-/// Sent when the server stops: the reader comes back on its own and goes on where it was.
 /// Sent when whoever reads would not be let in any more; coming back is answered with why.
 const NOT_LET_IN: Bytes = Bytes::from_static(b": the key is not good any more\n\n");
+/// Sent when the server stops: the reader comes back on its own and goes on where it was.
 const COME_BACK: Bytes = Bytes::from_static(b": the server is stopping, come back\nretry: 2000\n\n");
 
 /// The route.
@@ -46,7 +46,7 @@ pub(crate) async fn events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let last_seen = last_event_id(&headers)?;
-    let place = Arc::clone(&context.watchers).try_acquire_owned().map_err(|_| too_many())?;
+    let place = place(&context)?;
     // Watch first, then read: what is committed in between is heard.
     let watch = context.store.watch(id);
     let job = context.job(&caller.tenant, id).await?;
@@ -65,13 +65,20 @@ pub(crate) async fn events(
     }
     // A job without a terminal event in its log cannot be over, unless the reader has seen that event.
     stream.over |= stream.drained && job.status.is_terminal();
-    Ok(answer(stream))
+    let frames = futures::stream::unfold(stream, |mut stream| async move {
+        let bytes = stream.next().await?;
+        Some((Ok::<Bytes, Infallible>(bytes), stream))
+    });
+    Ok(answer(frames))
 }
 
-fn too_many() -> Problem {
-    let detail =
-        "as many event streams are open as the server keeps; read the job instead, or come back later";
-    Problem::new(Code::Overloaded, detail).retry_after(Duration::from_secs(5))
+/// A place among those who listen.
+pub(crate) fn place(context: &Context) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(&context.watchers).try_acquire_owned().map_err(|_| {
+        let detail =
+            "as many event streams are open as the server keeps; read the job instead, or come back later";
+        Problem::new(Code::Overloaded, detail).retry_after(Duration::from_secs(5))
+    })
 }
 
 fn no_content() -> Response {
@@ -80,11 +87,10 @@ fn no_content() -> Response {
     response
 }
 
-fn answer(stream: Stream) -> Response {
-    let frames = futures::stream::unfold(stream, |mut stream| async move {
-        let bytes = stream.next().await?;
-        Some((Ok::<Bytes, Infallible>(bytes), stream))
-    });
+/// Server-sent events as they come.
+pub(crate) fn answer(
+    frames: impl futures::Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+) -> Response {
     let mut response = Response::new(Body::from_stream(frames));
     response.extensions_mut().insert(Endless);
     let headers = response.headers_mut();

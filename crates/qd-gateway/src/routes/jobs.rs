@@ -3,7 +3,7 @@
 pub(crate) mod resume;
 
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderValue, Request, StatusCode, header};
 use qd_store::OtherBody;
@@ -18,6 +18,7 @@ use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
 use crate::options::WAIT_MAX;
 use crate::problem::Problem;
+use crate::query::Parameters;
 use crate::submit::{self, IDEMPOTENT_REPLAYED, Submission};
 use crate::view::{JobView, job};
 
@@ -99,10 +100,8 @@ struct ListView<'a> {
 pub(crate) async fn list(
     State(context): State<Shared>,
     caller: Caller,
-    parameters: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
+    parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let Query(parameters) = parameters
-        .map_err(|_| Problem::new(Code::InvalidRequest, "the query of the address cannot be read"))?;
     let page = context.store.jobs(&caller.tenant, list_query::read(parameters)?).await?;
     let jobs = page.jobs.iter().map(JobView::from).collect();
     let view = ListView { jobs, next_cursor: page.next.map(|cursor| cursor.to_string()) };

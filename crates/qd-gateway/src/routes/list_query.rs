@@ -1,66 +1,28 @@
 //! The query of `GET /v1/jobs`.
 
 use qd_store::{Cursor, JobQuery};
-use qd_types::{Code, CrewName, JobStatus};
+use qd_types::{CrewName, JobStatus};
 
-use crate::body::pointer;
 use crate::openapi::{Operation, Schema};
-use crate::problem::{FieldError, Problem, shown};
+use crate::problem::Problem;
+use crate::query::Parameters;
 use crate::view::time;
 
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 500;
 
-/// Reads the parameters; paths in errors are their names after a slash.
-pub(crate) fn read(parameters: Vec<(String, String)>) -> Result<JobQuery, Problem> {
-    let mut query = JobQuery { limit: LIMIT_DEFAULT, ..JobQuery::default() };
-    let mut errors = Vec::new();
-    let mut seen: Vec<&str> = Vec::new();
-    for (name, value) in &parameters {
-        let taken = if seen.contains(&name.as_str()) {
-            Err("stands more than once; give it one value".to_owned())
-        } else {
-            take(&mut query, name, value)
-        };
-        seen.push(name);
-        if let Err(message) = taken {
-            errors.push(FieldError { path: pointer("", name), code: Code::ValidationFailed, message });
-        }
-        // Thousands of parameters are no honest query.
-        if seen.len() > 32 {
-            break;
-        }
-    }
-    if errors.is_empty() { Ok(query) } else { Err(Problem::of_fields(errors)) }
-}
-
-fn take(query: &mut JobQuery, name: &str, value: &str) -> Result<(), String> {
-    match name {
-        "status" => query.status = Some(value.parse::<JobStatus>().map_err(|_| unknown_status(value))?),
-        "crew" => query.crew = Some(CrewName::parse(value).map_err(|wrong| wrong.to_string())?),
-        "created_after" => query.created_after = Some(time::parse(value)?),
-        "created_before" => query.created_before = Some(time::parse(value)?),
-        "cursor" => query.cursor = Some(value.parse::<Cursor>().map_err(|wrong| wrong.to_string())?),
-        "limit" => {
-            let limit = value.parse().ok().filter(|n| (1..=LIMIT_MAX).contains(n));
-            query.limit = limit.ok_or_else(|| {
-                format!("`{}` is not a whole number between 1 and {LIMIT_MAX}", shown(value))
-            })?;
-        }
-        _ => {
-            return Err(
-                "is no parameter of this list; it takes status, crew, created_after, created_before, \
-                        limit, cursor"
-                    .to_owned(),
-            );
-        }
-    }
-    Ok(())
-}
-
-fn unknown_status(value: &str) -> String {
-    let known = JobStatus::ALL.map(JobStatus::as_str).join(", ");
-    format!("`{}` is no status; there are {known}", shown(value))
+/// Reads the parameters.
+pub(crate) fn read(mut parameters: Parameters) -> Result<JobQuery, Problem> {
+    let query = JobQuery {
+        status: parameters.word("status", "status", &JobStatus::ALL.map(|status| (status.as_str(), status))),
+        crew: parameters.read("crew", CrewName::parse),
+        created_after: parameters.read("created_after", time::parse),
+        created_before: parameters.read("created_before", time::parse),
+        limit: parameters.whole("limit", 1, LIMIT_MAX).unwrap_or(LIMIT_DEFAULT),
+        cursor: parameters.read("cursor", str::parse::<Cursor>),
+    };
+    parameters.finish()?;
+    Ok(query)
 }
 
 /// The parameters as the document has them.

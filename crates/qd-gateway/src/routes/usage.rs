@@ -1,6 +1,6 @@
 //! What crews used and spent, by day.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use qd_store::{DayUsage, UsageQuery};
@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::json;
 use crate::access::Caller;
-use crate::body::pointer;
 use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
-use crate::problem::{FieldError, Problem, shown};
+use crate::problem::{Problem, shown};
+use crate::query::Parameters;
 use crate::view::totals::{self, Totals, TotalsView};
 
 /// Days of an answer that were not asked for otherwise: a week.
@@ -42,11 +42,9 @@ struct DayView {
 pub(crate) async fn usage(
     State(context): State<Shared>,
     caller: Caller,
-    parameters: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
+    parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let Query(parameters) = parameters
-        .map_err(|_| Problem::new(Code::InvalidRequest, "the query of the address cannot be read"))?;
-    let query = read(&parameters, context.env.now().day()).map_err(Problem::of_fields)?;
+    let query = read(parameters, context.env.now().day())?;
     let (from, to) = (query.from, query.to);
     let rows = context.store.usage(&caller.tenant, query).await?;
     if rows.len() > ROWS_MAX {
@@ -75,40 +73,25 @@ fn view(from: Day, to: Day, rows: Vec<DayUsage>) -> UsagesView {
     UsagesView { from: from.to_string(), to: to.to_string(), days, total: total.view() }
 }
 
-/// Reads the parameters; paths in errors are their names after a slash.
-fn read(parameters: &[(String, String)], today: Day) -> Result<UsageQuery, Vec<FieldError>> {
-    let (mut crew, mut from, mut to) = (None, None, None);
-    let mut errors = Vec::new();
-    let mut wrong = |name: &str, message: String| {
-        errors.push(FieldError { path: pointer("", name), code: Code::ValidationFailed, message });
-    };
-    for (n, (name, value)) in parameters.iter().enumerate().take(32) {
-        let day = || value.parse::<Day>().map_err(|wrong| format!("`{}` {wrong}", shown(value)));
-        let taken = match name.as_str() {
-            _ if parameters[..n].iter().any(|(known, _)| known == name) => {
-                Err("stands more than once; give it one value".to_owned())
-            }
-            "crew" => CrewName::parse(value).map(|name| crew = Some(name)).map_err(|wrong| wrong.to_string()),
-            "from" => day().map(|day| from = Some(day)),
-            "to" => day().map(|day| to = Some(day)),
-            _ => Err("is no parameter of this list; it takes crew, from, to".to_owned()),
-        };
-        if let Err(message) = taken {
-            wrong(name, message);
-        }
-    }
-    let to = to.unwrap_or(today);
+/// Reads the parameters.
+fn read(mut parameters: Parameters, today: Day) -> Result<UsageQuery, Problem> {
+    let day = |value: &str| value.parse::<Day>().map_err(|wrong| format!("`{}` {wrong}", shown(value)));
+    let crew = parameters.read("crew", CrewName::parse);
+    let from = parameters.read("from", day);
+    let to = parameters.read("to", day).unwrap_or(today);
     let from = from.unwrap_or(Day(to.0 - DAYS_DEFAULT + 1));
     if from > to {
-        wrong("from", format!("{from} is after the last day, {to}"));
+        parameters.error("from", format!("{from} is after the last day, {to}"));
     } else if to.0 - from.0 >= DAYS_MAX {
-        wrong(
+        let days = to.0 - from.0;
+        parameters.error(
             "from",
-            format!("{from} is {} days before {to}; at most {DAYS_MAX} days are answered", to.0 - from.0),
+            format!("{from} is {days} days before {to}; at most {DAYS_MAX} days are answered"),
         );
     }
+    parameters.finish()?;
     // One more than may be tells whether there are too many.
-    if errors.is_empty() { Ok(UsageQuery { crew, from, to, limit: ROWS_MAX + 1 }) } else { Err(errors) }
+    Ok(UsageQuery { crew, from, to, limit: ROWS_MAX + 1 })
 }
 
 pub(crate) fn about() -> Operation {

@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use qd_env::Env;
 use qd_store::{
     Access, Act, Actor, Answer, Answered, AuditHead, Audited, Cache, CacheKey, Cancelled, Claimed,
-    Conversations, Crews, DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error,
-    Fence, Finish, JobQuery, Jobs, KeyAdded, LocalBus, NewJob, NewKey, Outbox, Page, Published, Recent,
-    Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope,
-    Stats, Store, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick,
-    UsageQuery,
+    Conversations, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
+    Discard, EndpointState, Enqueued, Error, Fence, Finish, JobQuery, Jobs, KeyAdded, LocalBus, NewCrew,
+    NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement,
+    Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, Store, StoredConversation, StoredCrew, StoredKey,
+    TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
@@ -77,7 +77,7 @@ impl Jobs for BrokenDisk {
 
 #[async_trait]
 impl Crews for BrokenDisk {
-    async fn publish(&self, _: &TenantId, _: &CrewName, _: &str, _: &str) -> Result<Published, Error> {
+    async fn publish(&self, _: NewCrew) -> Result<Published, Error> {
         broken()
     }
     async fn crew(
@@ -98,6 +98,19 @@ impl Crews for BrokenDisk {
         }))
     }
     async fn crews(&self, _: &TenantId) -> Result<Vec<StoredCrew>, Error> {
+        broken()
+    }
+}
+
+#[async_trait]
+impl DeadLetters for BrokenDisk {
+    async fn dead_groups(&self, _: &TenantId, _: DeadQuery) -> Result<Vec<DeadGroup>, Error> {
+        broken()
+    }
+    async fn dead_jobs(&self, _: &TenantId, _: DeadQuery, _: usize) -> Result<Vec<Job>, Error> {
+        broken()
+    }
+    async fn discard(&self, _: Discard) -> Result<Vec<JobId>, Error> {
         broken()
     }
 }

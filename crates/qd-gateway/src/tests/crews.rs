@@ -1,5 +1,7 @@
 //! Reading crews, and what the book of crews remembers.
 
+mod publishing;
+
 use std::sync::Arc;
 use std::time::Duration;
 

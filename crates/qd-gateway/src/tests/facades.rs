@@ -1,6 +1,7 @@
 //! `/chat` and `/tasks`: shapes, statuses, and where the text goes.
 
 mod amp;
+mod openai;
 
 use std::time::Duration;
 

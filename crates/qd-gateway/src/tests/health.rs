@@ -80,7 +80,6 @@ async fn what_is_not_built_yet_says_so() {
     for (method, path) in [
         ("POST", "/v1/batches".to_owned()),
         ("GET", "/v1/batches/b".to_owned()),
-        ("PUT", "/v1/crews/research".to_owned()),
         ("POST", "/crews/default/tasks".to_owned()),
         ("GET", "/crews/default/metrics".to_owned()),
     ] {

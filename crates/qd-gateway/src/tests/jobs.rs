@@ -1,5 +1,6 @@
 //! Making, reading, listing and cancelling jobs.
 
+mod dead_letters;
 mod human;
 
 use std::time::Duration;

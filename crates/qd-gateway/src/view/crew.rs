@@ -6,10 +6,10 @@ use qd_types::Input;
 use serde::Serialize;
 
 use super::time::Rfc3339;
-use crate::crews::{Published, Unusable};
+use crate::crews::{Compiled, Published, Unusable};
 use crate::openapi::Schema;
 
-/// The newest version of a crew.
+/// A version of a crew.
 #[derive(Serialize)]
 pub(crate) struct CrewView {
     name: String,
@@ -71,8 +71,16 @@ impl From<&Published> for CrewView {
 }
 
 impl CrewView {
+    /// A crew, whether this server can execute it or not.
+    pub(crate) fn of(stored: &StoredCrew, compiled: &Compiled) -> Self {
+        match compiled {
+            Ok(published) => Self::from(&**published),
+            Err(why) => Self::unusable(stored, why),
+        }
+    }
+
     /// A crew that this server cannot execute: what its stored form says, and why.
-    pub(crate) fn unusable(stored: &StoredCrew, why: &Unusable) -> Self {
+    fn unusable(stored: &StoredCrew, why: &Unusable) -> Self {
         let mut view = Self::bare(stored, why.reasons().to_vec());
         let Ok(spec) = serde_json::from_str::<CrewSpec>(&stored.spec) else { return view };
         let agents = spec.agents.into_iter().map(|agent| AgentView {
@@ -110,21 +118,32 @@ impl CrewView {
     }
 }
 
+/// What publishing a crew is answered with.
+#[derive(Serialize)]
+pub(crate) struct PublishedView {
+    #[serde(flatten)]
+    pub(crate) crew: CrewView,
+    /// What somebody should look at.
+    pub(crate) warnings: Vec<String>,
+}
+
 /// What the document says of crews.
 pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
     let texts = |about| Schema::list(Schema::text()).about(about);
-    let crew = Schema::object()
-        .about("The newest version of a crew.")
-        .field("name", Schema::text())
-        .field("version", Schema::count())
-        .field("hash", Schema::text().about("Of its definition."))
-        .field("agents", Schema::list(Schema::named("CrewAgent")))
-        .field("tasks", Schema::list(Schema::named("CrewTask")))
-        .field("variables", texts("What an input may give values for."))
-        .field("required_variables", texts("What an input must give values for."))
-        .field("default_inputs", Schema::object().about("Values of variables that an input leaves out."))
-        .field("problems", texts("Why no job can be made of it; empty for a usable crew."))
-        .field("created_at", Schema::moment());
+    let crew = |about| {
+        Schema::object()
+            .about(about)
+            .field("name", Schema::text())
+            .field("version", Schema::count())
+            .field("hash", Schema::text().about("Of its definition."))
+            .field("agents", Schema::list(Schema::named("CrewAgent")))
+            .field("tasks", Schema::list(Schema::named("CrewTask")))
+            .field("variables", texts("What an input may give values for."))
+            .field("required_variables", texts("What an input must give values for."))
+            .field("default_inputs", Schema::object().about("Values of variables that an input leaves out."))
+            .field("problems", texts("Why no job can be made of it; empty for a usable crew."))
+            .field("created_at", Schema::moment())
+    };
     let agent = Schema::object()
         .field("name", Schema::text())
         .field("role", Schema::text())
@@ -137,5 +156,14 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
         .field("expected_output", Schema::text())
         .field("tools", texts("What its agent may use for it."));
     let list = Schema::object().about("Every crew.").field("crews", Schema::list(Schema::named("Crew")));
-    vec![("Crew", crew), ("CrewAgent", agent), ("CrewTask", task), ("CrewList", list)]
+    let published = crew("A version of a crew that was published.")
+        .field("warnings", texts("What somebody should look at."));
+    let crew = crew("A version of a crew.");
+    vec![
+        ("PublishedCrew", published),
+        ("Crew", crew),
+        ("CrewAgent", agent),
+        ("CrewTask", task),
+        ("CrewList", list),
+    ]
 }

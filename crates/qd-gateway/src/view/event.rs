@@ -234,7 +234,7 @@ fn entry_event(entry: &Entry) -> Option<(&'static str, EventView<'_>)> {
             };
             Some(("step.answered", view))
         }
-        Entry::Recourse { .. } | Entry::Fact { .. } | Entry::Signal { .. } => None,
+        Entry::Intent { .. } | Entry::Recourse { .. } | Entry::Fact { .. } | Entry::Signal { .. } => None,
     }
 }
 

@@ -193,6 +193,11 @@ fn note<'a>(view: &mut StepView<'a>, job: &Job, logged: &Logged, entry: &'a Entr
             view.source = Some(Source::Executed);
             finished(view, job, logged, entry, call);
         }
+        // Until there is a result, nobody knows of one.
+        Entry::Intent { call, .. } => {
+            of_call(view, logged, call);
+            view.status = "unknown";
+        }
         Entry::CallFailed { failure, billed, call, .. } => {
             of_call(view, logged, call);
             view.failed_tries.push(failed(logged, failure, *billed, call));
@@ -307,8 +312,10 @@ fn schema() -> Schema {
         .field("kind", Schema::words(["model", "tool", "human"]))
         .field(
             "status",
-            Schema::words(["finished", "failed", "waiting"])
-                .about("`waiting` is a question that a person has not answered yet."),
+            Schema::words(["finished", "failed", "unknown", "waiting"]).about(
+                "`waiting`: a question that a person has not answered yet. `unknown`: a tool that may not be repeated was \
+                 called, and has no result (yet).",
+            ),
         )
         .field("task", Schema::text())
         .field("agent", Schema::text().nullable())

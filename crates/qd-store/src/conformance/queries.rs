@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use qd_types::{
-    AgentId, ConversationId, CrewName, CrewVersion, JobOutput, JobStatus, Priority, TaskId, TaskOutput,
-    TenantId,
+    AgentId, ConversationId, CrewName, JobOutput, JobStatus, Priority, TaskId, TaskOutput, TenantId,
 };
 
 use super::{Fixture, Make, finish, model_entry, record};
@@ -81,30 +80,6 @@ pub(crate) async fn tenants_see_their_own_jobs_only(make: Make) {
         f.store.jobs(&TenantId::default(), JobQuery { limit: 10, ..JobQuery::default() }).await.unwrap();
     assert_eq!(page.jobs.iter().map(|job| job.id).collect::<Vec<_>>(), [mine]);
     assert!(f.store.log(&TenantId::new("other"), mine, 0, 10).await.unwrap().is_none());
-}
-
-pub(crate) async fn publishing_the_same_spec_makes_no_new_version(make: Make) {
-    let f = Fixture::new(make, |_| {});
-    let (tenant, name) = (TenantId::default(), CrewName::new("research"));
-    for (hash, version, created) in [("a", 1, true), ("a", 1, false), ("b", 2, true), ("a", 3, true)] {
-        let published = f.store.publish(&tenant, &name, hash, &format!("spec {hash}")).await.unwrap();
-        assert_eq!((published.version.0, published.created), (version, created));
-    }
-    let second = f.store.crew(&tenant, &name, Some(CrewVersion(2))).await.unwrap().unwrap();
-    assert_eq!((second.hash.as_str(), second.spec.as_str()), ("b", "spec b"));
-    assert_eq!(f.store.crew(&tenant, &name, None).await.unwrap().unwrap().version, CrewVersion(3));
-    assert!(f.store.crew(&tenant, &name, Some(CrewVersion(9))).await.unwrap().is_none());
-    f.store.publish(&tenant, &CrewName::new("assistant"), "x", "spec").await.unwrap();
-    let all: Vec<_> = f
-        .store
-        .crews(&tenant)
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|c| (c.name.to_string(), c.version.0))
-        .collect();
-    assert_eq!(all, [("assistant".to_owned(), 1), ("research".to_owned(), 3)]);
-    assert!(f.store.crews(&TenantId::new("other")).await.unwrap().is_empty());
 }
 
 pub(crate) async fn log_pages_after_a_place(make: Make) {

@@ -6,6 +6,8 @@
 mod accept;
 mod access;
 mod attempt;
+mod crews;
+mod dead;
 mod housekeeping;
 mod human;
 mod outbox;

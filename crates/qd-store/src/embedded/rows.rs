@@ -8,7 +8,7 @@ use qd_types::{
 
 use crate::{
     AuditHead, Audited, Delivery, DeliveryStatus, EndpointState, Error, Idempotency, ScopeSpend, SpendScope,
-    StoredKey, Tried, Turn,
+    StoredCrew, StoredKey, Tried, Turn,
 };
 
 /// Place of a job in the order of acceptance.
@@ -112,7 +112,7 @@ pub(crate) const KEPT_SPEND: i32 = 400;
 pub(crate) const PAGE_BYTES: usize = 4 << 20;
 
 /// Where rows are kept.
-pub(crate) trait Rows {
+pub(crate) trait Rows: DeadRows {
     /// Adds an accepted job.
     fn insert(&mut self, row: RowId, job: &Job) -> Result<(), Error>;
     /// Reads a job; it is there.
@@ -205,6 +205,24 @@ pub(crate) trait AccessRows {
     fn audit_head(&mut self) -> Result<AuditHead, Error>;
     /// Adds to the audit log.
     fn append_audit(&mut self, row: &Audited) -> Result<(), Error>;
+}
+
+/// Where published crews are kept.
+pub(crate) trait CrewRows {
+    /// The newest version of a crew.
+    fn newest_crew(&mut self, tenant: &TenantId, name: &CrewName) -> Result<Option<StoredCrew>, Error>;
+    /// How many crews a tenant has.
+    fn count_crews(&mut self, tenant: &TenantId) -> Result<usize, Error>;
+    /// Adds a version.
+    fn add_crew(&mut self, tenant: &TenantId, crew: &StoredCrew) -> Result<(), Error>;
+}
+
+/// Which failed jobs somebody has dealt with.
+pub(crate) trait DeadRows {
+    /// Whether a job failed and nobody has dealt with it.
+    fn is_dead(&mut self, row: RowId) -> Result<bool, Error>;
+    /// Somebody has.
+    fn deal_with(&mut self, row: RowId) -> Result<(), Error>;
 }
 
 /// Rows that outlive their process: a schedule can be built from them.

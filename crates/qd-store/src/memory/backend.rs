@@ -1,6 +1,5 @@
 //! The ports over rows in memory: a lock, the transition, the notices.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,18 +15,17 @@ use crate::embedded::{Core, Limits, RecentHour, Rows};
 use crate::live::{Live, tell};
 use crate::{
     Access, Act, Actor, Answer, Answered, AuditHead, Audited, Cache, CacheKey, Cancelled, Claimed,
-    Conversations, Crews, DayUsage, Delivery, DeliveryPage, DeliveryQuery, EndpointState, Enqueued, Error,
-    Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs, KeyAdded, NewJob, NewKey, Outbox, Page,
-    Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn,
-    Spend, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries,
-    Tick, UsageQuery,
+    Conversations, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
+    Discard, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs,
+    KeyAdded, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused, Revocation,
+    ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation,
+    StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 
 /// The backend behind `memory:`.
 pub(crate) struct MemoryBackend {
     // Held for one transition, never across an await.
     core: Mutex<Core<MemoryRows>>,
-    crews: Mutex<BTreeMap<(TenantId, CrewName), Vec<StoredCrew>>>,
     live: Arc<dyn Live>,
     env: Env,
     limits: Limits,
@@ -36,7 +34,7 @@ pub(crate) struct MemoryBackend {
 impl MemoryBackend {
     pub(crate) fn new(env: Env, limits: Limits, live: Arc<dyn Live>) -> Self {
         let core = Core::new(MemoryRows::default(), env.clone(), limits.clone(), Incarnation(env.draw()), 1);
-        Self { core: Mutex::new(core), crews: Mutex::default(), live, env, limits }
+        Self { core: Mutex::new(core), live, env, limits }
     }
 
     fn lock(&self) -> MutexGuard<'_, Core<MemoryRows>> {
@@ -128,27 +126,8 @@ impl Jobs for MemoryBackend {
 
 #[async_trait]
 impl Crews for MemoryBackend {
-    async fn publish(
-        &self,
-        tenant: &TenantId,
-        name: &CrewName,
-        hash: &str,
-        spec: &str,
-    ) -> Result<Published, Error> {
-        let mut crews = self.crews.lock().unwrap_or_else(PoisonError::into_inner);
-        let versions = crews.entry((tenant.clone(), name.clone())).or_default();
-        if let Some(newest) = versions.last().filter(|newest| newest.hash == hash) {
-            return Ok(Published { version: newest.version, created: false });
-        }
-        let version = CrewVersion(versions.last().map_or(1, |newest| newest.version.0 + 1));
-        versions.push(StoredCrew {
-            name: name.clone(),
-            version,
-            hash: hash.to_owned(),
-            spec: spec.to_owned(),
-            created_at: self.env.now(),
-        });
-        Ok(Published { version, created: true })
+    async fn publish(&self, crew: NewCrew) -> Result<Published, Error> {
+        self.change(|core| core.publish(&crew))
     }
 
     async fn crew(
@@ -157,18 +136,26 @@ impl Crews for MemoryBackend {
         name: &CrewName,
         version: Option<CrewVersion>,
     ) -> Result<Option<StoredCrew>, Error> {
-        let crews = self.crews.lock().unwrap_or_else(PoisonError::into_inner);
-        let versions = crews.get(&(tenant.clone(), name.clone())).map(Vec::as_slice).unwrap_or_default();
-        Ok(match version {
-            Some(wanted) => versions.iter().find(|crew| crew.version == wanted).cloned(),
-            None => versions.last().cloned(),
-        })
+        Ok(self.lock().rows.crews.one(tenant, name, version))
     }
 
     async fn crews(&self, tenant: &TenantId) -> Result<Vec<StoredCrew>, Error> {
-        let crews = self.crews.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_tenant = crews.iter().filter(|((owner, _), _)| owner == tenant);
-        Ok(of_tenant.filter_map(|(_, versions)| versions.last().cloned()).collect())
+        Ok(self.lock().rows.crews.newest(tenant))
+    }
+}
+
+#[async_trait]
+impl DeadLetters for MemoryBackend {
+    async fn dead_groups(&self, tenant: &TenantId, query: DeadQuery) -> Result<Vec<DeadGroup>, Error> {
+        Ok(self.lock().rows.dead_groups(tenant, &query))
+    }
+
+    async fn dead_jobs(&self, tenant: &TenantId, query: DeadQuery, limit: usize) -> Result<Vec<Job>, Error> {
+        Ok(self.lock().rows.dead_jobs(tenant, &query).take(limit).cloned().collect())
+    }
+
+    async fn discard(&self, discard: Discard) -> Result<Vec<JobId>, Error> {
+        self.change(|core| core.discard(&discard))
     }
 }
 

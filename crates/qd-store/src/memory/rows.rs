@@ -1,6 +1,6 @@
 //! Rows as maps.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use qd_types::{
 
 use super::access::MemoryAccess;
 use super::cache::KeptResults;
+use super::crews::MemoryCrews;
 use super::outbox::MemoryOutbox;
 use super::spend::MemorySpend;
 use crate::embedded::{
@@ -30,7 +31,9 @@ struct Conversation {
 /// All rows.
 #[derive(Default)]
 pub(super) struct MemoryRows {
-    jobs: BTreeMap<RowId, Job>,
+    pub(super) jobs: BTreeMap<RowId, Job>,
+    /// Failed jobs that were run again or discarded.
+    pub(super) dealt: BTreeSet<RowId>,
     ids: HashMap<JobId, RowId>,
     logs: HashMap<RowId, Vec<Logged>>,
     keys: HashMap<(TenantId, String, String), Remembered>,
@@ -38,6 +41,7 @@ pub(super) struct MemoryRows {
     pub(super) results: KeptResults,
     pub(super) money: MemorySpend,
     pub(super) access: MemoryAccess,
+    pub(super) crews: MemoryCrews,
     pub(super) outbox: MemoryOutbox,
 }
 
@@ -276,6 +280,7 @@ impl Rows for MemoryRows {
             self.jobs.iter().filter(|(_, job)| old(job)).map(|(row, _)| *row).take(limit).collect();
         for row in &rows {
             self.logs.remove(row);
+            self.dealt.remove(row);
             if let Some(job) = self.jobs.remove(row) {
                 self.ids.remove(&job.id);
             }

@@ -10,22 +10,22 @@ use qd_types::{
     ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
     WorkerId,
 };
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use super::checkpoint::Checkpointer;
 use super::file_lock::FileLock;
 use super::reader::Readers;
 use super::rows::SqliteRows;
 use super::writer::Writer;
-use super::{access, cache, outbox, query, schema, spend};
+use super::{access, cache, dead, outbox, query, schema, spend};
 use crate::embedded::{Core, Limits, RecentHour};
 use crate::{
     Access, Act, Actor, Answer, Answered, AuditHead, Audited, Cache, CacheKey, CacheRoom, Cancelled, Claimed,
-    Conversations, Crews, DayUsage, Delivery, DeliveryPage, DeliveryQuery, Durability, EndpointState,
-    Enqueued, Error, Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs, KeyAdded, Live, NewJob, NewKey,
-    Outbox, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk,
-    SliceReturn, Spend, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries,
-    TakenDeliveries, Tick, UsageQuery,
+    Conversations, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
+    Discard, Durability, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, Incarnation, JobQuery,
+    Jobs, KeyAdded, Live, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused,
+    Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
+    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 
 /// The backend behind `sqlite:PATH`.
@@ -216,31 +216,8 @@ impl Jobs for SqliteBackend {
 
 #[async_trait]
 impl Crews for SqliteBackend {
-    async fn publish(
-        &self,
-        tenant: &TenantId,
-        name: &CrewName,
-        hash: &str,
-        spec: &str,
-    ) -> Result<Published, Error> {
-        let (tenant, name) = (tenant.clone(), name.clone());
-        let (hash, spec, now) = (hash.to_owned(), spec.to_owned(), self.env.now());
-        self.writer
-            .call(move |core| {
-                let connection = &core.rows.connection;
-                let newest = query::crew(connection, &tenant, &name, None)?;
-                if let Some(newest) = newest.as_ref().filter(|newest| newest.hash == hash) {
-                    return Ok(Published { version: newest.version, created: false });
-                }
-                let version = CrewVersion(newest.map_or(1, |newest| newest.version.0 + 1));
-                connection
-                    .prepare_cached(
-                        "INSERT INTO crews (tenant, name, version, hash, spec, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                    )?
-                    .execute(params![tenant.as_str(), name.as_str(), version.0, hash, spec, now.0])?;
-                Ok(Published { version, created: true })
-            })
-            .await
+    async fn publish(&self, crew: NewCrew) -> Result<Published, Error> {
+        self.writer.call(move |core| core.publish(&crew)).await
     }
 
     async fn crew(
@@ -256,6 +233,23 @@ impl Crews for SqliteBackend {
     async fn crews(&self, tenant: &TenantId) -> Result<Vec<StoredCrew>, Error> {
         let tenant = tenant.clone();
         self.readers.read(move |connection| query::crews(connection, &tenant)).await
+    }
+}
+
+#[async_trait]
+impl DeadLetters for SqliteBackend {
+    async fn dead_groups(&self, tenant: &TenantId, query: DeadQuery) -> Result<Vec<DeadGroup>, Error> {
+        let tenant = tenant.clone();
+        self.readers.read(move |connection| dead::groups(connection, &tenant, &query)).await
+    }
+
+    async fn dead_jobs(&self, tenant: &TenantId, query: DeadQuery, limit: usize) -> Result<Vec<Job>, Error> {
+        let tenant = tenant.clone();
+        self.readers.read(move |connection| dead::jobs(connection, &tenant, &query, limit)).await
+    }
+
+    async fn discard(&self, discard: Discard) -> Result<Vec<JobId>, Error> {
+        self.writer.call(move |core| core.discard(&discard)).await
     }
 }
 

@@ -259,6 +259,7 @@ impl Rows for SqliteRows {
         )?;
         for row in &jobs {
             self.connection.prepare_cached("DELETE FROM log WHERE job = ?1")?.execute([row])?;
+            self.connection.prepare_cached("DELETE FROM dealt WHERE row = ?1")?.execute([row])?;
             self.connection.prepare_cached("DELETE FROM jobs WHERE row = ?1")?.execute([row])?;
         }
         // A key stays as long as its job is not over, whatever its window says.

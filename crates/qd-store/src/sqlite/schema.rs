@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0006_access.sql"),
     include_str!("schema/0009_human_input.sql"),
     include_str!("schema/0010_hooks.sql"),
+    include_str!("schema/0011_dead_letters.sql"),
 ];
 
 /// Marks the file as ours (`qdk1`), so that another program's database is not taken for a store.

@@ -11,7 +11,7 @@ use qd_env::{Env, ManualClock};
 use qd_faultfs::FaultFs;
 use qd_store::{
     Actor, Answer, Answered, Cancelled, Claimed, Durability, Enqueued, Error, Finish, Idempotency, KeyAdded,
-    NewJob, NewKey, Options, OtherBody, Outcome, Record, Store, Turn, TurnRole, open,
+    NewCrew, NewJob, NewKey, Options, OtherBody, Outcome, Published, Record, Store, Turn, TurnRole, open,
 };
 use qd_types::{
     AgentId, AnsweredBy, Ask, AskRules, Call, ChatReply, Class, Code, CrewName, CrewVersion, Entry, Failure,
@@ -482,8 +482,11 @@ impl Workload {
         let (hash, spec) = (format!("hash-{}", self.texts), format!("{{\"n\":{}}}", self.texts));
         self.doubt.rest = true;
         let asked = self.fs.position();
-        let published = self.store.publish(&tenant, &CrewName::new("research"), &hash, &spec).await?;
-        self.note(asked, vec![Change::Crew((tenant, "research".into()), (published.version.0, spec))]);
+        let crew = NewCrew::new(tenant.clone(), CrewName::new("research"), &hash, &spec);
+        let Published::Created(version) = self.store.publish(crew).await? else {
+            panic!("a new spec is a new version")
+        };
+        self.note(asked, vec![Change::Crew((tenant, "research".into()), (version.0, spec))]);
         Ok(())
     }
 

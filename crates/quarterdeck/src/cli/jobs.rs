@@ -158,10 +158,10 @@ pub(crate) struct JobsChange {
 pub(crate) struct JobsResume {
     /// Id of the job
     pub(crate) job: String,
-    /// The answer of the task is good as it is
-    #[arg(long, conflicts_with = "feedback")]
+    /// The answer of the task is good as it is; of a tool's call: it was made
+    #[arg(long)]
     pub(crate) approve: bool,
-    /// What is to change: the task is done anew and asks again
+    /// What is to change: the task is done anew and asks again. With --approve a remark; of a tool's call what came of it
     #[arg(long, value_name = "TEXT", visible_alias = "reject")]
     pub(crate) feedback: Option<String>,
     /// Only if the job waits with this step

@@ -69,7 +69,7 @@ pub(super) fn examine(global: &Global, config: &Config, paths: &[std::path::Path
     }
     let found = if everything { crew_files::of_config(config) } else { named(paths) };
     checked.findings.extend(found.mistakes);
-    let (crews, findings) = crew_files::examine(&found.sources, &catalog(&config.models));
+    let (crews, findings) = crew_files::examine(&found.sources, &catalog(config));
     let are_right = findings.iter().all(|finding| finding.severity == Severity::Warning);
     checked.findings.extend(findings);
     let mut names: Vec<String> = crews.iter().map(|crew| crew.name.to_string()).collect();
@@ -116,8 +116,8 @@ fn named(paths: &[std::path::PathBuf]) -> Found {
 }
 
 /// A crew without `llm` is right wherever there is a default model, so its absence here is no mistake of the crew.
-fn catalog(models: &qd_llm::Options) -> Catalog {
-    let mut catalog = wire::catalog(models, &Env::system());
+fn catalog(config: &Config) -> Catalog {
+    let mut catalog = wire::catalog(config, &Env::system());
     catalog.default_model.get_or_insert_with(|| "the default model".to_owned());
     catalog
 }

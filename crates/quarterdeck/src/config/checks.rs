@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::decode::{Problem, Problems};
 use super::keys::{self, Key, Kind};
 use super::layers::{Origin, Tree, is_reference};
-use super::{AuthMode, OnExceeded, Settings, secrets, webhooks};
+use super::{AuthMode, OnExceeded, Settings, secrets, tools, webhooks};
 
 /// Shorter ones could be guessed.
 const PEPPER_CHARS_MIN: usize = 32;
@@ -70,7 +70,10 @@ pub(super) fn not_tables(
                 }
             }
             (Kind::List(_), Value::Array(items)) if items.iter().all(Value::is_object) => {}
-            (Kind::Table(_) | Kind::Named(_) | Kind::List(_), _) => wrong.push((path, &key.kind)),
+            (Kind::Secrets, Value::Object(_)) => {}
+            (Kind::Table(_) | Kind::Named(_) | Kind::List(_) | Kind::Secrets, _) => {
+                wrong.push((path, &key.kind))
+            }
             _ => {}
         }
     }
@@ -195,7 +198,7 @@ pub(super) fn settings(
     }
     crews(s, &mut must);
     budgets(s, &mut must);
-    for (path, message) in webhooks::problems(s) {
+    for (path, message) in webhooks::problems(s).into_iter().chain(tools::problems(s)) {
         must(false, &path, &message);
     }
     let mut should = |holds: bool, path: &str, message: &str| {

@@ -4,6 +4,7 @@
 //! default is for stands above it in `defaults.toml`. That serde knows the same keys is tested.
 
 mod sim;
+mod tools;
 
 use qd_types::OnExpiry;
 
@@ -34,6 +35,10 @@ pub(crate) enum Kind {
     Numbers(f64, f64),
     /// A text, `{ env = … }` or `{ file = … }`. Never shown.
     Secret,
+    /// The same by names of the user's own.
+    Secrets,
+    /// Anything, as whoever reads it says.
+    Free,
     /// A table of these keys.
     Table(&'static [Key]),
     /// Tables of these keys, by name.
@@ -42,7 +47,9 @@ pub(crate) enum Kind {
     List(&'static [Key]),
 }
 
-use Kind::{Choice, Flag, List, Named, Number, Numbers, Positive, Secret, Table, Text, Texts, Whole};
+use Kind::{
+    Choice, Flag, Free, List, Named, Number, Numbers, Positive, Secret, Secrets, Table, Text, Texts, Whole,
+};
 
 const DAY: f64 = 86_400.0;
 /// Connections and calls beyond this are a slip of the finger, and would not fit the counters behind them.
@@ -85,13 +92,14 @@ pub(crate) const ROOT: &[Key] = &[
     key(
         "egress",
         Table(EGRESS),
-        "How far requests reach to addresses that somebody else chose: those of webhooks.",
+        "How far requests reach to addresses that somebody else chose: those of webhooks and of tools.",
     ),
     key(
         "webhooks",
         Named(WEBHOOK),
         "Endpoints that are told of what happens to jobs, by a name of your own.",
     ),
+    key("tools", Named(tools::TOOL), "Tools that are HTTP requests, by the name that crews and models use."),
     key("retention", Table(RETENTION), "How long things are kept."),
     key("log", Table(LOG), "What the server writes about itself."),
     key(
@@ -439,9 +447,13 @@ pub(super) fn required(table: &str) -> &'static [&'static str] {
         "rules" => &["name", "model"],
         "prices" => &["input", "output"],
         "webhooks" => &["url", "secret"],
+        "tools" => &["description", "url"],
         _ => &[],
     }
 }
+
+/// What stands under a key of [`Secrets`].
+static ONE_SECRET: Key = key("", Secret, "");
 
 /// The key at a path as serde names it, e.g. `providers.x.sim.faults[0].rate`.
 pub(super) fn find(path: &str) -> Option<&'static Key> {
@@ -457,6 +469,8 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
             Named(keys) => {
                 (keys, keys.iter().filter_map(|key| at_key(below, key.name)).max_by_key(|rest| rest.len())?)
             }
+            Secrets => return Some(&ONE_SECRET),
+            Free => return Some(found),
             Text | Flag | Whole(..) | Number(..) | Positive(_) | Choice(_) | Texts | Numbers(..) | Secret => {
                 return None;
             }
@@ -503,6 +517,8 @@ impl Kind {
             Texts => "a list of texts, such as [\"a\", \"b\"]".to_owned(),
             Numbers(least, most) => format!("a list of numbers from {least} to {most}"),
             Secret => "text, { env = \"NAME\" } or { file = \"PATH\" }".to_owned(),
+            Secrets => "a table of texts, { env = \"NAME\" } or { file = \"PATH\" }".to_owned(),
+            Free => "a text or a table".to_owned(),
             Table(_) => "a table".to_owned(),
             Named(_) => "tables by name".to_owned(),
             List(_) => "a list of tables".to_owned(),

@@ -57,6 +57,11 @@ fn property(path: &str, key: &Key, default: &Value, is_whole: bool) -> Value {
             json!({ "type": "array", "items": { "type": "number", "minimum": least, "maximum": most } })
         }
         Kind::Secret => json!({ "anyOf": [{ "type": "string" }, reference("env"), reference("file")] }),
+        Kind::Secrets => {
+            let secret = property(path, &Key { kind: Kind::Secret, ..*key }, default, is_whole);
+            json!({ "type": "object", "additionalProperties": secret })
+        }
+        Kind::Free => json!({ "type": ["object", "string"] }),
         Kind::Table(keys) => object(path, keys, default, is_whole),
         Kind::Named(keys) => {
             let mut table = object(path, keys, &Value::Null, is_whole);

@@ -44,6 +44,11 @@ fn walk(path: &str, value: &Value, known: &[Key], found: &mut Vec<String>) {
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         match &key.kind {
             Kind::Secret => found.push(path),
+            Kind::Secrets => {
+                found.extend(
+                    value.as_object().into_iter().flatten().map(|(name, _)| format!("{path}.{name}")),
+                );
+            }
             Kind::Table(keys) => walk(&path, value, keys, found),
             Kind::Named(keys) => {
                 for (name, value) in value.as_object().into_iter().flatten() {

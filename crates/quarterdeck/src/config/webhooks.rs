@@ -60,7 +60,7 @@ impl Egress {
         self.loopback
     }
 
-    fn options(&self) -> qd_egress::Options {
+    pub(super) fn options(&self) -> qd_egress::Options {
         qd_egress::Options {
             allow: self.allow.clone(),
             deny: self.deny.clone(),

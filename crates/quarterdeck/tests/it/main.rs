@@ -24,4 +24,5 @@ mod sdk;
 mod simulator;
 mod snapshot;
 mod stop;
+mod tools;
 mod webhooks;

@@ -8,20 +8,19 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
 use qd_store::{LiveEvent, Watch};
 use qd_types::{Code, Delta, Job, JobId, StepId, TaskId};
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::request::StreamOptions;
-use super::{Kept, UsageView, completion_id, outcome, seconds};
+use super::{UsageView, completion_id, outcome, seconds};
 use crate::access::Caller;
+use crate::context::Shared;
 use crate::problem::Problem;
-use crate::serve::Endless;
+use crate::routes::events;
 
 const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
@@ -29,21 +28,17 @@ const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 pub(super) fn answer(
-    context: Kept,
+    context: Shared,
     caller: Caller,
     watch: Watch,
+    place: OwnedSemaphorePermit,
     job: &Job,
-    last: Option<(TaskId, bool)>,
+    live: Option<TaskId>,
     options: StreamOptions,
-) -> Result<Response, Problem> {
-    let place = std::sync::Arc::clone(&context.watchers).try_acquire_owned().map_err(|_| {
-        let detail = "as many streams are open as the server keeps; ask without `stream`, or come back later";
-        Problem::new(Code::Overloaded, detail).retry_after(LOOK_AGAIN)
-    })?;
-    let live = last.and_then(|(task, has_tools)| (!has_tools).then_some(task));
+) -> Response {
     let head = Head { id: completion_id(job), created: seconds(job.created_at), model: job.crew.to_string() };
     let first = head.chunk(json!({ "role": "assistant", "content": "" }), None, options);
-    let stream = Stream {
+    let mut stream = Stream {
         context,
         caller,
         watch,
@@ -55,17 +50,15 @@ pub(super) fn answer(
         ready: VecDeque::from([first]),
         is_over: false,
     };
+    if job.status.is_terminal() {
+        // A request that was repeated: nothing will be heard of its job any more.
+        stream.end(job);
+    }
     let frames = futures::stream::unfold(stream, |mut stream| async move {
         let bytes = stream.next().await?;
         Some((Ok::<Bytes, Infallible>(bytes), stream))
     });
-    let mut response = Response::new(Body::from_stream(frames));
-    *response.status_mut() = StatusCode::OK;
-    response.extensions_mut().insert(Endless);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, const { HeaderValue::from_static("text/event-stream") });
-    headers.insert("x-accel-buffering", const { HeaderValue::from_static("no") });
-    Ok(response)
+    events::answer(frames)
 }
 
 /// What every piece repeats.
@@ -96,7 +89,7 @@ fn event(json: &Value) -> Bytes {
 }
 
 struct Stream {
-    context: Kept,
+    context: Shared,
     caller: Caller,
     watch: Watch,
     _place: OwnedSemaphorePermit,

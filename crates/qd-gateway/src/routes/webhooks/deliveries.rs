@@ -1,6 +1,6 @@
 //! Deliveries of webhooks: what was sent to whom, and sending it again.
 
-use axum::extract::{FromRequestParts, Query, State};
+use axum::extract::{FromRequestParts, State};
 use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts;
@@ -9,10 +9,10 @@ use qd_types::{Code, DeliveryId, JobId};
 use serde::Serialize;
 
 use crate::access::Caller;
-use crate::body::pointer;
 use crate::context::{Context, Shared};
 use crate::openapi::{Answer, Operation, Schema};
-use crate::problem::{FieldError, Problem, shown};
+use crate::problem::{Problem, shown};
+use crate::query::Parameters;
 use crate::routes::{Name, PathJob, json, list_query};
 use crate::view::delivery::{self, DeliveryView};
 
@@ -42,15 +42,15 @@ struct ListView<'a> {
     next_cursor: Option<String>,
 }
 
-type Parameters = Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>;
-
 /// `GET /v1/deliveries`.
 pub(crate) async fn list(
     State(context): State<Shared>,
     caller: Caller,
-    parameters: Parameters,
+    mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    page(&context, &caller, read_query(parameters)?).await
+    let query = DeliveryQuery { job: parameters.read("job", job), ..read_query(&mut parameters) };
+    parameters.finish()?;
+    page(&context, &caller, query).await
 }
 
 /// `GET /v1/jobs/{id}/deliveries`.
@@ -58,14 +58,10 @@ pub(crate) async fn of_job(
     State(context): State<Shared>,
     caller: Caller,
     PathJob(id): PathJob,
-    parameters: Parameters,
+    mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let query = read_query(parameters)?;
-    if query.job.is_some() {
-        let message = "is the one of the path; leave it out".to_owned();
-        let error = FieldError { path: pointer("", "job"), code: Code::ValidationFailed, message };
-        return Err(Problem::of_fields(vec![error]));
-    }
+    let query = read_query(&mut parameters);
+    parameters.finish()?;
     context.job(&caller.tenant, id).await?;
     page(&context, &caller, DeliveryQuery { job: Some(id), ..query }).await
 }
@@ -99,55 +95,26 @@ pub(crate) async fn resend(
     Ok(json(StatusCode::ACCEPTED, &DeliveryView::from(&resent)))
 }
 
-fn read_query(parameters: Parameters) -> Result<DeliveryQuery, Problem> {
-    let Query(parameters) = parameters
-        .map_err(|_| Problem::new(Code::InvalidRequest, "the query of the address cannot be read"))?;
-    let mut query = DeliveryQuery { limit: LIMIT_DEFAULT, ..DeliveryQuery::default() };
-    let mut errors = Vec::new();
-    for (n, (name, value)) in parameters.iter().enumerate().take(32) {
-        let taken = if parameters[..n].iter().any(|(known, _)| known == name) {
-            Err("stands more than once; give it one value".to_owned())
-        } else {
-            take(&mut query, name, value)
-        };
-        if let Err(message) = taken {
-            errors.push(FieldError { path: pointer("", name), code: Code::ValidationFailed, message });
-        }
+/// Reads the parameters of a list, `job` apart.
+fn read_query(parameters: &mut Parameters) -> DeliveryQuery {
+    let status = DeliveryStatus::ALL.map(|status| (status.as_str(), status));
+    DeliveryQuery {
+        status: parameters.word("status", "status of a delivery", &status),
+        endpoint: parameters.take("endpoint"),
+        event: parameters.read("event", event),
+        limit: parameters.whole("limit", 1, LIMIT_MAX).unwrap_or(LIMIT_DEFAULT),
+        cursor: parameters.read("cursor", str::parse::<Cursor>),
+        job: None,
     }
-    if errors.is_empty() { Ok(query) } else { Err(Problem::of_fields(errors)) }
 }
 
-fn take(query: &mut DeliveryQuery, name: &str, value: &str) -> Result<(), String> {
-    match name {
-        "status" => {
-            let found = DeliveryStatus::ALL.into_iter().find(|status| status.as_str() == value);
-            query.status = Some(found.ok_or_else(|| {
-                let known = DeliveryStatus::ALL.map(DeliveryStatus::as_str).join(", ");
-                format!("`{}` is no status of a delivery; there are {known}", shown(value))
-            })?);
-        }
-        "job" => {
-            let job = Some(value).filter(|text| text.len() == 36).and_then(JobId::parse);
-            query.job = Some(job.ok_or_else(|| format!("`{}` is no id of a job", shown(value)))?);
-        }
-        "endpoint" => query.endpoint = Some(value.to_owned()),
-        "event" => {
-            let event = Event::parse(value);
-            query.event = Some(event.ok_or_else(|| format!("`{}` is no event of webhooks", shown(value)))?);
-        }
-        "cursor" => query.cursor = Some(value.parse::<Cursor>().map_err(|wrong| wrong.to_string())?),
-        "limit" => {
-            let limit = value.parse().ok().filter(|n| (1..=LIMIT_MAX).contains(n));
-            query.limit = limit.ok_or_else(|| {
-                format!("`{}` is not a whole number between 1 and {LIMIT_MAX}", shown(value))
-            })?;
-        }
-        _ => {
-            let known = "status, job, endpoint, event, limit, cursor";
-            return Err(format!("is no parameter of this list; it takes {known}"));
-        }
-    }
-    Ok(())
+fn event(text: &str) -> Result<Event, String> {
+    Event::parse(text).ok_or_else(|| format!("`{}` is no event of webhooks", shown(text)))
+}
+
+fn job(text: &str) -> Result<JobId, String> {
+    let id = Some(text).filter(|text| text.len() == 36).and_then(JobId::parse);
+    id.ok_or_else(|| format!("`{}` is no id of a job", shown(text)))
 }
 
 fn listing(operation: Operation) -> Operation {

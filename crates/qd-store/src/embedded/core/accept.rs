@@ -40,6 +40,11 @@ impl<R: Rows> Core<R> {
             let stored = Remembered { row, body_hash: idempotency.body_hash, expires_at };
             self.rows.remember(&new.tenant, idempotency, stored)?;
         }
+        if let Some(failed) = new.redrive_of
+            && let Some(failed) = self.rows.find(&new.tenant, failed)?
+        {
+            self.rows.deal_with(failed)?;
+        }
         self.next_row += 1;
         self.schedule.add(&OpenJob {
             row,

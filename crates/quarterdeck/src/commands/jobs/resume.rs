@@ -11,13 +11,11 @@ use crate::{ask, output};
 pub(super) async fn run(global: &Global, args: JobsResume) -> anyhow::Result<Exit> {
     let client = Client::of(&args.target)?;
     let id = encoded(&args.job);
-    let job = match (args.approve, &args.feedback) {
-        (true, _) => ask::resume(&client, &id, &json!({"step": args.step, "approve": true})).await?,
-        (false, Some(feedback)) => {
-            let body = json!({"step": args.step, "approve": false, "feedback": feedback});
-            ask::resume(&client, &id, &body).await?
-        }
-        (false, None) => by_asking(&client, &id, args.step.as_deref()).await?,
+    let job = if args.approve || args.feedback.is_some() {
+        let body = json!({"step": args.step, "approve": args.approve, "feedback": args.feedback});
+        ask::resume(&client, &id, &body).await?
+    } else {
+        by_asking(&client, &id, args.step.as_deref()).await?
     };
     if global.output == Format::Table {
         let text = |key: &str| job[key].as_str().unwrap_or_default();

@@ -370,6 +370,48 @@ const ROWS: &[(&str, &str)] = &[
         "[providers.sim.sim.latency]\nfirst_token = { kind = \"lognormal\", p50_ms = 9.0, p99_ms = 3.0 }",
         "2:1: providers.sim.sim.latency.first_token: needs milliseconds",
     ),
+    // Tools.
+    ("[tools.x]\nurl = \"https://a.example\"", "1:8: tools.x: lacks `description`"),
+    (
+        "[tools.\"Get it\"]\nurl = \"https://a.example\"\ndescription = \"d\"",
+        "1:8: tools.Get it: must be 1 to 64 of a-z, 0-9 and _",
+    ),
+    (
+        "[tools.calculator]\nurl = \"https://a.example\"\ndescription = \"d\"",
+        "1:8: tools.calculator: is the name of a built-in tool; take another",
+    ),
+    (
+        "[tools.x]\nurl = \"https://{host}/\"\ndescription = \"d\"",
+        "2:1: tools.x.url: names an argument in its host",
+    ),
+    (
+        "[tools.x]\nurl = \"http://10.0.0.1/\"\ndescription = \"d\"",
+        "2:1: tools.x.url: names a host that may not be reached",
+    ),
+    (
+        "[tools.x]\nurl = \"https://a.example/{id}\"\ndescription = \"d\"",
+        "tools.x.parameters: has no property `id`, which the URL names",
+    ),
+    (
+        "[tools.x]\nurl = \"https://a.example\"\ndescription = \"d\"\nmethod = \"get\"",
+        "4:1: tools.x.method: must be GET, POST, PUT, PATCH or DELETE",
+    ),
+    (
+        "[tools.x]\nurl = \"https://a.example\"\ndescription = \"d\"\nbearer = \"a\"\nheaders = { Authorization = \"b\" }",
+        "4:1: tools.x.bearer: is also given by `headers`; leave one of them out",
+    ),
+    (
+        "[tools.x]\nurl = \"https://a.example\"\ndescription = \"d\"\nheaders = \"a\"",
+        "4:1: tools.x.headers: must be a table of texts",
+    ),
+    (
+        "[tools.x]\nurl = \"https://a.example\"\ndescription = \"d\"\nheaders = { A = { env = \"NOT_THERE\" } }",
+        "tools.x.headers.A: ",
+    ),
+    (
+        "[tools.x]\nurl = \"https://a.example\"\ndescription = \"d\"\neffect = \"once\"",
+        "4:1: tools.x.effect: must be one of read, idempotent, at_most_once, found `\"once\"`",
+    ),
     // Systems.
     ("[systems.shop]", "1:10: systems.shop: lacks `crews`"),
     ("[systems.shop]\ncrews = []", "2:1: systems.shop.crews: names no crew"),
@@ -410,7 +452,7 @@ fn fits(kind: &Kind, value: &str) -> bool {
         Kind::Number(..) | Kind::Positive(_) => value == "1.5" || value == "-1",
         Kind::Texts | Kind::Numbers(..) | Kind::List(_) => value.starts_with('['),
         Kind::Whole(..) | Kind::Choice(_) => false,
-        Kind::Table(_) | Kind::Named(_) => true,
+        Kind::Table(_) | Kind::Named(_) | Kind::Secrets | Kind::Free => true,
     }
 }
 

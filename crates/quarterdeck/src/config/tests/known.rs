@@ -36,6 +36,7 @@ fn full() -> Tree {
     let mut tree = Tree { values: defaults::all(), ..Tree::default() };
     for (path, value) in [
         ("webhooks.x", json!({"url": "https://example.com", "secret": "-"})),
+        ("tools.x", json!({"description": "-", "url": "https://example.com"})),
         ("systems.x", json!({"crews": ["a"]})),
         ("tenants.x", json!({"burst": 1})),
         (
@@ -146,6 +147,7 @@ fn with(path: &str, number: &str) -> String {
         // Two settings that bound each other.
         "retry" if key == "base_ms" => format!("[retry]\ncap_ms = 86400000\n{line}"),
         "retry" if key == "cap_ms" => format!("[retry]\nbase_ms = 1\n{line}"),
+        "tools" => format!("[{table}]\ndescription = \"d\"\nurl = \"https://a.example\"\n{line}"),
         "conversations" if key == "token_budget" => format!("[conversations]\nreserve_tokens = 0\n{line}"),
         "conversations" if key == "reserve_tokens" => {
             format!("[conversations]\ntoken_budget = 100000000\n{line}")
