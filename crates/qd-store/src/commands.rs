@@ -1,5 +1,8 @@
 //! What is asked of a store and what it answers.
 
+pub(crate) mod dead;
+pub(crate) mod human;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

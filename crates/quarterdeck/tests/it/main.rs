@@ -13,7 +13,6 @@ mod commands;
 mod config;
 mod crews;
 mod hostile;
-mod human;
 mod jobs;
 mod kill;
 mod limits;
