@@ -13,7 +13,7 @@ use tower::util::MapRequestLayer;
 use crate::access::Needs;
 use crate::access::gate::{self, Gate, NeedsOfRoutes};
 use crate::context::Shared;
-use crate::facades::{chat, openai, tasks};
+use crate::facades::{amp, chat, openai, tasks};
 use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
@@ -22,7 +22,7 @@ use crate::routes::redrive::dead_letters;
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
     audit, breakers, cancel, conversations, crews, docs, events, health, index, jobs, keys, metrics, redrive,
-    resume, stats, steps, usage, webhooks,
+    stats, steps, usage, webhooks,
 };
 
 const OPEN: Needs = Needs::Nothing;
@@ -51,7 +51,7 @@ pub(crate) fn routes() -> Routes {
         .get("/v1/jobs/{id}/steps", JOBS_READ, steps::steps, steps::about)
         .post("/v1/jobs/{id}/cancel", JOBS_WRITE, cancel::cancel, cancel::about)
         .post("/v1/jobs/{id}/redrive", JOBS_WRITE, redrive::redrive, redrive::about)
-        .post("/v1/jobs/{id}/resume", JOBS_WRITE, resume::resume, resume::about)
+        .post("/v1/jobs/{id}/resume", JOBS_WRITE, jobs::resume::resume, jobs::resume::about)
         .get("/v1/dead-letters", JOBS_READ, dead_letters::list, dead_letters::about_list)
         .post("/v1/dead-letters/redrive", JOBS_WRITE, dead_letters::redrive, dead_letters::about_redrive)
         .post("/v1/dead-letters/discard", JOBS_WRITE, dead_letters::discard, dead_letters::about_discard)
@@ -77,6 +77,12 @@ pub(crate) fn routes() -> Routes {
         .post("/v1/keys/{id}/rotate", ADMIN, keys::rotate, keys::about_rotate)
         .get("/v1/audit", SERVER_ADMIN, audit::list, audit::about_list)
         .get("/v1/audit/check", SERVER_ADMIN, audit::check, audit::about_check)
+        .get("/v1/crews/{name}/inputs", CREWS_READ, amp::kickoff::inputs, amp::kickoff::about_inputs)
+        .post("/v1/crews/{name}/kickoff", JOBS_WRITE, amp::kickoff::kickoff, amp::kickoff::about_kickoff)
+        .get("/v1/crews/{name}/status/{id}", JOBS_READ, amp::status::status, amp::status::about)
+        .get("/v1/crews/{name}/{id}/status", JOBS_READ, amp::status::status, amp::status::about_other)
+        .post("/v1/crews/{name}/resume", JOBS_WRITE, amp::resume::resume, amp::resume::about)
+        .post("/v1/crews/{name}/stop/{id}", JOBS_WRITE, amp::stop::stop, amp::stop::about)
         .post("/chat", JOBS_WRITE, chat::create, chat::about_create)
         .get("/chat/{id}", JOBS_READ, chat::read, chat::about_read)
         .post("/tasks", JOBS_WRITE, tasks::create, tasks::about_create)
@@ -123,7 +129,6 @@ pub(crate) fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
     router
         .route("/v1/batches", writing)
         .route("/v1/batches/{id}", reading)
-        .route("/v1/crews/{name}/{*rest}", any(not_yet))
         .route("/crews/{system}/{*rest}", any(not_yet))
 }
 

@@ -16,7 +16,6 @@ pub(crate) mod metrics;
 pub(crate) mod new_job;
 pub(crate) mod prefer;
 pub(crate) mod redrive;
-pub(crate) mod resume;
 pub(crate) mod stats;
 pub(crate) mod steps;
 pub(crate) mod usage;

@@ -10,10 +10,8 @@ mod commands;
 #[cfg(test)]
 mod conformance;
 mod crews;
-mod dead;
 mod embedded;
 mod error;
-mod human;
 mod live;
 mod memory;
 mod observe;
@@ -32,14 +30,14 @@ pub use access::{
 };
 pub use backend::{Access, Backend, Cache, Conversations, Crews, DeadLetters, Jobs, Outbox, Spend};
 pub use cache::{CacheKey, CacheRoom};
+pub use commands::dead::{DEAD_GROUPS_MAX, DEAD_JOBS_MAX, DeadGroup, DeadQuery, Discard};
+pub use commands::human::{Answer, Answered};
 pub use commands::{
     Cancelled, Claimed, Enqueued, Fence, Finish, Idempotency, Incarnation, Lease, NewJob, OtherBody, Outcome,
     Record, Refused, Revocation, Revoked, StoredConversation, StoredMessage, Tick, Turn, TurnRole,
 };
 pub use crews::{CREW_VERSIONS_MAX, CREWS_MAX, NewCrew, OnlyIf, Published};
-pub use dead::{DEAD_GROUPS_MAX, DEAD_JOBS_MAX, DeadGroup, DeadQuery, Discard};
 pub use error::Error;
-pub use human::{Answer, Answered};
 pub use live::{Live, LiveEvent, LocalBus, Watch};
 pub use open::{Durability, Leases, Options, open};
 pub use outbox::{

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use qd_types::{CrewName, DeliveryId, Job, JobId, JobStatus, TenantId, Timestamp};
+use qd_types::{CrewName, DeliveryId, HookKind, Job, JobId, JobStatus, Seq, TenantId, Timestamp};
 
 use crate::Cursor;
 
@@ -24,6 +24,8 @@ pub enum Event {
     Failed,
     /// The job was stopped by request.
     Cancelled,
+    /// There is news of a kind for a URL that came with the job.
+    Hook(HookKind),
     /// Nothing happened: somebody tries an endpoint.
     Test,
 }
@@ -45,14 +47,23 @@ impl Event {
             Self::Succeeded => "job.succeeded",
             Self::Failed => "job.failed",
             Self::Cancelled => "job.cancelled",
+            Self::Hook(HookKind::Step) => "amp.step",
+            Self::Hook(HookKind::Task) => "amp.task",
+            Self::Hook(HookKind::Crew) => "amp.crew",
+            Self::Hook(HookKind::Human) => "amp.human_input",
             Self::Test => "webhook.test",
         }
+    }
+
+    /// Every event.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::OF_JOBS.into_iter().chain(HookKind::ALL.map(Self::Hook)).chain([Self::Test])
     }
 
     /// The event of a name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        Self::OF_JOBS.into_iter().chain([Self::Test]).find(|event| event.as_str() == name)
+        Self::all().find(|event| event.as_str() == name)
     }
 
     /// What a change to this status is, if anybody can be told of it.
@@ -165,6 +176,8 @@ pub struct Delivery {
     pub job: Option<JobId>,
     /// What happened.
     pub event: Event,
+    /// The item of the job's log that it tells of, where it is about one.
+    pub about: Option<Seq>,
     /// When.
     pub at: Timestamp,
     /// Where it goes.
@@ -198,6 +211,7 @@ impl Delivery {
             tenant,
             job,
             event,
+            about: None,
             at: now,
             destination,
             status,
@@ -309,7 +323,7 @@ mod tests {
 
     #[test]
     fn events_are_known_by_their_names() {
-        for event in Event::OF_JOBS.into_iter().chain([Event::Test]) {
+        for event in Event::all() {
             assert_eq!(Event::parse(event.as_str()), Some(event));
         }
         assert_eq!(Event::parse("job.queued"), None);

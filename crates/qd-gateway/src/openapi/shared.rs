@@ -4,12 +4,12 @@ use qd_types::{Class, Code, JobStatus};
 use serde_json::{Map, Value, json};
 
 use super::Schema;
-use crate::facades::{chat, openai, tasks};
+use crate::facades::{amp, chat, openai, tasks};
 use crate::problem;
 use crate::routes::redrive::dead_letters;
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
-    audit, breakers, conversations, health, index, jobs, keys, new_job, redrive, resume, usage, webhooks,
+    audit, breakers, conversations, health, index, jobs, keys, new_job, redrive, usage, webhooks,
 };
 use crate::submit::key_schema;
 use crate::view::{crew, delivery, event, human, job, stats, step};
@@ -85,7 +85,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         words,
         problem::schemas(),
         new_job::schemas(),
-        resume::schemas(),
+        jobs::resume::schemas(),
         jobs::schemas(),
         job::schemas(),
         event::schemas(),
@@ -96,6 +96,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         chat::schemas(),
         tasks::schemas(),
         openai::schemas(),
+        amp::schemas(),
         stats::schemas(),
         delivery::schemas(),
         deliveries::schemas(),

@@ -1,5 +1,7 @@
 //! Jobs: making one, reading one, listing them.
 
+pub(crate) mod resume;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;

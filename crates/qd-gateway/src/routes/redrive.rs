@@ -85,6 +85,7 @@ async fn again(context: &Context, failed: &Job, edited: Option<Input>) -> Result
         budget: failed.budget,
         metadata: failed.metadata.clone(),
         webhook_url: failed.webhook_url.clone(),
+        hooks: failed.hooks.clone(),
         redrive_of: Some(failed.id),
         ..Submission::of(crew, input)
     })

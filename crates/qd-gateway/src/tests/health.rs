@@ -80,8 +80,6 @@ async fn what_is_not_built_yet_says_so() {
     for (method, path) in [
         ("POST", "/v1/batches".to_owned()),
         ("GET", "/v1/batches/b".to_owned()),
-        ("POST", "/v1/crews/research/kickoff".to_owned()),
-        ("GET", "/v1/crews/research/status/x".to_owned()),
         ("POST", "/crews/default/tasks".to_owned()),
         ("GET", "/crews/default/metrics".to_owned()),
     ] {

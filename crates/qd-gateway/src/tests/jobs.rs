@@ -1,6 +1,7 @@
 //! Making, reading, listing and cancelling jobs.
 
 mod dead_letters;
+mod human;
 
 use std::time::Duration;
 

@@ -65,7 +65,7 @@ pub(crate) fn status_schema() -> Schema {
 
 /// The words of events.
 pub(crate) fn event_schema() -> Schema {
-    Schema::words(Event::OF_JOBS.into_iter().chain([Event::Test]).map(Event::as_str))
+    Schema::words(Event::all().map(Event::as_str).collect::<Vec<_>>())
 }
 
 /// What the document says of deliveries.

@@ -160,11 +160,12 @@ impl<R: DurableRows> Core<R> {
         for job in self.load_open()? {
             let row = self.rows.load(job.row)?;
             let (spent, accepted, webhook) = (Spent::of(&row), row.first_ready_at(), row.webhook_url);
+            let hooks = row.hooks;
             self.schedule.add(&job);
             self.schedule.unplace(job.row);
             self.schedule.place_held(
                 job.row,
-                Hold { until, spent, accepted, account: (row.tenant, row.crew), webhook },
+                Hold { until, spent, accepted, account: (row.tenant, row.crew), webhook, hooks },
             );
         }
         Ok(())

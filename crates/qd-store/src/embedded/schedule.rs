@@ -11,7 +11,7 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use qd_types::{ConversationId, CrewName, JobId, JobStatus, Priority, TenantId, Timestamp};
+use qd_types::{ConversationId, CrewName, Hooks, JobId, JobStatus, Priority, TenantId, Timestamp};
 
 use self::ready::Ready;
 use self::tenants::Tenants;
@@ -100,7 +100,7 @@ enum Place {
 }
 
 /// A lease as the schedule knows it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Hold {
     pub(crate) until: Option<Timestamp>,
     pub(crate) spent: Spent,
@@ -110,6 +110,8 @@ pub(crate) struct Hold {
     pub(crate) account: (TenantId, CrewName),
     /// Who is told of its end.
     pub(crate) webhook: Option<String>,
+    /// Who is told of its steps.
+    pub(crate) hooks: Option<Arc<Hooks>>,
 }
 
 /// Jobs of one conversation: one at a time, in order of acceptance.

@@ -111,7 +111,7 @@ pub(super) fn problems(s: &Settings) -> Vec<(String, String)> {
 }
 
 fn of_job(event: &str) -> Option<Event> {
-    Event::parse(event).filter(|event| *event != Event::Test)
+    Event::parse(event).filter(|event| Event::OF_JOBS.contains(event))
 }
 
 impl Webhook {
@@ -174,6 +174,7 @@ impl Settings {
             // Connecting is part of the try.
             guard: qd_egress::Guard::new(&self.egress.options(), timeout.min(Duration::from_secs(5)))?,
             show: qd_gateway::job_json,
+            tell: qd_gateway::amp_json,
             per_endpoint: d.per_endpoint,
             at_once: d.at_once,
             timeout,

@@ -14,7 +14,6 @@ mod config;
 mod contract;
 mod crews;
 mod hostile;
-mod human;
 mod jobs;
 mod kill;
 mod limits;

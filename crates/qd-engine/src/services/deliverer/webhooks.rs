@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qd_egress::Guard;
-use qd_types::Job;
+use qd_types::{Job, News};
 use serde_json::Value;
 
 use super::signature::SigningSecret;
@@ -21,6 +21,8 @@ pub struct Webhooks {
     pub guard: Guard,
     /// The job as the API shows it, for bodies.
     pub show: fn(&Job) -> Value,
+    /// News of a job's log as receivers of its own URLs expect them.
+    pub tell: fn(&News<'_>) -> Value,
     /// Deliveries under way at once to one endpoint or server.
     pub per_endpoint: usize,
     /// Deliveries under way at once.
