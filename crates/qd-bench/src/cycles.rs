@@ -113,6 +113,7 @@ fn job(env: &Env) -> NewJob {
         metadata: std::collections::BTreeMap::new(),
         budget: None,
         webhook_url: None,
+        hooks: None,
         redrive_of: None,
         idempotency: None,
     }

@@ -138,6 +138,7 @@ impl Journal {
             budget: None,
             metadata: Default::default(),
             webhook_url: None,
+            hooks: None,
             redrive_of: None,
             idempotency: None,
         };

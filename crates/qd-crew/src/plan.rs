@@ -193,6 +193,14 @@ impl Plan {
         self.tasks.iter().find(|task| task.name == *name)
     }
 
+    /// What a task says and what it expects, with the variables of an input filled in.
+    #[must_use]
+    pub fn task_texts(&self, name: &TaskId, input: &Input) -> Option<(String, String)> {
+        let task = self.task(name)?;
+        let values = Values::new(&self.with_defaults(input));
+        Some((task.texts.description.fill(&values), task.texts.expected_output.fill(&values)))
+    }
+
     /// Variables in the crew's texts.
     #[must_use]
     pub fn variables(&self) -> &BTreeSet<String> {

@@ -122,6 +122,7 @@ fn job(env: &Env, crew: &str, variable: &str, text: &str) -> NewJob {
         metadata: Default::default(),
         budget: None,
         webhook_url: None,
+        hooks: None,
         redrive_of: None,
         idempotency: None,
     }

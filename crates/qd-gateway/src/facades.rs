@@ -1,5 +1,6 @@
 //! Other APIs' shapes over the same job. A facade never invents state: it renders the job.
 
+pub(crate) mod amp;
 pub(crate) mod chat;
 pub(crate) mod openai;
 pub(crate) mod tasks;

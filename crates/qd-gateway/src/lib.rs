@@ -29,6 +29,7 @@ pub use access::{Auth, Issued, KeyBook, KeyError, Pace, Pepper, Rates, TenantPac
 pub use context::{Deployment, Health, RateLimit};
 pub use crews::{CrewBook, CrewBookError, Published, Unusable};
 pub use error::{Error, InvalidOptions};
+pub use facades::amp::amp_json;
 pub use gateway::{Gateway, Listeners, Parts, Running};
 pub use openapi::openapi;
 pub use options::{BatchBounds, Options, WebhookEndpoint};

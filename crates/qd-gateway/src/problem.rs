@@ -23,8 +23,21 @@ pub(crate) struct Problem {
     pub(crate) detail: String,
     pub(crate) errors: Vec<FieldError>,
     pub(crate) retry_after: Option<Duration>,
-    /// Whether it carries an `error` member besides, for clients of OpenAI's API.
-    pub(crate) is_openai: bool,
+    /// Whose clients read it.
+    pub(crate) dialect: Dialect,
+    /// More for those of CrewAI's platform.
+    pub(crate) details: Option<Box<serde_json::Value>>,
+}
+
+/// Members that a problem carries besides, for clients of other APIs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// None.
+    Native,
+    /// `error`, as OpenAI has it.
+    OpenAi,
+    /// `error` and `message`, as CrewAI's platform has them.
+    Amp,
 }
 
 /// What is wrong with one field.
@@ -38,7 +51,14 @@ pub(crate) struct FieldError {
 
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None, is_openai: false }
+        Self {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+            dialect: Dialect::Native,
+            details: None,
+        }
     }
 
     pub(crate) fn retry_after(mut self, span: Duration) -> Self {
@@ -47,8 +67,23 @@ impl Problem {
     }
 
     pub(crate) fn told_as_openai_does(mut self) -> Self {
-        self.is_openai = true;
+        self.dialect = Dialect::OpenAi;
         self
+    }
+
+    pub(crate) fn told_as_amp_does(mut self) -> Self {
+        self.dialect = Dialect::Amp;
+        self
+    }
+
+    pub(crate) fn with_details(mut self, details: Option<serde_json::Value>) -> Self {
+        self.details = details.map(Box::new);
+        self
+    }
+
+    /// The word that CrewAI's platform has for it.
+    fn amp_error(&self, title: &str) -> serde_json::Value {
+        if self.code == Code::ValidationFailed { "Validation Error".into() } else { title.into() }
     }
 
     /// Several mistakes at once. If all are of one code, that is the code of the answer.
@@ -61,7 +96,7 @@ impl Problem {
             several => format!("{} fields have mistakes; see `errors`", several.len()),
         };
         errors.truncate(ERRORS_MAX);
-        Self { code, detail, errors, retry_after: None, is_openai: false }
+        Self { errors, ..Self::new(code, detail) }
     }
 
     pub(crate) fn not_found(what: &str, name: &str) -> Self {
@@ -88,7 +123,13 @@ impl Problem {
             detail: &self.detail,
             code: self.code,
             errors: &self.errors,
-            error: self.is_openai.then(|| self.openai_error()),
+            error: match self.dialect {
+                Dialect::Native => None,
+                Dialect::OpenAi => Some(self.openai_error()),
+                Dialect::Amp => Some(self.amp_error(title)),
+            },
+            message: (self.dialect == Dialect::Amp).then_some(self.detail.as_str()),
+            details: self.details.as_deref(),
             request_id,
         };
         serde_json::to_vec(&body).unwrap_or_default()
@@ -106,6 +147,10 @@ struct Body<'a> {
     errors: &'a [FieldError],
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a serde_json::Value>,
     request_id: &'a str,
 }
 
@@ -245,7 +290,12 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
         .field("detail", Schema::text().about("For people: what is wrong and what to do."))
         .field("code", Schema::named("ErrorCode"))
         .optional("errors", Schema::list(Schema::named("FieldError")).with("maxItems", ERRORS_MAX))
-        .optional("error", openai)
+        .optional(
+            "error",
+            Schema::one_of([openai, Schema::text().about("For clients of CrewAI's platform.")]),
+        )
+        .optional("message", Schema::text().about("The same as `detail`, for clients of CrewAI's platform."))
+        .optional("details", Schema::object().about("Inputs that are missing, for those."))
         .optional("request_id", Schema::text().about("The same as `X-Request-Id`."));
     let of_field = Schema::object()
         .about("What is wrong with one field.")

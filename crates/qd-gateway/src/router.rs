@@ -13,12 +13,13 @@ use tower::util::MapRequestLayer;
 use crate::access::Needs;
 use crate::access::gate::{self, Gate, NeedsOfRoutes};
 use crate::context::Shared;
-use crate::facades::{chat, openai, tasks};
+use crate::facades::{amp, chat, openai, tasks};
 use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
 use crate::routes::crews::publish;
-use crate::routes::jobs::{cancel, redrive, resume};
+use crate::routes::jobs::redrive::dead_letters;
+use crate::routes::jobs::{cancel, redrive};
 use crate::routes::schedules::run;
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
@@ -52,6 +53,10 @@ pub(crate) fn routes() -> Routes {
         .get("/v1/jobs/{id}/steps", JOBS_READ, steps::steps, steps::about)
         .post("/v1/jobs/{id}/cancel", JOBS_WRITE, cancel::cancel, cancel::about)
         .post("/v1/jobs/{id}/redrive", JOBS_WRITE, redrive::redrive, redrive::about)
+        .post("/v1/jobs/{id}/resume", JOBS_WRITE, jobs::resume::resume, jobs::resume::about)
+        .get("/v1/dead-letters", JOBS_READ, dead_letters::list, dead_letters::about_list)
+        .post("/v1/dead-letters/redrive", JOBS_WRITE, dead_letters::redrive, dead_letters::about_redrive)
+        .post("/v1/dead-letters/discard", JOBS_WRITE, dead_letters::discard, dead_letters::about_discard)
         .get("/v1/batches", JOBS_READ, batches::list, batches::about_list)
         .post("/v1/batches", JOBS_WRITE, batches::create, batches::about_create)
         .get("/v1/batches/{id}", JOBS_READ, batches::read, batches::about_read)
@@ -65,7 +70,6 @@ pub(crate) fn routes() -> Routes {
         .post("/v1/schedules/{name}/resume", JOBS_WRITE, schedules::resume, schedules::about_resume)
         .post("/v1/schedules/{name}/run", JOBS_WRITE, run::run, run::about)
         .delete("/v1/schedules/{name}", JOBS_WRITE, schedules::delete, schedules::about_delete)
-        .post("/v1/jobs/{id}/resume", JOBS_WRITE, resume::resume, resume::about)
         .get("/v1/conversations/{id}", CONVERSATIONS, conversations::read, conversations::about_read)
         .delete("/v1/conversations/{id}", CONVERSATIONS, conversations::forget, conversations::about_forget)
         .get("/v1/crews", CREWS_READ, crews::list, crews::about_list)
@@ -88,6 +92,12 @@ pub(crate) fn routes() -> Routes {
         .post("/v1/keys/{id}/rotate", ADMIN, keys::rotate, keys::about_rotate)
         .get("/v1/audit", SERVER_ADMIN, audit::list, audit::about_list)
         .get("/v1/audit/check", SERVER_ADMIN, audit::check, audit::about_check)
+        .get("/v1/crews/{name}/inputs", CREWS_READ, amp::kickoff::inputs, amp::kickoff::about_inputs)
+        .post("/v1/crews/{name}/kickoff", JOBS_WRITE, amp::kickoff::kickoff, amp::kickoff::about_kickoff)
+        .get("/v1/crews/{name}/status/{id}", JOBS_READ, amp::status::status, amp::status::about)
+        .get("/v1/crews/{name}/{id}/status", JOBS_READ, amp::status::status, amp::status::about_other)
+        .post("/v1/crews/{name}/resume", JOBS_WRITE, amp::resume::resume, amp::resume::about)
+        .post("/v1/crews/{name}/stop/{id}", JOBS_WRITE, amp::stop::stop, amp::stop::about)
         .post("/chat", JOBS_WRITE, chat::create, chat::about_create)
         .get("/chat/{id}", JOBS_READ, chat::read, chat::about_read)
         .post("/tasks", JOBS_WRITE, tasks::create, tasks::about_create)
@@ -129,7 +139,7 @@ pub(crate) fn needs_of_admin() -> NeedsOfRoutes {
 
 /// Routes of the API whose capability is not built: a clear answer is better than "no such route".
 pub(crate) fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
-    router.route("/v1/crews/{name}/{*rest}", any(not_yet)).route("/crews/{system}/{*rest}", any(not_yet))
+    router.route("/crews/{system}/{*rest}", any(not_yet))
 }
 
 fn finish(router: Router<Shared>, context: Shared, gate: Arc<Gate>) -> Router {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName};
 use qd_crew::MACHINE_VERSION;
 use qd_store::{Enqueued, Idempotency, NewJob, OtherBody};
-use qd_types::{Code, ConversationId, Input, Job, JobId, NanoDollars, Priority, TenantId, Timestamp};
+use qd_types::{Code, ConversationId, Hooks, Input, Job, JobId, NanoDollars, Priority, TenantId, Timestamp};
 
 use crate::context::Context;
 use crate::crews::Published;
@@ -34,6 +34,7 @@ pub(crate) struct Submission {
     pub(crate) budget: Option<NanoDollars>,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) webhook_url: Option<String>,
+    pub(crate) hooks: Option<Arc<Hooks>>,
     pub(crate) redrive_of: Option<JobId>,
     pub(crate) idempotency: Option<Idempotency>,
 }
@@ -53,6 +54,7 @@ impl Submission {
             budget: None,
             metadata: BTreeMap::new(),
             webhook_url: None,
+            hooks: None,
             redrive_of: None,
             idempotency: None,
         }
@@ -78,6 +80,7 @@ impl Submission {
             budget: self.budget,
             metadata: self.metadata,
             webhook_url: self.webhook_url,
+            hooks: self.hooks,
             redrive_of: self.redrive_of,
             idempotency: self.idempotency,
         }

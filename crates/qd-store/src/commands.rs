@@ -1,15 +1,17 @@
 //! What is asked of a store and what it answers.
 
 pub(crate) mod batches;
+pub(crate) mod dead;
 pub(crate) mod human;
 pub(crate) mod schedules;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use qd_types::{
-    Ask, Code, ConversationId, CrewName, CrewVersion, Failure, Input, Job, JobId, JobOutput, JobStatus,
-    LogItem, Logged, NanoDollars, Priority, Progress, TenantId, Timestamp, Usage, WorkerId,
+    Ask, Code, ConversationId, CrewName, CrewVersion, Failure, Hooks, Input, Job, JobId, JobOutput,
+    JobStatus, LogItem, Logged, NanoDollars, Priority, Progress, TenantId, Timestamp, Usage, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +50,8 @@ pub struct NewJob {
     pub metadata: BTreeMap<String, String>,
     /// Who is told of its end.
     pub webhook_url: Option<String>,
+    /// Who is told of its steps besides.
+    pub hooks: Option<Arc<Hooks>>,
     /// The job it runs again.
     pub redrive_of: Option<JobId>,
     /// The caller's key, if any.
@@ -87,6 +91,7 @@ impl NewJob {
             timeout_seconds: self.timeout_seconds,
             budget: self.budget,
             webhook_url: self.webhook_url.clone(),
+            hooks: self.hooks.clone(),
             redrive_of: self.redrive_of,
             batch: None,
             metadata: self.metadata.clone(),

@@ -126,6 +126,7 @@ pub(crate) fn new_job(env: &Env) -> NewJob {
         metadata: std::collections::BTreeMap::new(),
         budget: None,
         webhook_url: None,
+        hooks: None,
         redrive_of: None,
         idempotency: None,
     }
@@ -244,6 +245,7 @@ macro_rules! conformance_suite {
                     endpoints_hear_of_the_events_and_crews_that_they_ask_for, taken_deliveries_are_nobody_elses_until_they_are_settled,
                     lanes_do_not_wait_for_each_other, deliveries_come_in_order_of_their_time, resent_delivery_is_due_at_once_with_all_its_tries,
                     deliveries_are_listed_newest_first_and_by_what_they_are, endpoints_keep_what_is_known_of_them,
+                    urls_of_a_job_hear_of_its_steps_with_the_place_in_its_log, an_answer_may_name_other_urls,
                     posted_delivery_needs_no_job, jobs_stay_as_long_as_a_delivery_needs_them;
                 batches: batch_is_nobodys_business_until_it_is_accepted, batch_that_was_given_up_leaves_nothing,
                     inputs_become_jobs_in_order_and_no_more_at_once_than_asked, inputs_leave_room_in_the_queue_for_others,

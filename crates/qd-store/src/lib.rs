@@ -10,7 +10,6 @@ mod commands;
 #[cfg(test)]
 mod conformance;
 mod crews;
-mod dead;
 mod embedded;
 mod error;
 mod live;
@@ -36,6 +35,7 @@ pub use commands::batches::{
     Batch, BatchAccepted, BatchCancelled, BatchCounts, BatchOpened, BatchPage, BatchQuery, BatchStatus, Fed,
     ItemInput, ItemPage, ItemQuery, ItemResult, ItemStatus, NewBatch, NewItem,
 };
+pub use commands::dead::{DEAD_GROUPS_MAX, DEAD_JOBS_MAX, DeadGroup, DeadQuery, Discard};
 pub use commands::human::{Answer, Answered};
 pub use commands::schedules::{
     DueSchedules, Missed, NewSchedule, Schedule, SchedulePut, ScheduleSpec, ScheduleTick, TickAct, Ticked,
@@ -45,7 +45,6 @@ pub use commands::{
     Record, Refused, Revocation, Revoked, StoredConversation, StoredMessage, Tick, Turn, TurnRole,
 };
 pub use crews::{CREW_VERSIONS_MAX, CREWS_MAX, NewCrew, OnlyIf, Published};
-pub use dead::{DEAD_GROUPS_MAX, DEAD_JOBS_MAX, DeadGroup, DeadQuery, Discard};
 pub use error::Error;
 pub use live::{Live, LiveEvent, LocalBus, Watch};
 pub use open::{Durability, Leases, Options, open};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use qd_types::{BatchId, CrewName, DeliveryId, Job, JobId, JobStatus, TenantId, Timestamp};
+use qd_types::{BatchId, CrewName, DeliveryId, HookKind, Job, JobId, JobStatus, Seq, TenantId, Timestamp};
 
 use crate::{Batch, Cursor};
 
@@ -26,6 +26,8 @@ pub enum Event {
     Cancelled,
     /// Every input of a batch has its end.
     BatchFinished,
+    /// There is news of a kind for a URL that came with the job.
+    Hook(HookKind),
     /// Nothing happened: somebody tries an endpoint.
     Test,
 }
@@ -58,14 +60,23 @@ impl Event {
             Self::Failed => "job.failed",
             Self::Cancelled => "job.cancelled",
             Self::BatchFinished => "batch.finished",
+            Self::Hook(HookKind::Step) => "amp.step",
+            Self::Hook(HookKind::Task) => "amp.task",
+            Self::Hook(HookKind::Crew) => "amp.crew",
+            Self::Hook(HookKind::Human) => "amp.human_input",
             Self::Test => "webhook.test",
         }
+    }
+
+    /// Every event.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().chain(HookKind::ALL.map(Self::Hook)).chain([Self::Test])
     }
 
     /// The event of a name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().chain([Self::Test]).find(|event| event.as_str() == name)
+        Self::all().find(|event| event.as_str() == name)
     }
 
     /// What a change to this status is, if anybody can be told of it.
@@ -180,6 +191,8 @@ pub struct Delivery {
     pub batch: Option<BatchId>,
     /// What happened.
     pub event: Event,
+    /// The item of the job's log that it tells of, where it is about one.
+    pub about: Option<Seq>,
     /// When.
     pub at: Timestamp,
     /// Where it goes.
@@ -214,6 +227,7 @@ impl Delivery {
             job,
             batch: None,
             event,
+            about: None,
             at: now,
             destination,
             status,
@@ -334,7 +348,7 @@ mod tests {
 
     #[test]
     fn events_are_known_by_their_names() {
-        for event in Event::ALL.into_iter().chain([Event::Test]) {
+        for event in Event::all() {
             assert_eq!(Event::parse(event.as_str()), Some(event));
         }
         assert_eq!(Event::parse("job.queued"), None);

@@ -12,6 +12,7 @@ mod codec;
 mod crews;
 mod dead;
 mod file_lock;
+mod hooks;
 mod human;
 mod outbox;
 mod query;

@@ -1,12 +1,13 @@
 //! A job as the store keeps it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    AgentId, BatchId, ConversationId, CrewName, CrewVersion, Failure, JobId, JobStatus, NanoDollars,
+    AgentId, BatchId, ConversationId, CrewName, CrewVersion, Failure, Hooks, JobId, JobStatus, NanoDollars,
     Priority, TaskId, TenantId, Timestamp, Usage, Waiting,
 };
 
@@ -70,6 +71,8 @@ pub struct Job {
     pub budget: Option<NanoDollars>,
     /// Who is told of its end.
     pub webhook_url: Option<String>,
+    /// Who is told of its steps besides.
+    pub hooks: Option<Arc<Hooks>>,
     /// The failed job that this one runs again.
     pub redrive_of: Option<JobId>,
     /// The input of a batch that it was made for.

@@ -6,6 +6,7 @@
 mod catalog;
 mod chat;
 mod failure;
+mod hooks;
 mod human;
 mod ids;
 mod job;
@@ -21,6 +22,7 @@ mod usage;
 pub use catalog::{AUTO_MODEL, Catalog};
 pub use chat::{ChatReply, ChatRequest, Message, ProviderBlocks, StopReason, ToolChoice};
 pub use failure::{Class, Code, Failure, UnknownCode};
+pub use hooks::{Authentication, HookKind, Hooks, News};
 pub use human::{AnsweredBy, Ask, AskRules, OnExpiry, Verdict, Waiting};
 pub use ids::{
     AgentId, BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, InvalidName, JobId, NAME_CHARS_MAX,

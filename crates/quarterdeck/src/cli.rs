@@ -2,6 +2,7 @@
 
 mod access;
 mod batches;
+mod dead;
 mod jobs;
 mod loadtest;
 mod project;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use access::{Audit, AuditList, AuditVerify, Keys, KeysCreate, KeysRotate};
 pub(crate) use batches::{Batches, BatchesList, BatchesResults, BatchesSubmit};
+pub(crate) use dead::{Cause, Crews, CrewsPublish, Dead, DeadDiscard, DeadList, DeadRedrive};
 pub(crate) use jobs::{
     Breakers, Filter, Jobs, JobsChange, JobsExport, JobsGet, JobsList, JobsResume, Submit, Tail, Target,
 };
@@ -101,6 +103,18 @@ pub(crate) enum Command {
         after_help = "Examples:\n  quarterdeck schedule add morning '30 6 * * 1-5' research -i topic=tides --timezone Europe/Berlin\n  quarterdeck schedule list"
     )]
     Schedule(Schedule),
+    /// Show failed jobs that nobody has dealt with, by cause; run them again or discard them
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  quarterdeck dead list\n  quarterdeck dead redrive --code model_auth\n  quarterdeck dead discard --crew old --reason \"the crew is gone\""
+    )]
+    Dead(Dead),
+    /// Show the crews of a server, and publish crew files
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  quarterdeck crews list\n  quarterdeck crews publish crews/research.yaml"
+    )]
+    Crews(Crews),
     /// Follow a job's events until it is over, or all jobs of a server
     Tail(Tail),
     /// Show what webhooks were sent to whom, send them again, try an endpoint

@@ -4,6 +4,7 @@ mod audit;
 mod batches;
 mod breakers;
 mod check;
+mod crews;
 mod demo;
 mod doctor;
 mod init;
@@ -39,6 +40,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Jobs(args) => jobs::run(&global, args).await,
         Command::Batches(args) => batches::run(&global, args).await,
         Command::Schedule(args) => schedule::run(&global, args).await,
+        Command::Dead(args) => jobs::dead(&global, args).await,
+        Command::Crews(args) => crews::run(&global, args).await,
         Command::Webhooks(args) => webhooks::run(&global, args).await,
         Command::Listen(args) => listen::run(&global, args).await,
         Command::Breakers(args) => breakers::run(&global, args).await,

@@ -5,6 +5,7 @@
 //! that its deliveries wait instead of using their tries up, and the others do not wait for it.
 
 mod lanes;
+mod news;
 mod schedule;
 mod send;
 mod signature;
@@ -150,7 +151,7 @@ impl Deliverer {
         }
         self.tries.spawn(async move {
             let began = shared.env.monotonic();
-            let answer = send::send(&webhooks, &shared.env, &delivery, subject.as_ref()).await;
+            let answer = send::send(&shared, &webhooks, &delivery, subject.as_ref()).await;
             shared.observer.webhook_took(shared.env.monotonic().saturating_sub(began));
             Tried { delivery, lane, answer }
         });

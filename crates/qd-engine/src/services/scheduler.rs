@@ -198,6 +198,7 @@ async fn job(shared: &Shared, schedule: &Schedule) -> Result<Result<NewJob, Stri
         budget: spec.budget,
         metadata: spec.metadata.clone(),
         webhook_url: spec.webhook_url.clone(),
+        hooks: None,
         redrive_of: None,
         idempotency: None,
     }))

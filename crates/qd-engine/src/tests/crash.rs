@@ -118,7 +118,7 @@ impl<'a> Trial<'a> {
             for _ in 0..2 {
                 let (step, verdict) = (Some(ask.step.clone()), verdict.clone());
                 let by = AnsweredBy::Anyone;
-                let answer = Answer { job: id, step, verdict, by, idempotency: None };
+                let answer = Answer { job: id, step, verdict, by, hooks: None, idempotency: None };
                 let answered = store.answer(&TenantId::default(), answer).await.unwrap();
                 assert!(matches!(answered, Answered::Taken(_) | Answered::Replayed(_)), "{answered:?}");
             }

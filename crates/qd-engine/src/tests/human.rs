@@ -39,7 +39,7 @@ async fn asks(bench: &Bench, id: JobId, round: u32) -> Waiting {
 
 async fn say(bench: &Bench, id: JobId, step: &StepId, verdict: Verdict) {
     let by = AnsweredBy::Anyone;
-    let answer = Answer { job: id, step: Some(step.clone()), verdict, by, idempotency: None };
+    let answer = Answer { job: id, step: Some(step.clone()), verdict, by, hooks: None, idempotency: None };
     let answered = bench.store.answer(&TenantId::default(), answer).await.unwrap();
     assert!(matches!(answered, Answered::Taken(_)), "{answered:?}");
 }
@@ -73,7 +73,7 @@ async fn a_job_waits_without_a_slot_or_a_try_and_its_time_stands_still() {
     // The only slot is free for others.
     let other = bench.submit("hello").await;
     assert_eq!(finished(&bench.store, other).await.status, JobStatus::Succeeded);
-    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    tokio::time::advance(Duration::from_secs(3_600)).await;
     say(&bench, id, &asked.ask.step, approve()).await;
     let done = finished(&bench.store, id).await;
     assert_eq!((done.status, done.error), (JobStatus::Succeeded, None));

@@ -116,6 +116,14 @@ impl Operation {
         self
     }
 
+    /// It may be left out.
+    pub(crate) fn body_is_optional(mut self) -> Self {
+        if let Some(body) = &mut self.body {
+            body["required"] = json!(false);
+        }
+        self
+    }
+
     pub(crate) fn answers(mut self, status: u16, answer: Answer) -> Self {
         self.answers.push((status, answer));
         self

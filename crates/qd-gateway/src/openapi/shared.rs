@@ -4,9 +4,9 @@ use qd_types::{Class, Code, JobStatus};
 use serde_json::{Map, Value, json};
 
 use super::Schema;
-use crate::facades::{chat, openai, tasks};
+use crate::facades::{amp, chat, openai, tasks};
 use crate::problem;
-use crate::routes::jobs::resume;
+use crate::routes::jobs::redrive::{self, dead_letters};
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
     audit, batches, breakers, conversations, health, index, jobs, keys, new_job, schedules, usage, webhooks,
@@ -41,6 +41,7 @@ pub(super) fn tags() -> Value {
         ("jobs", "Execute crews and see what becomes of it."),
         ("batches", "Many inputs for one crew: one progress, one end."),
         ("schedules", "What is executed again and again."),
+        ("dead letters", "Failed jobs that nobody has dealt with."),
         ("conversations", "What was said, across jobs."),
         ("crews", "What can be executed."),
         ("webhooks", "Who is told of what happens, and what was sent."),
@@ -90,7 +91,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         schedules::schemas(),
         schedule::schemas(),
         new_job::schemas(),
-        resume::schemas(),
+        jobs::resume::schemas(),
         jobs::schemas(),
         job::schemas(),
         event::schemas(),
@@ -101,12 +102,15 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         chat::schemas(),
         tasks::schemas(),
         openai::schemas(),
+        amp::schemas(),
         stats::schemas(),
         delivery::schemas(),
         deliveries::schemas(),
         webhooks::schemas(),
         breakers::schemas(),
         keys::schemas(),
+        redrive::schemas(),
+        dead_letters::schemas(),
         audit::schemas(),
         usage::schemas(),
         health::schemas(),

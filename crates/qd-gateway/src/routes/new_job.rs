@@ -76,16 +76,21 @@ pub(crate) async fn read(body: Value, tenant: &TenantId, context: &Context) -> R
 pub(crate) fn webhook_url(fields: &mut Fields, context: &Context) -> Option<String> {
     const FIELD: &str = "webhook_url";
     let text = fields.text(FIELD)?;
+    checked_url(fields, &pointer("", FIELD), &text, context)
+}
+
+/// A URL that came with a job, if it may be told of it.
+pub(crate) fn checked_url(fields: &mut Fields, path: &str, text: &str, context: &Context) -> Option<String> {
     let Some(bounds) = &context.options.job_webhooks else {
         let message = "this server has no secret to sign webhooks of jobs with; set `delivery.secret` in its \
                        configuration, or leave it out";
-        fields.error_as(pointer("", FIELD), Code::NotSupported, message);
+        fields.error_as(path.to_owned(), Code::NotSupported, message);
         return None;
     };
-    match bounds.check(&text) {
+    match bounds.check(text) {
         Ok(url) => Some(url.into()),
         Err(refusal) => {
-            fields.error(pointer("", FIELD), refusal.to_string());
+            fields.error(path.to_owned(), refusal.to_string());
             None
         }
     }

@@ -74,6 +74,8 @@ fn body(method: &str, path: &str) -> Value {
         ("POST", "/v1/breakers") => json!({ "deployment": "sim/standard", "state": "auto" }),
         ("POST", "/v1/keys") => json!({ "name": "ci", "scopes": ["jobs:read"] }),
         ("POST", "/v1/keys/{id}/rotate") => json!({}),
+        ("POST", "/v1/crews/{name}/kickoff") => json!({ "inputs": { "message": "m" } }),
+        ("POST", "/v1/crews/{name}/resume") => json!({ "is_approve": true }),
         ("POST", "/chat") => json!({ "user_id": "ann", "message": "m" }),
         ("POST", "/tasks") => json!({ "task": "t" }),
         _ => Value::Null,

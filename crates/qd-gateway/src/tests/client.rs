@@ -11,28 +11,28 @@ use super::{Server, contract, soon};
 
 /// An answer.
 #[derive(Debug, Clone)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+pub(in crate::tests) struct Reply {
+    pub(in crate::tests) status: u16,
+    pub(in crate::tests) headers: HeaderMap,
+    pub(in crate::tests) body: Vec<u8>,
 }
 
 impl Reply {
-    pub(super) fn json(&self) -> Value {
+    pub(in crate::tests) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("no JSON ({e}): {}", self.text()))
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(in crate::tests) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(in crate::tests) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
     /// Asserts that this is a problem of this status and code, complete in every field; answers it.
     #[track_caller]
-    pub(super) fn problem(&self, status: u16, code: &str) -> Value {
+    pub(in crate::tests) fn problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
         let body = self.json();
@@ -46,7 +46,7 @@ impl Reply {
     }
 
     /// Paths of its mistakes.
-    pub(super) fn paths(&self) -> Vec<String> {
+    pub(in crate::tests) fn paths(&self) -> Vec<String> {
         let body = self.json();
         let errors = body["errors"].as_array().cloned().unwrap_or_default();
         errors.iter().map(|error| error["path"].as_str().unwrap().to_owned()).collect()
@@ -54,7 +54,7 @@ impl Reply {
 }
 
 /// Sends bytes as they are and reads to the end of the connection.
-pub(super) async fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+pub(in crate::tests) async fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     // The server may answer and close before it has read everything.
     let _ = stream.write_all(bytes).await;
@@ -64,7 +64,7 @@ pub(super) async fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// An answer out of the bytes of a connection that was closed after it.
-pub(super) fn parse(bytes: &[u8]) -> Reply {
+pub(in crate::tests) fn parse(bytes: &[u8]) -> Reply {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or_else(|| {
         panic!("no complete head in {:?}", String::from_utf8_lossy(bytes));
     });
@@ -83,7 +83,7 @@ pub(super) fn parse(bytes: &[u8]) -> Reply {
 }
 
 /// What complete chunks hold.
-pub(super) fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
+pub(in crate::tests) fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     while let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") {
         let size = usize::from_str_radix(std::str::from_utf8(&bytes[..end]).unwrap(), 16).unwrap();
@@ -99,7 +99,7 @@ pub(super) fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
 
 impl Server {
     /// One request on a connection of its own.
-    pub(super) async fn request(
+    pub(in crate::tests) async fn request(
         &self,
         method: &str,
         path: &str,
@@ -109,24 +109,29 @@ impl Server {
         request(self.address, method, path, headers, body).await
     }
 
-    pub(super) async fn get(&self, path: &str) -> Reply {
+    pub(in crate::tests) async fn get(&self, path: &str) -> Reply {
         self.request("GET", path, &[], b"").await
     }
 
-    pub(super) async fn post(&self, path: &str, body: &Value) -> Reply {
+    pub(in crate::tests) async fn post(&self, path: &str, body: &Value) -> Reply {
         self.post_with(path, &[], body).await
     }
 
-    pub(super) async fn delete(&self, path: &str) -> Reply {
+    pub(in crate::tests) async fn delete(&self, path: &str) -> Reply {
         self.request("DELETE", path, &[], b"").await
     }
 
     /// A request without a body.
-    pub(super) async fn post_bare(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
+    pub(in crate::tests) async fn post_bare(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
         self.request("POST", path, headers, b"").await
     }
 
-    pub(super) async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
+    pub(in crate::tests) async fn post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Reply {
         let mut all = vec![("content-type", "application/json")];
         all.extend_from_slice(headers);
         self.request("POST", path, &all, body.to_string().as_bytes()).await
@@ -134,7 +139,7 @@ impl Server {
 }
 
 /// One request on a connection of its own.
-pub(super) async fn request(
+pub(in crate::tests) async fn request(
     address: SocketAddr,
     method: &str,
     path: &str,

@@ -11,20 +11,20 @@ use super::Server;
 
 impl Server {
     /// Takes up the next job.
-    pub(super) async fn claim(&self) -> Claimed {
+    pub(in crate::tests) async fn claim(&self) -> Claimed {
         let mut claimed = self.store.claim(&WorkerId::new("test"), 1).await.unwrap();
         assert_eq!(claimed.len(), 1, "one job is ready");
         claimed.remove(0)
     }
 
-    pub(super) async fn record(&self, claimed: &Claimed, items: Vec<LogItem>) {
+    pub(in crate::tests) async fn record(&self, claimed: &Claimed, items: Vec<LogItem>) {
         let progress =
             Progress { completed_tasks: 1, total_tasks: 2, current_task: Some(TaskId::new("polish")) };
         let record = Record { job: claimed.job.id, fence: claimed.lease.fence, items, progress };
         self.store.record(record).await.unwrap().unwrap();
     }
 
-    pub(super) async fn finish(&self, claimed: &Claimed, outcome: Outcome) {
+    pub(in crate::tests) async fn finish(&self, claimed: &Claimed, outcome: Outcome) {
         let progress = Progress { completed_tasks: 2, total_tasks: 2, current_task: None };
         let finish = Finish {
             job: claimed.job.id,
@@ -39,14 +39,14 @@ impl Server {
     }
 
     /// Takes the next job up and ends it well.
-    pub(super) async fn succeed(&self) -> JobId {
+    pub(in crate::tests) async fn succeed(&self) -> JobId {
         let claimed = self.claim().await;
         self.finish(&claimed, Outcome::Succeeded(output())).await;
         claimed.job.id
     }
 
     /// Takes the next job up and has it ask, with a text for each round.
-    pub(super) async fn waits(&self, round: u32, rules: AskRules) -> Claimed {
+    pub(in crate::tests) async fn waits(&self, round: u32, rules: AskRules) -> Claimed {
         let claimed = self.claim().await;
         let (task, agent) = (TaskId::new("draft"), AgentId::new("writer"));
         let (step, output) = (StepId::human(&task, round), format!("draft {round}"));
@@ -55,12 +55,12 @@ impl Server {
         claimed
     }
 
-    pub(super) async fn stored(&self, id: JobId) -> Job {
+    pub(in crate::tests) async fn stored(&self, id: JobId) -> Job {
         self.store.job(&TenantId::default(), id).await.unwrap().unwrap()
     }
 
     /// A job whose history has one thing of each kind; it has the sequence 1 to 11 and ends well in its second attempt.
-    pub(super) async fn eventful(&self) -> JobId {
+    pub(in crate::tests) async fn eventful(&self) -> JobId {
         let first = self.claim().await;
         let items = vec![
             LogItem::Entry { entry: Box::new(Entry::Fact { key: "conversation".into(), value: "x".into() }) },
@@ -78,7 +78,7 @@ impl Server {
     }
 }
 
-pub(super) fn output() -> JobOutput {
+pub(in crate::tests) fn output() -> JobOutput {
     let task = TaskOutput {
         name: TaskId::new("draft"),
         agent: AgentId::new("writer"),
@@ -88,16 +88,16 @@ pub(super) fn output() -> JobOutput {
     JobOutput { raw: "the answer".into(), json: Some(serde_json::json!({ "a": 1 })), tasks: vec![task] }
 }
 
-pub(super) fn failure() -> Failure {
+pub(in crate::tests) fn failure() -> Failure {
     Failure::new(Code::ModelOverloaded, Class::Overloaded, "the provider is overloaded")
         .in_task(TaskId::new("draft"))
 }
 
-pub(super) fn started(task: &str) -> LogItem {
+pub(in crate::tests) fn started(task: &str) -> LogItem {
     LogItem::TaskStarted { task: TaskId::new(task), agent: AgentId::new("writer") }
 }
 
-pub(super) fn ended(task: &str) -> LogItem {
+pub(in crate::tests) fn ended(task: &str) -> LogItem {
     LogItem::TaskFinished { task: TaskId::new(task), agent: AgentId::new("writer"), raw: "the draft".into() }
 }
 
@@ -115,12 +115,12 @@ fn call(target: &str, number: u32) -> Call {
     }
 }
 
-pub(super) fn step(turn: u32) -> StepId {
+pub(in crate::tests) fn step(turn: u32) -> StepId {
     StepId::model(&TaskId::new("draft"), turn)
 }
 
 /// A model's answer that was in the result cache.
-pub(super) fn known(turn: u32, text: &str) -> LogItem {
+pub(in crate::tests) fn known(turn: u32, text: &str) -> LogItem {
     let LogItem::Entry { mut entry } = model(turn, text) else { unreachable!() };
     if let Entry::Model { source, usage, cost, call, .. } = &mut *entry {
         call.saved = Some(std::mem::take(cost));
@@ -129,7 +129,7 @@ pub(super) fn known(turn: u32, text: &str) -> LogItem {
     LogItem::Entry { entry }
 }
 
-pub(super) fn model(turn: u32, text: &str) -> LogItem {
+pub(in crate::tests) fn model(turn: u32, text: &str) -> LogItem {
     let entry = Entry::Model {
         step: step(turn),
         reply: ChatReply {
@@ -162,7 +162,7 @@ fn tool(turn: u32) -> LogItem {
     LogItem::Entry { entry: Box::new(entry) }
 }
 
-pub(super) fn failed(turn: u32, number: u32) -> LogItem {
+pub(in crate::tests) fn failed(turn: u32, number: u32) -> LogItem {
     let entry = Entry::CallFailed {
         step: step(turn),
         failure: failure(),
@@ -172,6 +172,6 @@ pub(super) fn failed(turn: u32, number: u32) -> LogItem {
     LogItem::Entry { entry: Box::new(entry) }
 }
 
-pub(super) fn piece(job: JobId, turn: u32, offset: u64, text: &str) -> Delta {
+pub(in crate::tests) fn piece(job: JobId, turn: u32, offset: u64, text: &str) -> Delta {
     Delta { job, step: step(turn), call: 1, offset, text: text.into() }
 }

@@ -43,7 +43,7 @@ fn names(events: &[Event]) -> Vec<&str> {
 }
 
 /// A reader that is still listening.
-pub(super) struct Listener {
+pub(in crate::tests) struct Listener {
     stream: TcpStream,
     bytes: Vec<u8>,
 }
@@ -55,7 +55,7 @@ impl Listener {
     }
 
     /// With more lines of its head.
-    pub(super) async fn open_with(address: SocketAddr, id: JobId, more: &str) -> Self {
+    pub(in crate::tests) async fn open_with(address: SocketAddr, id: JobId, more: &str) -> Self {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let head =
             format!("GET /v1/jobs/{id}/events HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{more}\r\n");
@@ -71,7 +71,7 @@ impl Listener {
     }
 
     /// Reads until what has come holds this; answers everything so far.
-    pub(super) async fn until(&mut self, what: &str) -> String {
+    pub(in crate::tests) async fn until(&mut self, what: &str) -> String {
         soon(what, async {
             while !self.text().contains(what) {
                 assert!(self.stream.read_buf(&mut self.bytes).await.unwrap() > 0, "ended: {}", self.text());
@@ -82,7 +82,7 @@ impl Listener {
     }
 
     /// Reads to the end.
-    pub(super) async fn rest(mut self) -> Reply {
+    pub(in crate::tests) async fn rest(mut self) -> Reply {
         soon("the end of the stream", self.stream.read_to_end(&mut self.bytes)).await.unwrap();
         let reply = parse(&self.bytes);
         contract::check("GET", "/v1/jobs/x/events", &reply);
@@ -95,7 +95,7 @@ async fn replay(server: &Server, id: JobId, last: Option<&str>) -> Reply {
 }
 
 /// The events of a job that is over: name and fields.
-pub(super) async fn read_events(server: &Server, id: JobId) -> Vec<(String, Value)> {
+pub(in crate::tests) async fn read_events(server: &Server, id: JobId) -> Vec<(String, Value)> {
     let text = replay(server, id, None).await.text();
     events(&text).into_iter().map(|event| (event.name, event.fields)).collect()
 }

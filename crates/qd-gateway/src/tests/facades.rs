@@ -1,5 +1,6 @@
 //! `/chat` and `/tasks`: shapes, statuses, and where the text goes.
 
+mod amp;
 mod openai;
 
 use std::time::Duration;

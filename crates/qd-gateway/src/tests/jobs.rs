@@ -1,6 +1,8 @@
 //! Making, reading, listing and cancelling jobs.
 
 mod batches;
+mod dead_letters;
+mod human;
 mod idempotency;
 mod schedules;
 

@@ -1,6 +1,6 @@
 //! Answers of people to jobs that wait: what is said, and what becomes of it.
 
-use qd_types::{AnsweredBy, Job, JobId, StepId, Verdict};
+use qd_types::{AnsweredBy, Hooks, Job, JobId, StepId, Verdict};
 
 use crate::Idempotency;
 
@@ -15,6 +15,8 @@ pub struct Answer {
     pub verdict: Verdict,
     /// Who they are.
     pub by: AnsweredBy,
+    /// Who is told of the job's steps from now on, in place of what was said before.
+    pub hooks: Option<Hooks>,
     /// The caller's key, if any.
     pub idempotency: Option<Idempotency>,
 }

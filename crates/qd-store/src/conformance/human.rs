@@ -12,7 +12,7 @@ use crate::{
     Answer, Answered, Cancelled, DeliveryQuery, Event, Idempotency, Options, OtherBody, Outcome, Subscription,
 };
 
-const PATIENT: AskRules = AskRules {
+pub(super) const PATIENT: AskRules = AskRules {
     reminder_seconds: 0,
     reminders: 0,
     expires_seconds: 0,
@@ -45,7 +45,7 @@ async fn waiting(f: &Fixture, rules: AskRules) -> JobId {
     id
 }
 
-fn approve() -> Verdict {
+pub(super) fn approve() -> Verdict {
     Verdict::Approve { remark: None }
 }
 
@@ -54,7 +54,7 @@ fn revise(feedback: &str) -> Verdict {
 }
 
 pub(super) fn said(job: JobId, step: Option<StepId>, verdict: Verdict) -> Answer {
-    Answer { job, step, verdict, by: AnsweredBy::Anyone, idempotency: None }
+    Answer { job, step, verdict, by: AnsweredBy::Anyone, hooks: None, idempotency: None }
 }
 
 async fn answer(f: &Fixture, answer: Answer) -> Answered {

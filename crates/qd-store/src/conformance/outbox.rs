@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use qd_types::{Class, Code, CrewName, DeliveryId, Failure, JobId, TenantId};
+use qd_types::{
+    AgentId, Class, Code, CrewName, DeliveryId, Failure, Hooks, JobId, LogItem, TaskId, TenantId,
+};
 
-use super::{Fixture, Make, finish, output, record};
+use super::{Fixture, Make, finish, human, output, record};
 use crate::{
-    Delivery, DeliveryOutcome, DeliveryQuery, DeliveryStatus, Destination, EndpointState, Event, Options,
-    Outcome, Settlement, Subject, Subscription, TakeDeliveries, TakenDeliveries,
+    Answer, Delivery, DeliveryOutcome, DeliveryQuery, DeliveryStatus, Destination, EndpointState, Event,
+    Options, Outcome, Settlement, Subject, Subscription, TakeDeliveries, TakenDeliveries,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -282,4 +284,68 @@ pub(crate) async fn jobs_stay_as_long_as_a_delivery_needs_them(make: Make) {
     f.advance(61);
     f.store.tick(10).await.unwrap();
     assert!(all(&f).await.is_empty());
+}
+
+fn hooks() -> Hooks {
+    let url = |path: &str| Some(format!("https://receiver.example/{path}"));
+    Hooks { step: url("step"), task: url("task"), crew: url("crew"), human: url("human"), ..Hooks::default() }
+}
+
+/// A job with hooks that waits after a step.
+async fn hooked(f: &Fixture) -> JobId {
+    let mut job = f.job();
+    job.hooks = Some(hooks().into());
+    let id = f.accept(job).await;
+    let claimed = f.claim_one().await;
+    f.store.record(record(&claimed, vec![super::model_entry(1)])).await.unwrap().unwrap();
+    f.store.finish(finish(&claimed, human::ask(1, human::PATIENT))).await.unwrap().unwrap();
+    id
+}
+
+/// Where deliveries go, what they tell of, and of which place.
+async fn told(f: &Fixture) -> Vec<(String, &'static str, Option<u64>)> {
+    let one = |one: Delivery| match one.destination {
+        Destination::Url(url) => (url.rsplit('/').next().unwrap().to_owned(), one.event.as_str(), one.about),
+        Destination::Endpoint(name) => (name, one.event.as_str(), one.about),
+    };
+    all(f).await.into_iter().map(one).collect()
+}
+
+pub(crate) async fn urls_of_a_job_hear_of_its_steps_with_the_place_in_its_log(make: Make) {
+    let f = Fixture::new(make, |_| {});
+    f.accept_plain().await;
+    succeed(&f).await;
+    assert!(told(&f).await.is_empty(), "a job without such URLs tells nobody");
+    let id = hooked(&f).await;
+    let job = f.store.job(&TenantId::default(), id).await.unwrap().unwrap();
+    assert_eq!(job.hooks.as_deref(), Some(&hooks()));
+    f.store.answer(&TenantId::default(), human::said(id, None, human::approve())).await.unwrap();
+    let claimed = f.claim_one().await;
+    let (task, agent) = (TaskId::new("draft"), AgentId::new("writer"));
+    let mut last = finish(&claimed, Outcome::Succeeded(output()));
+    last.items = vec![LogItem::TaskFinished { task, agent, raw: "the draft".to_owned() }];
+    f.store.finish(last).await.unwrap().unwrap();
+    let expected = [
+        ("step", "amp.step", Some(2)),
+        ("human", "amp.human_input", Some(3)),
+        ("task", "amp.task", Some(7)),
+        ("crew", "amp.crew", Some(8)),
+    ];
+    let told = told(&f).await;
+    assert_eq!(told, expected.map(|(url, event, about)| (url.to_owned(), event, about)));
+}
+
+pub(crate) async fn an_answer_may_name_other_urls(make: Make) {
+    let f = Fixture::new(make, |_| {});
+    let id = hooked(&f).await;
+    let newer = Hooks { crew: Some("https://other.example/new".to_owned()), ..Hooks::default() };
+    let answer = Answer { hooks: Some(newer.clone()), ..human::said(id, None, human::approve()) };
+    f.store.answer(&TenantId::default(), answer).await.unwrap();
+    let job = f.store.job(&TenantId::default(), id).await.unwrap().unwrap();
+    assert_eq!(job.hooks.as_deref(), Some(&hooks().replaced_by(&newer)));
+    let refused = Answer { hooks: Some(hooks()), ..human::said(id, None, human::approve()) };
+    f.store.answer(&TenantId::default(), refused).await.unwrap();
+    f.store.cancel(&TenantId::default(), id).await.unwrap();
+    let told = told(&f).await;
+    assert_eq!(told.last().map(|(url, event, _)| (url.as_str(), *event)), Some(("new", "amp.crew")));
 }

@@ -5,8 +5,8 @@ mod batches;
 mod schedules;
 
 use qd_types::{
-    ConversationId, CrewName, Day, DeliveryId, Failure, Job, JobId, JobOutput, JobStatus, KeyId, Logged,
-    NanoDollars, Priority, Progress, Seq, TenantId, Timestamp, Usage, Waiting,
+    ConversationId, CrewName, Day, DeliveryId, Failure, Hooks, Job, JobId, JobOutput, JobStatus, KeyId,
+    Logged, NanoDollars, Priority, Progress, Seq, TenantId, Timestamp, Usage, Waiting,
 };
 
 use crate::{
@@ -135,6 +135,8 @@ pub(crate) trait Rows: BatchRows + DeadRows + ScheduleRows {
     fn settle(&mut self, row: RowId, settled: &Settled) -> Result<(), Error>;
     /// Writes what a waiting job asks.
     fn wait(&mut self, row: RowId, waiting: &Waiting) -> Result<(), Error>;
+    /// Writes who is told of a job's steps from now on.
+    fn set_hooks(&mut self, row: RowId, hooks: &Hooks) -> Result<(), Error>;
     /// Adds to a job's log.
     fn append(&mut self, row: RowId, logged: &Logged) -> Result<(), Error>;
     /// Reads a job's log after a place.

@@ -11,7 +11,9 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use qd_types::{BatchPlace, ConversationId, CrewName, Job, JobId, JobStatus, Priority, TenantId, Timestamp};
+use qd_types::{
+    BatchPlace, ConversationId, CrewName, Hooks, Job, JobId, JobStatus, Priority, TenantId, Timestamp,
+};
 
 use self::ready::Ready;
 use self::tenants::Tenants;
@@ -100,7 +102,7 @@ enum Place {
 }
 
 /// A lease as the schedule knows it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Hold {
     pub(crate) until: Option<Timestamp>,
     pub(crate) spent: Spent,
@@ -110,6 +112,8 @@ pub(crate) struct Hold {
     pub(crate) account: (TenantId, CrewName),
     /// Who is told of its end.
     pub(crate) webhook: Option<String>,
+    /// Who is told of its steps.
+    pub(crate) hooks: Option<Arc<Hooks>>,
     /// The input of a batch that it was made for.
     pub(crate) batch: Option<BatchPlace>,
 }
@@ -119,7 +123,8 @@ impl Hold {
     pub(crate) fn of(job: Job, until: Option<Timestamp>) -> Self {
         let (spent, accepted) = (Spent::of(&job), job.first_ready_at());
         let account = (job.tenant, job.crew);
-        Self { until, spent, accepted, account, webhook: job.webhook_url, batch: job.batch }
+        let (webhook, hooks, batch) = (job.webhook_url, job.hooks, job.batch);
+        Self { until, spent, accepted, account, webhook, hooks, batch }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use qd_types::{Job, JobStatus, TenantId};
 
 use super::rows::MemoryRows;
-use crate::dead::DEAD_GROUPS_MAX;
+use crate::commands::dead::DEAD_GROUPS_MAX;
 use crate::embedded::{DeadRows, RowId};
 use crate::{DeadGroup, DeadQuery, Error};
 

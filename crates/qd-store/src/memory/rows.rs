@@ -1,11 +1,12 @@
 //! Rows as maps.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use qd_types::{
-    ConversationId, CrewName, Day, DeliveryId, Job, JobId, JobStatus, Logged, NanoDollars, Seq, TenantId,
-    Timestamp, Waiting,
+    ConversationId, CrewName, Day, DeliveryId, Hooks, Job, JobId, JobStatus, Logged, NanoDollars, Seq,
+    TenantId, Timestamp, Waiting,
 };
 
 use super::access::MemoryAccess;
@@ -162,6 +163,11 @@ impl Rows for MemoryRows {
 
     fn wait(&mut self, row: RowId, waiting: &Waiting) -> Result<(), Error> {
         self.job_mut(row)?.waiting = Some(Box::new(waiting.clone()));
+        Ok(())
+    }
+
+    fn set_hooks(&mut self, row: RowId, hooks: &Hooks) -> Result<(), Error> {
+        self.job_mut(row)?.hooks = Some(Arc::new(hooks.clone()));
         Ok(())
     }
 

@@ -8,14 +8,14 @@ use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::human;
+use super::{hooks, human};
 use crate::Error;
 use crate::embedded::{OpenJob, RowId};
 
 /// The columns that [`job`] reads, in its order.
 pub(super) const JOB_COLUMNS: &str = "id, tenant, crew, crew_version, machine_version, status, priority, attempt, \
      max_attempts, crashes, conversation, input, output, error, usage, cost, progress, created_at, run_at, retry_at, \
-     expires_at, started_at, finished_at, timeout_seconds, redrive_of, metadata, budget, webhook_url, waiting, \
+     expires_at, started_at, finished_at, timeout_seconds, redrive_of, metadata, budget, webhook_url, waiting, hooks, \
      batch, batch_index";
 
 /// A status as a number: its place in [`JobStatus::ALL`].
@@ -63,6 +63,9 @@ pub(super) fn job(row: &Row<'_>) -> Result<Job, Error> {
     let text = |index: usize| -> Result<&str, Error> {
         Ok(row.get_ref(index)?.as_str().map_err(rusqlite::Error::from)?)
     };
+    let text_or_null = |index: usize| -> Result<Option<&str>, Error> {
+        Ok(row.get_ref(index)?.as_str_or_null().map_err(rusqlite::Error::from)?)
+    };
     Ok(Job {
         id: JobId(row.get(0)?),
         tenant: TenantId::new(text(1)?),
@@ -92,18 +95,14 @@ pub(super) fn job(row: &Row<'_>) -> Result<Job, Error> {
         metadata: optional(row, 25, "metadata")?.unwrap_or_default(),
         budget: row.get::<_, Option<i64>>(26)?.map(NanoDollars),
         webhook_url: row.get(27)?,
-        waiting: row
-            .get_ref(28)?
-            .as_str_or_null()
-            .map_err(rusqlite::Error::from)?
-            .map(human::read)
-            .transpose()?,
+        waiting: text_or_null(28)?.map(human::read).transpose()?,
+        hooks: text_or_null(29)?.map(hooks::read).transpose()?,
         batch: batch_place(row)?,
     })
 }
 
 fn batch_place(row: &Row<'_>) -> Result<Option<BatchPlace>, Error> {
-    let (batch, index) = (row.get::<_, Option<uuid::Uuid>>(29)?, row.get::<_, Option<u32>>(30)?);
+    let (batch, index) = (row.get::<_, Option<uuid::Uuid>>(30)?, row.get::<_, Option<u32>>(31)?);
     Ok(batch.map(BatchId).zip(index).map(|(batch, index)| BatchPlace { batch, index }))
 }
 
@@ -118,8 +117,8 @@ pub(super) fn insert_job(connection: &Connection, row: RowId, job: &Job) -> Resu
         .prepare_cached(
             "INSERT INTO jobs (row, id, tenant, crew, crew_version, machine_version, status, priority, max_attempts, \
              conversation, input, progress, created_at, run_at, expires_at, timeout_seconds, redrive_of, metadata, budget, webhook_url, \
-             batch, batch_index) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+             hooks, batch, batch_index) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
         )?
         .execute(params![
             row,
@@ -142,6 +141,7 @@ pub(super) fn insert_job(connection: &Connection, row: RowId, job: &Job) -> Resu
             metadata,
             job.budget.map(|budget| budget.0),
             job.webhook_url,
+            job.hooks.as_deref().map(hooks::column).transpose()?,
             job.batch.map(|place| place.batch.0),
             job.batch.map(|place| place.index),
         ])?;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::codec;
 use super::rows::SqliteRows;
-use crate::dead::DEAD_GROUPS_MAX;
+use crate::commands::dead::DEAD_GROUPS_MAX;
 use crate::embedded::{DeadRows, RowId};
 use crate::{DeadGroup, DeadQuery, Error};
 

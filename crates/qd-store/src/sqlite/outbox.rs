@@ -4,6 +4,7 @@ use qd_types::{BatchId, DeliveryId, JobId, TenantId, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
+use super::codec;
 use crate::embedded::Tries;
 use crate::{
     Cursor, Delivery, DeliveryPage, DeliveryQuery, DeliveryStatus, Destination, EndpointState, Error, Event,
@@ -11,7 +12,7 @@ use crate::{
 };
 
 const COLUMNS: &str = "id, tenant, endpoint, url, event, at, job, status, tries, next_at, tried_at, http_status, error, \
-     ended_at, batch, row";
+     ended_at, about, batch, row";
 
 fn status_number(status: DeliveryStatus) -> i64 {
     let place = DeliveryStatus::ALL.iter().position(|known| *known == status);
@@ -41,7 +42,8 @@ fn delivery_of(row: &Row<'_>) -> Result<Delivery, Error> {
         next_at: time(9)?,
         last: time(10)?.map(|at| Tried { at, http_status, error }),
         ended_at: time(13)?,
-        batch: row.get::<_, Option<uuid::Uuid>>(14)?.map(BatchId),
+        about: row.get::<_, Option<i64>>(14)?.map(codec::unsigned),
+        batch: row.get::<_, Option<uuid::Uuid>>(15)?.map(BatchId),
     })
 }
 
@@ -53,8 +55,8 @@ pub(super) fn post(connection: &Connection, delivery: &Delivery) -> Result<(), E
     };
     connection
         .prepare_cached(
-            "INSERT INTO deliveries (id, tenant, lane, endpoint, url, event, at, job, status, next_at, batch) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO deliveries (id, tenant, lane, endpoint, url, event, at, job, status, next_at, about, batch) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             delivery.id.0,
@@ -67,6 +69,7 @@ pub(super) fn post(connection: &Connection, delivery: &Delivery) -> Result<(), E
             delivery.job.map(|job| job.0),
             status_number(delivery.status),
             delivery.next_at.map(|at| at.0),
+            delivery.about.map(codec::signed),
             delivery.batch.map(|batch| batch.0),
         ])?;
     Ok(())
@@ -184,7 +187,7 @@ pub(super) fn page(
             break;
         }
         page.deliveries.push(delivery_of(row)?);
-        last_row = row.get(15)?;
+        last_row = row.get(16)?;
     }
     Ok(page)
 }

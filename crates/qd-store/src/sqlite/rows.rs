@@ -1,12 +1,12 @@
 //! The writer's rows: one SQL statement for each thing that a transition reads or writes.
 
 use qd_types::{
-    ConversationId, CrewName, Day, DeliveryId, Job, JobId, JobStatus, Logged, NanoDollars, Seq, TenantId,
-    Timestamp, Waiting,
+    ConversationId, CrewName, Day, DeliveryId, Hooks, Job, JobId, JobStatus, Logged, NanoDollars, Seq,
+    TenantId, Timestamp, Waiting,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{batches, cache, codec, human, outbox, spend};
+use super::{batches, cache, codec, hooks, human, outbox, spend};
 use crate::embedded::{
     Charge, DurableRows, KEPT_SPEND, KEPT_TURNS, OpenJob, Remembered, RowId, Rows, Settled, Spent, Started,
     Tries,
@@ -98,6 +98,10 @@ impl Rows for SqliteRows {
 
     fn wait(&mut self, row: RowId, waiting: &Waiting) -> Result<(), Error> {
         human::wait(&self.connection, row, waiting)
+    }
+
+    fn set_hooks(&mut self, row: RowId, told: &Hooks) -> Result<(), Error> {
+        hooks::set(&self.connection, row, told)
     }
 
     fn append(&mut self, row: RowId, logged: &Logged) -> Result<(), Error> {

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0007_batches.sql"),
     include_str!("schema/0008_schedules.sql"),
     include_str!("schema/0009_human_input.sql"),
+    include_str!("schema/0010_hooks.sql"),
     include_str!("schema/0011_dead_letters.sql"),
 ];
 

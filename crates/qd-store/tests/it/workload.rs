@@ -95,6 +95,7 @@ pub(crate) fn plain(env: &Env) -> NewJob {
         metadata: BTreeMap::new(),
         budget: None,
         webhook_url: None,
+        hooks: None,
         redrive_of: None,
         idempotency: None,
     }
@@ -420,7 +421,8 @@ impl Workload {
         } else {
             Verdict::Revise { feedback: "shorter".to_owned() }
         };
-        let answer = Answer { job, step: None, verdict, by: AnsweredBy::Anyone, idempotency: None };
+        let answer =
+            Answer { job, step: None, verdict, by: AnsweredBy::Anyone, hooks: None, idempotency: None };
         self.doubt = Doubt::of([job]);
         let asked = self.fs.position();
         let Answered::Taken(_) = self.store.answer(&tenant, answer).await? else { panic!("it waits") };

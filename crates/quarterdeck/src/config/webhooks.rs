@@ -112,7 +112,7 @@ pub(super) fn problems(s: &Settings) -> Vec<(String, String)> {
 
 /// An event that endpoints can ask for.
 fn asked_for(event: &str) -> Option<Event> {
-    Event::parse(event).filter(|event| *event != Event::Test)
+    Event::parse(event).filter(|event| Event::ALL.contains(event))
 }
 
 impl Webhook {
@@ -176,6 +176,7 @@ impl Settings {
             guard: qd_egress::Guard::new(&self.egress.options(), timeout.min(Duration::from_secs(5)))?,
             show: qd_gateway::job_json,
             show_batch: qd_gateway::batch_json,
+            tell: qd_gateway::amp_json,
             per_endpoint: d.per_endpoint,
             at_once: d.at_once,
             timeout,

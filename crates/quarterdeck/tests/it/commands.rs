@@ -2,6 +2,8 @@
 
 mod batches;
 mod check;
+mod crews;
+mod dead;
 mod doctor;
 mod init;
 mod loadtest;

@@ -1,5 +1,7 @@
 //! `jobs` on a server: lists with filters and pages, exports, cancels, redrives.
 
+mod human;
+
 use std::process::Stdio;
 
 use serde_json::{Value, json};

@@ -1,5 +1,6 @@
 //! Webhooks of the real server: signed as others expect it, at least once over every crash, and no endpoint holds another up.
 
+mod amp;
 pub(crate) mod receiver;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use qd_env::Env;
-use qd_store::{Delivery, Destination, Subject};
-use reqwest::{Method, Response, header};
+use qd_store::{Delivery, Destination, Event, Subject};
+use qd_types::{Authentication, HookKind, Hooks, Job};
+use reqwest::{Method, RequestBuilder, Response, header};
 use serde_json::{Value, json};
 
+use super::news;
 use super::signature::{SigningSecret, sign};
 use super::webhooks::Webhooks;
+use crate::engine::Shared;
 
 const USER_AGENT: &str = concat!("quarterdeck/", env!("CARGO_PKG_VERSION"));
 /// What of an answer is read, so that its connection can be used again. Nothing of it is kept.
@@ -29,8 +31,8 @@ pub(super) enum Answer {
 
 /// Tries once.
 pub(super) async fn send(
+    shared: &Shared,
     webhooks: &Webhooks,
-    env: &Env,
     delivery: &Delivery,
     subject: Option<&Subject>,
 ) -> Answer {
@@ -40,22 +42,30 @@ pub(super) async fn send(
     if secrets.is_empty() {
         return Answer::Never("there is no secret to sign it with".to_owned());
     }
-    let data = match subject {
-        Some(Subject::Job(job)) => (webhooks.show)(job),
-        Some(Subject::Batch(batch)) => (webhooks.show_batch)(batch),
-        None if delivery.job.is_none() && delivery.batch.is_none() => {
-            json!({"message": "a test of this endpoint"})
-        }
-        None => return Answer::Never("what it tells of is no longer kept".to_owned()),
+    let job = match subject {
+        Some(Subject::Job(job)) => Some(&**job),
+        Some(Subject::Batch(_)) | None => None,
     };
-    let body = body(delivery, data).to_string();
-    let (id, now) = (delivery.id.to_string(), env.now().0.div_euclid(1_000));
+    let body = match (subject, delivery.about) {
+        (Some(Subject::Job(job)), Some(place)) => match news::body(shared, webhooks, job, place).await {
+            Ok(body) => body,
+            Err(answer) => return answer,
+        },
+        (Some(Subject::Job(job)), None) => body(delivery, (webhooks.show)(job)),
+        (Some(Subject::Batch(batch)), _) => body(delivery, (webhooks.show_batch)(batch)),
+        (None, _) if delivery.job.is_none() && delivery.batch.is_none() => {
+            body(delivery, json!({"message": "a test of this endpoint"}))
+        }
+        (None, _) => return Answer::Never("what it tells of is no longer kept".to_owned()),
+    };
+    let body = body.to_string();
+    let (id, now) = (delivery.id.to_string(), shared.env.now().0.div_euclid(1_000));
     let signature = sign(secrets, &id, now, body.as_bytes());
     let request = match webhooks.guard.request(Method::POST, url) {
         Ok(request) => request,
         Err(refusal) => return Answer::Never(format!("its URL {refusal}")),
     };
-    let request = request
+    let request = introduced(request, delivery, job)
         .timeout(webhooks.timeout)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::USER_AGENT, USER_AGENT)
@@ -72,6 +82,22 @@ pub(super) async fn send(
         }
         Err(error) if error.is_connect() => Answer::Failed("could not connect"),
         Err(_) => Answer::Failed("the connection broke off"),
+    }
+}
+
+/// With what the job says that its URL for questions is to be shown. A delivery to an earlier URL gets nothing of it.
+fn introduced(request: RequestBuilder, delivery: &Delivery, job: Option<&Job>) -> RequestBuilder {
+    let hooks = job.and_then(|job| job.hooks.as_deref());
+    let is_meant = |hooks: &&Hooks| match &delivery.destination {
+        Destination::Url(url) => {
+            delivery.event == Event::Hook(HookKind::Human) && hooks.human.as_ref() == Some(url)
+        }
+        Destination::Endpoint(_) => false,
+    };
+    match hooks.filter(is_meant).and_then(|hooks| hooks.authentication.as_ref()) {
+        Some(Authentication::Bearer { token }) => request.bearer_auth(token),
+        Some(Authentication::Basic { username, password }) => request.basic_auth(username, Some(password)),
+        None => request,
     }
 }
 

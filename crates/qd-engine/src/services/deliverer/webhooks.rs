@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use qd_egress::Guard;
 use qd_store::Batch;
-use qd_types::Job;
+use qd_types::{Job, News};
 use serde_json::Value;
 
 use super::signature::SigningSecret;
@@ -24,6 +24,8 @@ pub struct Webhooks {
     pub show: fn(&Job) -> Value,
     /// The same for batches.
     pub show_batch: fn(&Batch) -> Value,
+    /// News of a job's log as receivers of its own URLs expect them.
+    pub tell: fn(&News<'_>) -> Value,
     /// Deliveries under way at once to one endpoint or server.
     pub per_endpoint: usize,
     /// Deliveries under way at once.

@@ -1,16 +1,21 @@
-//! Running a job again that failed or was cancelled.
+//! Running a job again that failed or was cancelled; `dead_letters.rs` does so with many.
 
+pub(crate) mod dead_letters;
+
+use axum::body::{Body, HttpBody as _};
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::{Request, StatusCode};
 use qd_store::OtherBody;
-use qd_types::{Code, Job, JobStatus};
+use qd_types::{Code, Input, Job, JobStatus};
+use serde_json::json;
 
 use super::{JOB_LINKS, made_answer, mark_replayed};
 use crate::access::Caller;
+use crate::body::{self, Fields};
 use crate::context::{Context, Shared};
 use crate::crews::{CrewBookError, Published};
-use crate::openapi::{Answer, Operation};
+use crate::openapi::{Answer, Operation, Schema};
 use crate::problem::Problem;
 use crate::routes::PathJob;
 use crate::submit::{self, Submission};
@@ -21,12 +26,14 @@ pub(crate) async fn redrive(
     State(context): State<Shared>,
     caller: Caller,
     PathJob(id): PathJob,
-    headers: HeaderMap,
+    request: Request<Body>,
 ) -> Result<Response, Problem> {
-    // The path is all there is to hash: the same key for another job is another body.
-    let idempotency = submit::header_key(&headers)?.map(|key| {
-        let hash = crate::body::canonical_hash(&serde_json::Value::String(id.to_string()));
-        submit::idempotency("POST /v1/jobs/{id}/redrive", key, hash, OtherBody::Refuse)
+    let key = submit::header_key(request.headers())?.map(str::to_owned);
+    let input = edited(request, &context).await?;
+    // The same key for another job is another body.
+    let idempotency = key.map(|key| {
+        let hash = body::canonical_hash(&json!([id.to_string(), input]));
+        submit::idempotency("POST /v1/jobs/{id}/redrive", &key, hash, OtherBody::Refuse)
     });
     let failed = context.job(&caller.tenant, id).await?;
     if !matches!(failed.status, JobStatus::Failed | JobStatus::Cancelled) {
@@ -36,7 +43,7 @@ pub(crate) async fn redrive(
         );
         return Err(Problem::new(Code::JobNotFailed, detail));
     }
-    let made = match again(&context, &failed).await {
+    let made = match again(&context, &failed, input).await {
         Ok(submission) => {
             let new = Submission { idempotency, ..submission }.into_job(&caller.tenant, &context);
             submit::enqueue(&context, new).await?
@@ -50,10 +57,23 @@ pub(crate) async fn redrive(
     Ok(response)
 }
 
+/// The input that takes the place of the old one, if the request has a body.
+async fn edited(request: Request<Body>, context: &Context) -> Result<Option<Input>, Problem> {
+    // Many clients name a content type whatever they send.
+    if request.body().is_end_stream() {
+        return Ok(None);
+    }
+    let mut fields = Fields::of(body::json(request, context).await?)?;
+    let input = fields.object("input");
+    fields.finish()?;
+    Ok(input)
+}
+
 /// What the failed job asked for, except when it should begin and expire: those moments are past.
-async fn again(context: &Context, failed: &Job) -> Result<Submission, Problem> {
+async fn again(context: &Context, failed: &Job, edited: Option<Input>) -> Result<Submission, Problem> {
     let crew = newest(context, failed).await?;
-    let errors = submit::input_errors(&crew, &failed.input);
+    let input = edited.unwrap_or_else(|| failed.input.clone());
+    let errors = submit::input_errors(&crew, &input);
     if !errors.is_empty() {
         return Err(Problem::of_fields(errors));
     }
@@ -65,8 +85,9 @@ async fn again(context: &Context, failed: &Job) -> Result<Submission, Problem> {
         budget: failed.budget,
         metadata: failed.metadata.clone(),
         webhook_url: failed.webhook_url.clone(),
+        hooks: failed.hooks.clone(),
         redrive_of: Some(failed.id),
-        ..Submission::of(crew, failed.input.clone())
+        ..Submission::of(crew, input)
     })
 }
 
@@ -84,9 +105,11 @@ async fn newest(context: &Context, failed: &Job) -> Result<std::sync::Arc<Publis
 pub(crate) fn about() -> Operation {
     let made = Answer::json("The new job.", "Job").header("Location").header("Idempotent-Replayed");
     Operation::new("jobs", "redriveJob", "run it again, if it failed or was cancelled")
-        .about("A new job with the same input, under the newest version of the crew.")
+        .about("A new job with the same input, or the one of the body, under the newest version of the crew.")
         .of_job()
         .idempotent()
+        .body("Redrive", &[("another input", json!({ "input": { "topic": "tides" } }))])
+        .body_is_optional()
         .answers(202, made.links("id", JOB_LINKS))
         .fails(&[
             Code::JobNotFailed,
@@ -95,4 +118,9 @@ pub(crate) fn about() -> Operation {
             Code::ValidationFailed,
             Code::QueueFull,
         ])
+}
+
+pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
+    let input = Schema::object().about("In place of the failed job's input.");
+    vec![("Redrive", Schema::object().about("How a job is run again.").may("input", input).closed())]
 }

@@ -36,7 +36,8 @@ pub(crate) async fn resume(
         submit::idempotency("POST /v1/jobs/{id}/resume", &key, hash, OtherBody::Refuse)
     });
     let (step, verdict) = read(body)?;
-    let said = Said { job: id, step, verdict, by: caller.answers_as(), idempotency };
+    let by = caller.answers_as();
+    let said = Said { job: id, step, verdict, by, hooks: None, idempotency };
     let Resumed { job, replayed } = answer(&context, &caller, said).await?;
     let mut response = json(StatusCode::ACCEPTED, &JobView::from(&*job));
     if replayed {
@@ -95,19 +96,19 @@ fn read(body: Value) -> Result<(Option<StepId>, Verdict), Problem> {
     let step = fields.text("step");
     let approve = fields.flag("approve");
     let feedback = fields.text("feedback");
-    let verdict = verdict(&mut fields, approve, feedback, "/feedback");
+    let verdict = verdict(&mut fields, approve, feedback, ["/approve", "/feedback"]);
     fields.finish()?;
     // Without a verdict there was a mistake, which has been told.
     let verdict = verdict.ok_or_else(|| Problem::new(Code::Internal, "the verdict got lost"))?;
     Ok((step.map(StepId::new), verdict))
 }
 
-/// What a person means. Nothing written is an approval only where they did not say the contrary.
+/// What a person means, by fields at these paths. Nothing written is an approval only where they did not say the contrary.
 pub(crate) fn verdict(
     fields: &mut Fields,
     approve: Option<bool>,
     feedback: Option<String>,
-    path: &str,
+    [approve_path, path]: [&str; 2],
 ) -> Option<Verdict> {
     let is_empty_text = feedback.is_some();
     let feedback = feedback.filter(|text| !text.trim().is_empty());
@@ -120,8 +121,8 @@ pub(crate) fn verdict(
         (Some(false) | None, Some(feedback)) => Some(Verdict::Revise { feedback }),
         (None, None) if is_empty_text => Some(Verdict::Approve { remark: None }),
         (None, None) => {
-            let message = "is missing; say `true`, or what is to change as `feedback`";
-            fields.error("/approve".to_owned(), message);
+            let message = format!("is missing; say `true`, or what is to change as `{}`", &path[1..]);
+            fields.error(approve_path.to_owned(), message);
             None
         }
         (Some(false), None) => {

@@ -157,6 +157,7 @@ async fn a_repeated_request_hears_of_its_job_although_it_would_not_be_accepted_n
         metadata: job.metadata,
         budget: None,
         webhook_url: None,
+        hooks: None,
         redrive_of: None,
         idempotency: Some(crate::submit::idempotency("POST /v1/jobs", "k", hash, OtherBody::Refuse)),
     };

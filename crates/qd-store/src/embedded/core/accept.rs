@@ -117,13 +117,14 @@ impl<R: Rows> Core<R> {
         let (seq, crashes) =
             self.schedule.get(row).map_or((1, 0), |entry| (entry.last_seq() + 1, entry.crashes()));
         let item = LogItem::Status { status, at: None, failure: Some(failure.clone()), ask: None };
-        self.rows.append(row, &Logged { seq, at: now, attempt: 0, item })?;
+        let logged = Logged { seq, at: now, attempt: 0, item };
+        self.rows.append(row, &logged)?;
         let error = (status == JobStatus::Failed).then_some(failure);
         self.rows.settle(row, &Settled { crashes, ..Settled::over(status, now, error) })?;
         let job = self.rows.load(row)?;
-        let about =
-            About { tenant: &job.tenant, crew: &job.crew, job: job.id, webhook: job.webhook_url.as_deref() };
+        let about = About::of(&job);
         self.announce(&about, status, now)?;
+        self.tell(&about, &logged)?;
         if let Some(place) = job.batch {
             self.leave_batch(place, status, job.usage, job.cost, now)?;
         }

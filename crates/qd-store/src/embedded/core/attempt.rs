@@ -30,9 +30,7 @@ impl<R: Rows> Core<R> {
             entry.set_last_seq(seq);
         }
         let accepted = job.first_ready_at();
-        let about =
-            About { tenant: &job.tenant, crew: &job.crew, job: job.id, webhook: job.webhook_url.as_deref() };
-        self.announce(&about, JobStatus::Running, now)?;
+        self.announce(&About::of(&job), JobStatus::Running, now)?;
         self.schedule.place_held(row, Hold::of(job.clone(), until));
         if started.attempt == 1 {
             self.recent().note_wait(now, now.since(accepted));
@@ -112,13 +110,14 @@ impl<R: Rows> Core<R> {
             failure: settled.error.clone(),
             ask: settled.waiting.as_ref().map(|waiting| Box::new(waiting.ask.clone())),
         };
-        self.rows.append(row, &Logged { seq, at: now, attempt, item })?;
+        let logged = Logged { seq, at: now, attempt, item };
+        self.rows.append(row, &logged)?;
         self.rows.settle(row, &settled)?;
         self.remember_conversation(row, finish, now)?;
-        if let Some(hold) = self.schedule.hold(row) {
-            let ((tenant, crew), webhook) = (hold.account.clone(), hold.webhook.clone());
-            let about = About { tenant: &tenant, crew: &crew, job: finish.job, webhook: webhook.as_deref() };
+        if let Some(hold) = self.schedule.hold(row).cloned() {
+            let about = About::held(finish.job, &hold);
             self.announce(&about, settled.status, now)?;
+            self.tell(&about, &logged)?;
         }
         let place = self.schedule.hold(row).and_then(|hold| hold.batch);
         if let Some(place) = place.filter(|_| settled.status.is_terminal()) {
@@ -173,6 +172,9 @@ impl<R: Rows> Core<R> {
             self.schedule.get(row).map_or((0, 0), |entry| (entry.attempt, entry.last_seq()));
         let mut spent = self.schedule.hold(row).map(|hold| hold.spent.clone()).unwrap_or_default();
         let mut charges = Charges::default();
+        // Jobs without such URLs pay nothing for those that have some.
+        let job = self.schedule.get(row).map(|entry| entry.id);
+        let hooked = self.schedule.hold(row).filter(|hold| hold.hooks.is_some()).cloned();
         for item in items {
             seq += 1;
             if let LogItem::Entry { entry } = item {
@@ -184,7 +186,11 @@ impl<R: Rows> Core<R> {
                 // News such as "the task starts" is no progress: a job that crashes its workers repeats it for ever.
                 spent.crashes = 0;
             }
-            self.rows.append(row, &Logged { seq, at: now, attempt, item: item.clone() })?;
+            let logged = Logged { seq, at: now, attempt, item: item.clone() };
+            self.rows.append(row, &logged)?;
+            if let (Some(hooked), Some(job)) = (&hooked, job) {
+                self.tell(&About::held(job, hooked), &logged)?;
+            }
         }
         self.charge(row, &charges)?;
         spent.progress = progress.clone();

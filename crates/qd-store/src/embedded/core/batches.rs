@@ -176,6 +176,7 @@ impl<R: Rows> Core<R> {
             budget: batch.budget,
             metadata: item.metadata,
             webhook_url: None,
+            hooks: None,
             redrive_of: None,
             idempotency: None,
         }

@@ -28,6 +28,10 @@ impl<R: Rows> Core<R> {
         };
         // One that comes after the time is up and before anybody has noticed is in time.
         let now = self.env.now();
+        if let Some(newer) = &answer.hooks {
+            let before = job.hooks.as_deref().cloned().unwrap_or_default();
+            self.rows.set_hooks(row, &before.replaced_by(newer))?;
+        }
         self.take_in(row, waiting, &answer.verdict, answer.by.clone(), now)?;
         if let Some(idempotency) = &answer.idempotency {
             let expires_at = now.plus(self.limits.idempotency_window);
@@ -74,12 +78,14 @@ impl<R: Rows> Core<R> {
     }
 
     /// Appends what no attempt wrote.
-    fn log_of_nobody(&mut self, row: RowId, item: LogItem, now: Timestamp) -> Result<(), Error> {
-        let Some(entry) = self.schedule.get_mut(row) else { return Ok(()) };
-        let seq = entry.last_seq() + 1;
-        self.rows.append(row, &Logged { seq, at: now, attempt: 0, item })?;
-        entry.set_last_seq(seq);
-        Ok(())
+    fn log_of_nobody(&mut self, row: RowId, item: LogItem, now: Timestamp) -> Result<Logged, Error> {
+        let seq = self.schedule.get(row).map_or(1, |entry| entry.last_seq() + 1);
+        let logged = Logged { seq, at: now, attempt: 0, item };
+        self.rows.append(row, &logged)?;
+        if let Some(entry) = self.schedule.get_mut(row) {
+            entry.set_last_seq(seq);
+        }
+        Ok(logged)
     }
 
     /// Something is to be done about a question that nobody has answered.
@@ -129,11 +135,11 @@ impl<R: Rows> Core<R> {
     fn remind(&mut self, row: RowId, job: &Job, waiting: Waiting, now: Timestamp) -> Result<(), Error> {
         let waiting = waiting.reminded(now);
         let item = LogItem::Reminded { step: waiting.ask.step.clone(), number: waiting.reminded };
-        self.log_of_nobody(row, item, now)?;
+        let logged = self.log_of_nobody(row, item, now)?;
         self.rows.wait(row, &waiting)?;
-        let about =
-            About { tenant: &job.tenant, crew: &job.crew, job: job.id, webhook: job.webhook_url.as_deref() };
+        let about = About::of(job);
         self.announce(&about, JobStatus::Waiting, now)?;
+        self.tell(&about, &logged)?;
         self.schedule.unplace(row);
         self.schedule.place_waiting(row, waiting.wake_at());
         self.notices.push(Notice::Changed(job.id));

@@ -5,9 +5,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use qd_types::{CrewName, DeliveryId, JobId, JobStatus, TenantId, Timestamp};
+use qd_types::{CrewName, DeliveryId, HookKind, Hooks, Job, JobId, JobStatus, Logged, TenantId, Timestamp};
 
 use super::super::rows::{Rows, Tries};
+use super::super::schedule::Hold;
 use super::{Core, Notice};
 use crate::{
     Delivery, DeliveryOutcome, DeliveryStatus, Destination, EndpointState, Error, Event, Settlement, Subject,
@@ -39,6 +40,25 @@ pub(super) struct About<'a> {
     pub(super) crew: &'a CrewName,
     pub(super) job: JobId,
     pub(super) webhook: Option<&'a str>,
+    pub(super) hooks: Option<&'a Hooks>,
+}
+
+impl<'a> About<'a> {
+    pub(super) fn of(job: &'a Job) -> Self {
+        Self {
+            tenant: &job.tenant,
+            crew: &job.crew,
+            job: job.id,
+            webhook: job.webhook_url.as_deref(),
+            hooks: job.hooks.as_deref(),
+        }
+    }
+
+    /// Of a job in somebody's hands.
+    pub(super) fn held(job: JobId, hold: &'a Hold) -> Self {
+        let (tenant, crew) = &hold.account;
+        Self { tenant, crew, job, webhook: hold.webhook.as_deref(), hooks: hold.hooks.as_deref() }
+    }
 }
 
 impl<R: Rows> Core<R> {
@@ -64,6 +84,17 @@ impl<R: Rows> Core<R> {
     pub(super) fn endpoints_for(&self, event: Event, crew: &CrewName) -> Vec<Destination> {
         let wanting = self.outbox.subscriptions.iter().filter(|subscription| subscription.wants(event, crew));
         wanting.map(|subscription| Destination::Endpoint(subscription.endpoint.clone())).collect()
+    }
+
+    /// Writes a delivery for the URL that is to hear of an item of the job's log, if there is one.
+    pub(super) fn tell(&mut self, about: &About<'_>, logged: &Logged) -> Result<(), Error> {
+        let Some(hooks) = about.hooks else { return Ok(()) };
+        let Some(kind) = HookKind::of(&logged.item) else { return Ok(()) };
+        let Some(url) = hooks.url(kind) else { return Ok(()) };
+        let (id, tenant, to) =
+            (self.env.delivery_id(), about.tenant.clone(), Destination::Url(url.to_owned()));
+        let told = Delivery::new(id, tenant, Some(about.job), Event::Hook(kind), to, logged.at);
+        self.post(&Delivery { about: Some(logged.seq), ..told })
     }
 
     /// Adds a delivery.

@@ -13,6 +13,8 @@ pub(crate) struct Hook {
     pub(crate) id: String,
     pub(crate) timestamp: String,
     pub(crate) signature: String,
+    pub(crate) path: String,
+    pub(crate) authorization: String,
     pub(crate) text: String,
     pub(crate) status: u16,
 }
@@ -91,6 +93,8 @@ async fn read(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Hook>
         id: String::new(),
         timestamp: String::new(),
         signature: String::new(),
+        path: String::new(),
+        authorization: String::new(),
         text: String::new(),
         status: 0,
     };
@@ -101,12 +105,18 @@ async fn read(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Hook>
             return Ok(None);
         }
         let Some((name, value)) = line.trim().split_once(": ") else {
-            if line.trim().is_empty() { break } else { continue }
+            if line.trim().is_empty() {
+                break;
+            }
+            // The first line: `POST /hooks HTTP/1.1`.
+            hook.path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+            continue;
         };
         match name.to_ascii_lowercase().as_str() {
             "webhook-id" => value.clone_into(&mut hook.id),
             "webhook-timestamp" => value.clone_into(&mut hook.timestamp),
             "webhook-signature" => value.clone_into(&mut hook.signature),
+            "authorization" => value.clone_into(&mut hook.authorization),
             "content-length" => length = value.parse().unwrap_or(0),
             _ => {}
         }

@@ -6,7 +6,7 @@ use crate::process::{
     Process, Project, finished, get, http, post, run, said, sim, until, with_inner_sim, with_sim,
 };
 
-const ANNOUNCEMENT: &str = include_str!("../../../../examples/crews/announcement.yaml");
+const ANNOUNCEMENT: &str = include_str!("../../../../../examples/crews/announcement.yaml");
 
 fn project(settings: &str) -> Project {
     Project::new(settings, &[("announcement.yaml", ANNOUNCEMENT)])

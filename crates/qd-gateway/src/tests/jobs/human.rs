@@ -6,12 +6,12 @@ use qd_store::{Actor, Outcome};
 use qd_types::{AskRules, OnExpiry, Scope, TenantId};
 use serde_json::{Value, json};
 
-use super::Server;
-use super::client::Reply;
-use super::engine::output;
-use super::events::read_events;
 use crate::WantedKey;
 use crate::routes::jobs::resume::FEEDBACK_CHARS_MAX;
+use crate::tests::Server;
+use crate::tests::client::Reply;
+use crate::tests::engine::output;
+use crate::tests::events::read_events;
 
 const RULES: AskRules = AskRules {
     reminder_seconds: 60,

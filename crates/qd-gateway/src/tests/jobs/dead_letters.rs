@@ -1,0 +1,164 @@
+//! Failed jobs by cause, run again in bulk or with another input, discarded with a reason.
+
+use qd_store::Outcome;
+use qd_types::{Class, Code, Failure, JobId, TaskId};
+use serde_json::{Value, json};
+
+use super::super::Server;
+use super::id;
+
+const DEAD: &str = "/v1/dead-letters";
+
+/// Makes a job that fails.
+async fn failed(server: &Server, topic: &str, code: Code) -> JobId {
+    let made = server.post("/v1/jobs", &json!({ "crew": "solo", "input": { "topic": topic } })).await;
+    let claimed = server.claim().await;
+    assert_eq!(claimed.job.id, id(&made));
+    let failure = Failure::new(code, Class::Permanent, "why").in_task(TaskId::new("draft"));
+    server.finish(&claimed, Outcome::Failed(failure)).await;
+    claimed.job.id
+}
+
+async fn groups(server: &Server, query: &str) -> Value {
+    let page = server.get(&format!("{DEAD}{query}")).await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    page.json()
+}
+
+#[tokio::test]
+async fn failed_jobs_are_counted_by_cause_and_run_again_so_many_a_second() {
+    let server = Server::start().await;
+    let mut auth = Vec::new();
+    for n in 0..3 {
+        auth.push(failed(&server, &format!("a{n}"), Code::ModelAuth).await);
+    }
+    failed(&server, "b", Code::ContentFilter).await;
+    let all = groups(&server, "").await;
+    let causes: Vec<_> =
+        all["groups"].as_array().unwrap().iter().map(|g| (&g["code"], &g["count"])).collect();
+    assert_eq!(causes, [(&json!("model_auth"), &json!(3)), (&json!("content_filter"), &json!(1))]);
+    assert_eq!((&all["total"], &all["groups"][0]["newest_job"]), (&json!(4), &json!(auth[2].to_string())));
+    assert_eq!(groups(&server, "?code=content_filter&crew=solo&task=draft").await["total"], 1);
+
+    let ask = |more: Value| {
+        let mut body = json!({ "code": "model_auth", "per_second": 2 });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let path = format!("{DEAD}/redrive");
+    let counted = server.post(&path, &ask(json!({ "dry_run": true }))).await;
+    assert_eq!(
+        (counted.status, &counted.json()["matched"], &counted.json()["left"]),
+        (200, &json!(3), &json!(3))
+    );
+    let made = server.post(&path, &ask(json!({ "limit": 2 }))).await;
+    assert_eq!((made.status, &made.json()["left"]), (202, &json!(1)), "{}", made.text());
+    let rest = server.post(&path, &ask(json!({}))).await.json();
+    assert_eq!((&rest["matched"], &rest["left"]), (&json!(1), &json!(0)), "{rest}");
+    let new: Vec<JobId> = made.json()["redriven"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| JobId::parse(id.as_str().unwrap()).unwrap())
+        .collect();
+    let (first, second) = (server.stored(new[0]).await, server.stored(new[1]).await);
+    assert_eq!((first.redrive_of, second.redrive_of), (Some(auth[0]), Some(auth[1])));
+    // Two a second: the first at once, the second half a second later.
+    assert_eq!(first.run_at, None);
+    let after = second.run_at.unwrap().0 - second.created_at.0;
+    assert!((400..=500).contains(&after), "{after} ms");
+    assert_eq!(groups(&server, "").await["total"], 1);
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_run_again_is_told_and_stays() {
+    let server = Server::start().await;
+    failed(&server, "a", Code::NoOutput).await;
+    super::super::publish(&server.store, "solo", &super::super::spec("solo", "On {topic} and {more}", None))
+        .await;
+    server.get("/v1/crews").await;
+    let answer = server.post(&format!("{DEAD}/redrive"), &json!({})).await.json();
+    assert_eq!((&answer["redriven"], &answer["left"]), (&json!([]), &json!(1)), "{answer}");
+    assert_eq!(answer["skipped"][0]["code"], "validation_failed");
+    assert!(answer["skipped"][0]["detail"].as_str().unwrap().contains("more"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_failed_job_is_run_again_with_another_input() {
+    let server = Server::start().await;
+    let first = failed(&server, "tides", Code::ContentFilter).await;
+    let path = format!("/v1/jobs/{first}/redrive");
+    let key = [("idempotency-key", "k")];
+    let made = server.post_with(&path, &key, &json!({ "input": { "topic": "waves" } })).await;
+    assert_eq!((made.status, &made.json()["input"]), (202, &json!({ "topic": "waves" })), "{}", made.text());
+    assert_eq!(made.json()["redrive_of"], json!(first.to_string()));
+    let again = server.post_with(&path, &key, &json!({ "input": { "topic": "waves" } })).await;
+    assert_eq!(again.json()["id"], made.json()["id"]);
+    server.post_bare(&path, &key).await.problem(422, "idempotency_conflict");
+    for (body, field) in [
+        (json!({ "input": { "topic": "a", "other": 1 } }), "/input/other"),
+        (json!({ "input": {} }), "/input/topic"),
+        (json!({ "input": 3 }), "/input"),
+        (json!({ "inputs": {} }), "/inputs"),
+    ] {
+        let refused = server.post(&path, &body).await;
+        refused.problem(422, "validation_failed");
+        assert_eq!(refused.paths(), [field], "{body}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_discarded_keeps_its_reason_in_the_audit_log() {
+    let server = Server::start().await;
+    let first = failed(&server, "a", Code::NoOutput).await;
+    let second = failed(&server, "b", Code::NoOutput).await;
+    let path = format!("{DEAD}/discard");
+    let by_id = server.post(&path, &json!({ "jobs": [first.to_string()], "reason": "not ours" })).await;
+    assert_eq!(by_id.json(), json!({ "matched": 1, "discarded": [first.to_string()], "left": 1 }));
+    let counted = server.post(&path, &json!({ "crew": "solo", "reason": "x", "dry_run": true })).await.json();
+    assert_eq!((&counted["matched"], &counted["discarded"]), (&json!(1), &json!([])));
+    let rest = server.post(&path, &json!({ "crew": "solo", "reason": "old" })).await.json();
+    assert_eq!((&rest["discarded"], &rest["left"]), (&json!([second.to_string()]), &json!(0)));
+    assert_eq!(groups(&server, "").await, json!({ "groups": [], "total": 0 }));
+    let acts = server.get("/v1/audit").await.json();
+    let reasons: Vec<_> =
+        acts["acts"].as_array().unwrap().iter().map(|act| &act["detail"]["reason"]).collect();
+    assert_eq!(reasons, ["not ours", "old"], "{acts}");
+    // The job itself is as it was.
+    assert_eq!(server.get(&format!("/v1/jobs/{first}")).await.json()["status"], "failed");
+}
+
+#[tokio::test]
+async fn bulk_acts_that_cannot_be_meant_are_refused() {
+    let server = Server::start().await;
+    for (path, body, field) in [
+        ("redrive", json!({ "limit": 0 }), "/limit"),
+        ("redrive", json!({ "limit": 1_001 }), "/limit"),
+        ("redrive", json!({ "per_second": 0 }), "/per_second"),
+        ("redrive", json!({ "code": "nope" }), "/code"),
+        ("redrive", json!({ "crew": "" }), "/crew"),
+        ("redrive", json!({ "failed_before": "yesterday" }), "/failed_before"),
+        ("redrive", json!({ "reason": "x" }), "/reason"),
+        ("discard", json!({}), "/reason"),
+        ("discard", json!({ "reason": " " }), "/reason"),
+        ("discard", json!({ "reason": "a\nb" }), "/reason"),
+        ("discard", json!({ "reason": "x", "jobs": [] }), "/jobs"),
+        ("discard", json!({ "reason": "x", "jobs": "all" }), "/jobs"),
+        ("discard", json!({ "reason": "x", "jobs": ["a"] }), "/jobs/0"),
+        (
+            "discard",
+            json!({ "reason": "x", "jobs": ["018f0000-0000-7000-8000-000000000000"], "crew": "a" }),
+            "/jobs",
+        ),
+    ] {
+        let refused = server.post(&format!("{DEAD}/{path}"), &body).await;
+        refused.problem(422, "validation_failed");
+        assert_eq!(refused.paths(), [field], "{path} {body}");
+    }
+    for (query, field) in [("?code=x", "/code"), ("?crews=a", "/crews"), ("?failed_after=1", "/failed_after")]
+    {
+        let refused = server.get(&format!("{DEAD}{query}")).await;
+        refused.problem(422, "validation_failed");
+        assert_eq!(refused.paths(), [field], "{query}");
+    }
+}
