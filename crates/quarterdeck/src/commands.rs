@@ -18,7 +18,6 @@ mod run;
 mod schedule;
 mod serve;
 mod sim_serve;
-mod submit;
 mod tail;
 mod webhooks;
 
@@ -36,7 +35,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(&global, args).await,
         Command::Serve(args) => serve::run(&global, args).await,
         Command::Run(args) => run::run(&global, args).await,
-        Command::Submit(args) => submit::run(&global, args).await,
+        Command::Submit(args) => jobs::submit::run(&global, args).await,
         Command::Jobs(args) => jobs::run(&global, args).await,
         Command::Batches(args) => batches::run(&global, args).await,
         Command::Schedule(args) => schedule::run(&global, args).await,
