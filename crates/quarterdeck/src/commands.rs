@@ -1,9 +1,9 @@
 //! One file per command. Each reads its arguments, does one thing, prints, and says how it ended.
 
 mod audit;
+mod batches;
 mod breakers;
 mod check;
-mod config_show;
 mod crews;
 mod demo;
 mod doctor;
@@ -15,6 +15,7 @@ mod loadtest;
 mod place;
 mod reference;
 mod run;
+mod schedule;
 mod serve;
 mod sim_serve;
 mod submit;
@@ -26,7 +27,7 @@ use serde_json::{Value, json};
 use crate::cli::{Cli, Command, ConfigCommand, Global, SimCommand};
 use crate::config::{self, Config, Flag};
 use crate::exit::{Exit, ended};
-use reference::{completions, config_schema, explain, man, openapi};
+use reference::{completions, config_schema, config_show, explain, man, openapi};
 
 /// Runs the command that was asked for.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
@@ -37,6 +38,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Run(args) => run::run(&global, args).await,
         Command::Submit(args) => submit::run(&global, args).await,
         Command::Jobs(args) => jobs::run(&global, args).await,
+        Command::Batches(args) => batches::run(&global, args).await,
+        Command::Schedule(args) => schedule::run(&global, args).await,
         Command::Dead(args) => jobs::dead(&global, args).await,
         Command::Crews(args) => crews::run(&global, args).await,
         Command::Webhooks(args) => webhooks::run(&global, args).await,

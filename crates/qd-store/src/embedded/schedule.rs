@@ -11,7 +11,9 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use qd_types::{ConversationId, CrewName, Hooks, JobId, JobStatus, Priority, TenantId, Timestamp};
+use qd_types::{
+    BatchPlace, ConversationId, CrewName, Hooks, Job, JobId, JobStatus, Priority, TenantId, Timestamp,
+};
 
 use self::ready::Ready;
 use self::tenants::Tenants;
@@ -112,6 +114,18 @@ pub(crate) struct Hold {
     pub(crate) webhook: Option<String>,
     /// Who is told of its steps.
     pub(crate) hooks: Option<Arc<Hooks>>,
+    /// The input of a batch that it was made for.
+    pub(crate) batch: Option<BatchPlace>,
+}
+
+impl Hold {
+    /// Of a job that a worker has.
+    pub(crate) fn of(job: Job, until: Option<Timestamp>) -> Self {
+        let (spent, accepted) = (Spent::of(&job), job.first_ready_at());
+        let account = (job.tenant, job.crew);
+        let (webhook, hooks, batch) = (job.webhook_url, job.hooks, job.batch);
+        Self { until, spent, accepted, account, webhook, hooks, batch }
+    }
 }
 
 /// Jobs of one conversation: one at a time, in order of acceptance.
@@ -226,6 +240,11 @@ impl Schedule {
     /// How many jobs a tenant has queued, if those are as many as it may have.
     pub(crate) fn full_of(&self, tenant: &TenantId) -> Option<usize> {
         self.tenants.full(tenant)
+    }
+
+    /// How many jobs a tenant has queued, and how many it may have.
+    pub(crate) fn queued_of(&self, tenant: &TenantId) -> (usize, Option<usize>) {
+        self.tenants.queued_of(tenant)
     }
 
     /// Jobs that are queued.

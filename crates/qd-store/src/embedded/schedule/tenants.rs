@@ -49,6 +49,17 @@ impl Tenants {
         tenant.share.max_queued.filter(|most| tenant.queued >= *most).map(|_| tenant.queued)
     }
 
+    /// How many jobs a tenant has queued, and how many it may have.
+    pub(super) fn queued_of(&self, name: &TenantId) -> (usize, Option<usize>) {
+        match self.keys.get(name) {
+            Some(key) => {
+                let tenant = &self.all[*key as usize];
+                (tenant.queued, tenant.share.max_queued)
+            }
+            None => (0, self.shares.of(name).max_queued),
+        }
+    }
+
     pub(super) fn queued(&mut self, key: TenantKey) {
         self.all[key as usize].queued += 1;
     }
