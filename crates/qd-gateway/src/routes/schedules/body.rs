@@ -57,7 +57,7 @@ pub(super) async fn read(
     let fields_mut = &mut fields;
     let crew_name = fields_mut.required_text("crew");
     let timing = timing(fields_mut, context.env.now());
-    let input = fields_mut.object("input").unwrap_or_else(Input::new);
+    let input = fields_mut.object("input").unwrap_or_default();
     let priority = fields_mut.integer("priority", 1, PRIORITY_MAX);
     let conversation = conversation_field(fields_mut, "conversation_id", false);
     let timeout_seconds = fields_mut.integer("timeout_seconds", 1, TIMEOUT_SECONDS_MAX);
