@@ -1,6 +1,6 @@
 //! One file per command. Each reads its arguments, does one thing, prints, and says how it ended.
 
-mod audit;
+mod access;
 mod batches;
 mod breakers;
 mod check;
@@ -9,7 +9,6 @@ mod demo;
 mod doctor;
 mod init;
 mod jobs;
-mod keys;
 mod listen;
 mod loadtest;
 mod place;
@@ -44,8 +43,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Webhooks(args) => webhooks::run(&global, args).await,
         Command::Listen(args) => listen::run(&global, args).await,
         Command::Breakers(args) => breakers::run(&global, args).await,
-        Command::Keys(args) => keys::run(&global, args).await,
-        Command::Audit(args) => audit::run(&global, args).await,
+        Command::Keys(args) => access::keys::run(&global, args).await,
+        Command::Audit(args) => access::audit::run(&global, args).await,
         Command::Tail(args) => tail::run(&global, args).await,
         Command::Loadtest(args) => loadtest::run(&global, args).await,
         Command::Init(args) => init::run(&global, &args),

@@ -10,7 +10,6 @@ mod api;
 mod cli;
 mod commands;
 mod config;
-mod contract;
 mod crews;
 mod hostile;
 mod jobs;
