@@ -13,6 +13,19 @@ pub(crate) fn is_somebody_there() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
+/// Asks whether something is meant that is done to many; without a terminal it must be said beforehand.
+pub(crate) fn confirm(act: &str) -> anyhow::Result<()> {
+    if !is_somebody_there() {
+        let message = format!("this would {act}; say --yes");
+        return Err(ended(Exit::Usage, message));
+    }
+    let typed = line(&format!("{act}? [y/N] "))?;
+    if matches!(typed.trim(), "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    Err(ended(Exit::Failed, "nothing was done"))
+}
+
 /// Shows what a job asks, takes a line, and gives it to the server. `question` is the `waiting` of a job, or the event.
 pub(crate) async fn answer(client: &Client, job: &str, question: &Value) -> anyhow::Result<Value> {
     let text = |key: &str| question[key].as_str().map(harmless).unwrap_or_default();

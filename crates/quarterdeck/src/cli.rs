@@ -1,6 +1,7 @@
 //! The command line. A new command is one variant here and one file in `commands/`; its arguments stand in `cli/`.
 
 mod access;
+mod dead;
 mod jobs;
 mod loadtest;
 mod project;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use access::{Audit, AuditList, AuditVerify, Keys, KeysCreate, KeysRotate};
+pub(crate) use dead::{Cause, Crews, CrewsPublish, Dead, DeadDiscard, DeadList, DeadRedrive};
 pub(crate) use jobs::{
     Breakers, Filter, Jobs, JobsChange, JobsExport, JobsGet, JobsList, JobsResume, Submit, Tail, Target,
 };
@@ -85,6 +87,18 @@ pub(crate) enum Command {
         after_help = "Examples:\n  quarterdeck jobs list --status failed\n  quarterdeck jobs cancel --crew research --dry-run"
     )]
     Jobs(Jobs),
+    /// Show failed jobs that nobody has dealt with, by cause; run them again or discard them
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  quarterdeck dead list\n  quarterdeck dead redrive --code model_auth\n  quarterdeck dead discard --crew old --reason \"the crew is gone\""
+    )]
+    Dead(Dead),
+    /// Show the crews of a server, and publish crew files
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  quarterdeck crews list\n  quarterdeck crews publish crews/research.yaml"
+    )]
+    Crews(Crews),
     /// Follow a job's events until it is over, or all jobs of a server
     Tail(Tail),
     /// Show what webhooks were sent to whom, send them again, try an endpoint

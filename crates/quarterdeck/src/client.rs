@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
-use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
@@ -112,6 +112,23 @@ impl Client {
         self.json(Method::POST, path, Some(body), None).await
     }
 
+    /// Publishes a crew file; on top of a version only, or with 0 as a new crew only.
+    pub(crate) async fn put_crew(
+        &self,
+        name: &str,
+        text: String,
+        if_version: Option<u32>,
+    ) -> anyhow::Result<Value> {
+        let mut request = self.request(Method::PUT, &format!("/v1/crews/{name}"));
+        request = request.header(CONTENT_TYPE, "application/yaml").body(text);
+        request = match if_version {
+            None => request,
+            Some(0) => request.header(IF_NONE_MATCH, "*"),
+            Some(version) => request.header(IF_MATCH, format!("\"v{version}\"")),
+        };
+        Ok(refuse(self.sent(request).await?).await?.json().await?)
+    }
+
     /// Deletes something.
     pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
         self.json(Method::DELETE, path, None, None).await
@@ -184,6 +201,10 @@ impl Client {
             })?;
             request = request.header(HeaderName::from_static(name), value);
         }
+        self.sent(request).await
+    }
+
+    async fn sent(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         request.send().await.map_err(|error| {
             let hint = "start one with `quarterdeck serve`, or name it with --url";
             ended(
@@ -214,7 +235,7 @@ async fn refuse(response: Response) -> anyhow::Result<Response> {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Unauthorised,
         StatusCode::NOT_FOUND => Exit::NotFound,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Exit::Limited,
-        StatusCode::CONFLICT => Exit::Conflict,
+        StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Exit::Conflict,
         _ if problem["code"] == "idempotency_conflict" => Exit::Conflict,
         _ if status.is_client_error() => Exit::Usage,
         _ => Exit::Failed,

@@ -4,6 +4,7 @@ mod audit;
 mod breakers;
 mod check;
 mod config_show;
+mod crews;
 mod demo;
 mod doctor;
 mod init;
@@ -36,6 +37,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Run(args) => run::run(&global, args).await,
         Command::Submit(args) => submit::run(&global, args).await,
         Command::Jobs(args) => jobs::run(&global, args).await,
+        Command::Dead(args) => jobs::dead(&global, args).await,
+        Command::Crews(args) => crews::run(&global, args).await,
         Command::Webhooks(args) => webhooks::run(&global, args).await,
         Command::Listen(args) => listen::run(&global, args).await,
         Command::Breakers(args) => breakers::run(&global, args).await,

@@ -97,6 +97,20 @@ pub(crate) fn source(path: &Path) -> Result<CrewSource, Box<Diagnostic>> {
     })
 }
 
+/// The text of one crew file for a server to publish, and the crew's name. Its models and tools are the server's to know.
+pub(crate) fn to_publish(path: &Path) -> anyhow::Result<(String, String)> {
+    let wrong = |mistake: Box<Diagnostic>| ended(Exit::Configuration, mistake.to_string());
+    if path.is_dir() {
+        let message = "is a folder; publish one file that holds agents and tasks".to_owned();
+        return Err(wrong(mistake(path, message)));
+    }
+    let file = read(path).map_err(wrong)?;
+    let text = file.text.clone();
+    let loaded = qd_crew::load(&CrewSource::Single(file))
+        .map_err(|mistakes| ended(Exit::Configuration, mistakes.to_string()))?;
+    Ok((text, loaded.spec.name.to_string()))
+}
+
 fn folder_name(path: &Path) -> String {
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     real.file_name().map_or_else(|| "crew".to_owned(), |name| name.to_string_lossy().into_owned())

@@ -1,6 +1,7 @@
 //! `jobs list`, `jobs get`, `jobs cancel`, `jobs redrive`, `jobs resume` and `jobs export`.
 
 mod change;
+mod dead;
 mod export;
 mod pages;
 mod resume;
@@ -9,12 +10,17 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::cli::{Format, Global, Jobs, JobsGet, JobsList};
+use crate::cli::{Dead, Format, Global, Jobs, JobsGet, JobsList};
 use crate::client::Client;
 use crate::exit::{Exit, ended};
 use crate::output::{self, excerpt, harmless};
 use change::Change;
 use pages::Pages;
+
+/// `dead`: jobs that failed.
+pub(super) async fn dead(global: &Global, args: Dead) -> anyhow::Result<Exit> {
+    dead::run(global, args).await
+}
 
 pub(super) async fn run(global: &Global, args: Jobs) -> anyhow::Result<Exit> {
     match args {

@@ -11,6 +11,7 @@ mod check;
 mod cli;
 mod commands;
 mod config;
+mod contract;
 mod crews;
 mod hostile;
 mod jobs;

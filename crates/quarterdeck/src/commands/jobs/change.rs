@@ -1,7 +1,5 @@
 //! `jobs cancel` and `jobs redrive`: some jobs by id, or all that a filter names and that it can be done to.
 
-use std::io::{IsTerminal, Write};
-
 use serde_json::{Value, json};
 
 use super::encoded;
@@ -9,7 +7,7 @@ use super::pages::Pages;
 use crate::cli::{Filter, Format, Global, JobsChange};
 use crate::client::Client;
 use crate::exit::{self, Exit, ended};
-use crate::output;
+use crate::{ask, output};
 
 /// What is done to jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,24 +107,7 @@ async fn matching(client: &Client, change: Change, filter: &Filter) -> anyhow::R
 }
 
 fn confirm(client: &Client, change: Change, count: usize) -> anyhow::Result<()> {
-    let jobs = counted(count);
-    if !std::io::stdin().is_terminal() {
-        let message = format!(
-            "this would {} {jobs} at {}; say --yes, or look with --dry-run",
-            change.verb(),
-            client.base()
-        );
-        return Err(ended(Exit::Usage, message));
-    }
-    let mut err = std::io::stderr();
-    write!(err, "{} {jobs} at {}? [y/N] ", change.verb(), client.base())?;
-    err.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(());
-    }
-    Err(ended(Exit::Failed, format!("nothing was {}", change.done())))
+    ask::confirm(&format!("{} {} at {}", change.verb(), counted(count), client.base()))
 }
 
 /// All of them, whatever becomes of one; how it ends is said by the first that it could not be done to.
