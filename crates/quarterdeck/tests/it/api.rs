@@ -1,5 +1,6 @@
 //! The served API as a client meets it; the full corpus of bad requests stands with the gateway.
 
+mod contract;
 mod keys;
 
 use serde_json::json;

@@ -11,7 +11,6 @@ mod check;
 mod cli;
 mod commands;
 mod config;
-mod contract;
 mod crews;
 mod hostile;
 mod jobs;
