@@ -217,6 +217,36 @@ async fn http2_is_spoken_on_the_same_port() {
     assert_eq!(server.store.stats().await.unwrap().queued, 1);
 }
 
+/// A frame of HTTP/2 of the stream with this id.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+#[tokio::test]
+async fn streams_that_are_asked_for_and_taken_back_cost_the_sender_its_connection() {
+    let server = Server::start().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    stream.write_all(&frame(4, 0, 0, b"")).await.unwrap();
+    // GET http://t/v1/jobs: indexed fields, then two of literal values.
+    let head = [&[0x82, 0x86, 0x04, 8][..], b"/v1/jobs", &[0x41, 1], b"t"].concat();
+    let mut sent = 0;
+    for id in (1_u32..).step_by(2).take(20_000) {
+        let pair = [frame(1, 0b101, id, &head), frame(3, 0, id, &8_u32.to_be_bytes())].concat();
+        if stream.write_all(&pair).await.is_err() {
+            break;
+        }
+        sent += 1;
+    }
+    let mut answer = Vec::new();
+    let _ = soon("the end of the connection", stream.read_to_end(&mut answer)).await;
+    // GOAWAY with ENHANCE_YOUR_CALM, unless the connection broke before it could be read.
+    let calm = answer.windows(4).any(|four| four == 11_u32.to_be_bytes());
+    assert!(calm || sent < 20_000, "{sent} streams were taken back and nothing was said");
+    served_again(server.address).await;
+}
+
 #[tokio::test]
 async fn large_bodies_share_bounded_memory_and_small_ones_always_pass() {
     let set = |options: &mut crate::Options| {
