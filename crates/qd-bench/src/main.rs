@@ -16,6 +16,7 @@ mod idle;
 mod latency;
 mod layer;
 mod load;
+mod overload;
 mod process;
 mod resilience;
 mod sim;
@@ -40,6 +41,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wants("auth") {
         auth::run().await?;
+    }
+    if wants("overload") {
+        overload::run().await?;
     }
     if wants("cycles") {
         cycles::run().await?;
