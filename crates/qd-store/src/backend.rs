@@ -12,11 +12,11 @@ use qd_types::{
 };
 
 use crate::{
-    Act, Actor, Answer, Answered, AuditHead, Audited, CacheKey, Cancelled, Claimed, DayUsage, DeadGroup,
-    DeadQuery, Delivery, DeliveryPage, DeliveryQuery, Discard, EndpointState, Enqueued, Error, Fence, Finish,
-    Idempotency, JobQuery, KeyAdded, NewCrew, NewJob, NewKey, Page, Published, Recent, Record, Refused,
-    Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation,
-    StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
+    Act, Actor, Answer, Answered, AuditHead, Audited, CacheKey, Cancelled, Claimed, CrewRecent, DayUsage,
+    DeadGroup, DeadQuery, Delivery, DeliveryPage, DeliveryQuery, Discard, EndpointState, Enqueued, Error,
+    Fence, Finish, Idempotency, JobQuery, KeyAdded, NewCrew, NewJob, NewKey, Page, Published, Recent, Record,
+    Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, SpendScope, Stats,
+    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 
 /// Everything a backend is.
@@ -75,6 +75,10 @@ pub trait Jobs: Send + Sync {
 
     /// What happened in the last hour, cheap enough for every look at a dashboard: no row is read.
     async fn recent(&self) -> Result<Recent, Error>;
+
+    /// The same of crews of a tenant, one answer for each, and how many jobs they have: no row is read. Of thousands of
+    /// crews, those whose last job ended longest ago are forgotten.
+    async fn recent_of(&self, tenant: &TenantId, crews: Vec<CrewName>) -> Result<Vec<CrewRecent>, Error>;
 }
 
 /// Published crew versions: immutable.

@@ -44,7 +44,9 @@ pub use outbox::{
     Delivery, DeliveryOutcome, DeliveryPage, DeliveryQuery, DeliveryStatus, Destination, EndpointState,
     Event, Settlement, Subscription, TakeDeliveries, TakenDeliveries, Tried,
 };
-pub use query::{Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Recent, Stats, StoredCrew};
+pub use query::{
+    CrewRecent, Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Recent, Stats, StoredCrew,
+};
 pub use shares::{TenantShare, TenantShares};
 pub use spend::{DayUsage, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, UsageQuery};
 pub use store::Store;

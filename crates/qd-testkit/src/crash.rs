@@ -10,11 +10,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_store::{
     Access, Act, Actor, Answer, Answered, AuditHead, Audited, Backend, Cache, CacheKey, Cancelled, Claimed,
-    Conversations, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
-    Discard, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, Jobs, KeyAdded, NewCrew,
-    NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement,
-    Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation, StoredCrew, StoredKey,
-    TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
+    Conversations, CrewRecent, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage,
+    DeliveryQuery, Discard, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, Jobs,
+    KeyAdded, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused, Revocation,
+    ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation,
+    StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
@@ -187,6 +187,10 @@ impl Jobs for Crash {
 
     async fn recent(&self) -> Result<Recent, Error> {
         self.inner.recent().await
+    }
+
+    async fn recent_of(&self, tenant: &TenantId, crews: Vec<CrewName>) -> Result<Vec<CrewRecent>, Error> {
+        self.inner.recent_of(tenant, crews).await
     }
 }
 

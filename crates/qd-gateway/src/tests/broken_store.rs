@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use qd_env::Env;
 use qd_store::{
     Access, Act, Actor, Answer, Answered, AuditHead, Audited, Cache, CacheKey, Cancelled, Claimed,
-    Conversations, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
-    Discard, EndpointState, Enqueued, Error, Fence, Finish, JobQuery, Jobs, KeyAdded, LocalBus, NewCrew,
-    NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused, Revocation, ScopeSpend, Settlement,
-    Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, Store, StoredConversation, StoredCrew, StoredKey,
-    TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
+    Conversations, CrewRecent, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage,
+    DeliveryQuery, Discard, EndpointState, Enqueued, Error, Fence, Finish, JobQuery, Jobs, KeyAdded,
+    LocalBus, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused, Revocation,
+    ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, Store,
+    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 use qd_types::{
     ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
@@ -71,6 +71,9 @@ impl Jobs for BrokenDisk {
         broken()
     }
     async fn recent(&self) -> Result<Recent, Error> {
+        broken()
+    }
+    async fn recent_of(&self, _: &TenantId, _: Vec<CrewName>) -> Result<Vec<CrewRecent>, Error> {
         broken()
     }
 }

@@ -50,6 +50,7 @@ impl<R: Rows> Core<R> {
             row,
             id: job.id,
             tenant: job.tenant.clone(),
+            crew: job.crew.clone(),
             priority: job.priority,
             conversation: job.conversation.clone(),
             status: job.status,
@@ -120,7 +121,7 @@ impl<R: Rows> Core<R> {
         self.announce(&about, status, now)?;
         self.tell(&about, &logged)?;
         self.schedule.remove(row);
-        self.recent().note_end(now, status, None);
+        self.recent().note_end(now, &(job.tenant.clone(), job.crew.clone()), status, None);
         self.notices.push(Notice::Changed(job.id));
         self.note_work();
         Ok(job)
