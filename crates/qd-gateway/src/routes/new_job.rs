@@ -16,7 +16,7 @@ use crate::submit::{self, Submission};
 /// Most urgent.
 pub(crate) const PRIORITY_MAX: i64 = Priority::LEVELS as i64;
 /// Longest running time that may be asked for: a day.
-const TIMEOUT_SECONDS_MAX: i64 = 86_400;
+pub(crate) const TIMEOUT_SECONDS_MAX: i64 = 86_400;
 /// Most tries of a step that may be asked for.
 const MAX_ATTEMPTS_MAX: i64 = 20;
 const METADATA_PAIRS_MAX: usize = 16;

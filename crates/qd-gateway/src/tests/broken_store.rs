@@ -225,10 +225,13 @@ async fn every_route_says_that_the_store_is_away_and_liveness_does_not_depend_on
     let job = json!({ "crew": "c", "input": { "message": "m" } }).to_string();
     let chat = json!({ "user_id": "u", "message": "m" }).to_string();
     let task = json!({ "task": "t", "idempotency_key": "k" }).to_string();
+    let of_system = json!({ "description": "t", "crew_name": "c" }).to_string();
     for (method, path, body) in [
         ("POST", "/v1/jobs".to_owned(), job.as_str()),
         ("POST", "/chat".to_owned(), &chat),
         ("POST", "/tasks".to_owned(), &task),
+        ("POST", "/crews/default/tasks".to_owned(), &of_system),
+        ("GET", "/crews/default/metrics".to_owned(), ""),
         ("GET", "/v1/jobs".to_owned(), ""),
         ("GET", format!("/v1/jobs/{id}"), ""),
         ("GET", format!("/v1/jobs/{id}/events"), ""),
