@@ -83,6 +83,9 @@ impl Observer {
         for outcome in ["delivered", "again", "failed"] {
             let _ = metrics.webhook_deliveries.with([outcome]);
         }
+        for outcome in ["made", "left_out", "failed", "given_up"] {
+            let _ = metrics.schedule_ticks.with([outcome]);
+        }
         let _ = metrics.webhook_duration.only();
         Self {
             metrics: Arc::clone(metrics),
@@ -117,6 +120,11 @@ impl Observer {
     /// A webhook was tried, however it went.
     pub(crate) fn webhook_took(&self, took: Duration) {
         self.metrics.webhook_duration.only().observe(took.as_secs_f64());
+    }
+
+    /// Something was done about a tick of a schedule; `outcome` is one of a closed list.
+    pub(crate) fn ticked(&self, outcome: &'static str) {
+        self.metrics.schedule_ticks.with([outcome]).inc();
     }
 
     /// A try of a webhook was settled.

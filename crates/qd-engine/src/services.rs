@@ -1,8 +1,10 @@
 //! Background services. Each is one file with a `run`; a new one is one line in [`start`].
 
 mod deliverer;
+mod feeder;
 mod housekeeper;
 mod renewer;
+mod scheduler;
 mod slices;
 
 use std::sync::Arc;
@@ -23,5 +25,7 @@ pub(crate) fn start(shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
         env.spawn(renewer::run(Arc::clone(shared))),
         env.spawn(slices::run(Arc::clone(shared))),
         env.spawn(deliverer::run(Arc::clone(shared))),
+        env.spawn(feeder::run(Arc::clone(shared))),
+        env.spawn(scheduler::run(Arc::clone(shared))),
     ]
 }

@@ -1,5 +1,6 @@
 //! The engine over real backends and the simulated provider, under paused time where time matters.
 
+mod batches;
 mod behaviour;
 mod budgets;
 mod cached;
@@ -9,6 +10,7 @@ mod human;
 mod limits;
 mod metrics;
 mod recourse;
+mod schedules;
 mod webhooks;
 
 use std::path::Path;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use qd_types::{DeliveryId, JobId, Timestamp};
+use qd_types::{BatchId, DeliveryId, JobId, Timestamp};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
@@ -100,6 +100,12 @@ impl Env {
     #[must_use]
     pub fn job_id(&self) -> JobId {
         JobId(self.uuid())
+    }
+
+    /// A new UUIDv7.
+    #[must_use]
+    pub fn batch_id(&self) -> BatchId {
+        BatchId(self.uuid())
     }
 
     /// A new UUIDv7.

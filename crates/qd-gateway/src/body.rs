@@ -7,6 +7,7 @@
 mod canonical;
 mod fields;
 mod json;
+mod lines;
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ use tokio::sync::SemaphorePermit;
 
 pub(crate) use canonical::hash as canonical_hash;
 pub(crate) use fields::{Fields, kind, pointer};
+pub(crate) use json::parse;
+pub(crate) use lines::{Lines, are_lines};
 
 use crate::context::Context;
 use crate::problem::{Problem, shown};
@@ -50,7 +53,16 @@ impl Form {
 
 /// The JSON of a request.
 pub(crate) async fn json(request: Request<axum::body::Body>, context: &Context) -> Result<Value, Problem> {
-    let bytes = read(request, context, Form::Json, context.options.body_bytes_max).await?;
+    json_within(request, context, context.options.body_bytes_max).await
+}
+
+/// The JSON of a request that may be as large as this.
+pub(crate) async fn json_within(
+    request: Request<axum::body::Body>,
+    context: &Context,
+    most: usize,
+) -> Result<Value, Problem> {
+    let bytes = read(request, context, Form::Json, most).await?;
     json::parse(&bytes, context.options.json_depth_max)
 }
 

@@ -69,6 +69,8 @@ pub(crate) struct Context {
     pub(crate) options: Options,
     /// Bytes that large bodies may take together.
     pub(crate) body_bytes: Semaphore,
+    /// Places for those who upload a batch.
+    pub(crate) uploads: Semaphore,
     /// Places for those who watch a job.
     pub(crate) watchers: Arc<Semaphore>,
     /// The server stops: long answers end soon.

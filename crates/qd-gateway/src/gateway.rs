@@ -90,10 +90,9 @@ impl Gateway {
         let _ = keys.refresh().await;
         let (listener, local_addr) = open(listeners.api, options.listen, "API").await?;
         let admin = open_admin(listeners.admin, options.admin_listen).await?;
-        let shutdown = Shutdown::default();
-        let limits = Arc::new(Limits::of(&options));
-        let (handler, max_connections) = (options.handler, options.max_connections);
-        let max_connections_per_address = options.max_connections_per_address;
+        let (shutdown, limits) = (Shutdown::default(), Arc::new(Limits::of(&options)));
+        let spans = [options.handler, options.batches.upload];
+        let Options { max_connections, max_connections_per_address, .. } = options;
         let gate = |auth, needs| {
             Arc::new(Gate::new(auth, needs, Arc::clone(&keys), Arc::clone(&observer), env.clone()))
         };
@@ -104,6 +103,7 @@ impl Gateway {
         let admin_gate = gate(if is_near { Auth::Open } else { options.auth }, router::needs_of_admin());
         let context = Arc::new(Context {
             body_bytes: Semaphore::new(options.body_bytes_in_flight_max.min(Semaphore::MAX_PERMITS)),
+            uploads: Semaphore::new(options.batches.uploads_max.min(Semaphore::MAX_PERMITS)),
             watchers: Arc::new(Semaphore::new(options.watchers_max.min(Semaphore::MAX_PERMITS))),
             store,
             crews,
@@ -130,7 +130,7 @@ impl Gateway {
                 Answer::new(
                     router::api(routes, Arc::clone(&context), api_gate),
                     env.clone(),
-                    handler,
+                    spans,
                     Some(observer),
                 ),
                 max_connections,
@@ -138,7 +138,7 @@ impl Gateway {
             ),
             admin: admin.map(|(listener, _)| {
                 // Probes and scrapes would drown what callers see of the API: this port is not counted.
-                let answer = Answer::new(router::admin(context, admin_gate), env.clone(), handler, None);
+                let answer = Answer::new(router::admin(context, admin_gate), env.clone(), spans, None);
                 port(listener, answer, ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MAX)
             }),
             local_addr,

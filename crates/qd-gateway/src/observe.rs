@@ -236,6 +236,7 @@ pub(crate) fn rejection(code: Code) -> Option<&'static str> {
         | Code::MethodNotAllowed
         | Code::EventsPruned
         | Code::JobOver
+        | Code::AlreadyExists
         | Code::KeyOver
         | Code::ToolOutcomeUnknown
         | Code::CrewConfigured

@@ -56,6 +56,8 @@ pub struct Options {
     pub write_stall: Duration,
     /// How often a silent event stream sends a comment.
     pub keep_alive: Duration,
+    /// Bounds of batches.
+    pub batches: BatchBounds,
     /// Running time of a job that names none.
     pub default_timeout_seconds: u32,
     /// Tries of a step for a job that names none.
@@ -64,6 +66,36 @@ pub struct Options {
     pub webhooks: Vec<WebhookEndpoint>,
     /// What URLs that come with jobs are checked with; without it jobs may bring none.
     pub job_webhooks: Option<Arc<Bounds>>,
+}
+
+/// How large batches may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchBounds {
+    /// Inputs of one request in JSON.
+    pub json_items_max: usize,
+    /// Largest body of a request in JSON.
+    pub json_bytes_max: usize,
+    /// Lines of one upload.
+    pub upload_items_max: usize,
+    /// Bytes of one upload. A line may be as long as any other body.
+    pub upload_bytes_max: usize,
+    /// Uploads at once.
+    pub uploads_max: usize,
+    /// Time for an upload to be taken in.
+    pub upload: Duration,
+}
+
+impl Default for BatchBounds {
+    fn default() -> Self {
+        Self {
+            json_items_max: 10_000,
+            json_bytes_max: 16 * 1024 * 1024,
+            upload_items_max: 100_000,
+            upload_bytes_max: 256 * 1024 * 1024,
+            uploads_max: 16,
+            upload: Duration::from_secs(900),
+        }
+    }
 }
 
 /// An endpoint of webhooks, as it is shown.
@@ -101,6 +133,7 @@ impl Default for Options {
             idle: Duration::from_secs(75),
             write_stall: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),
+            batches: BatchBounds::default(),
             default_timeout_seconds: 300,
             default_max_attempts: 5,
             webhooks: Vec::new(),
@@ -126,6 +159,11 @@ impl Options {
             // Else the largest body would never be read.
             ("body_bytes_in_flight_max", self.body_bytes_in_flight_max, self.body_bytes_max),
             ("watchers_max", self.watchers_max, 1),
+            ("batches.json_items_max", self.batches.json_items_max, 1),
+            ("batches.json_bytes_max", self.batches.json_bytes_max, 1),
+            ("batches.upload_items_max", self.batches.upload_items_max, 1),
+            ("batches.upload_bytes_max", self.batches.upload_bytes_max, 1),
+            ("batches.uploads_max", self.batches.uploads_max, 1),
             ("json_depth_max", self.json_depth_max, 1),
             // Below this hyper cannot work.
             ("head_bytes_max", self.head_bytes_max, 8 * 1024),
@@ -145,6 +183,7 @@ impl Options {
             ("header_read", self.header_read),
             ("body_read", self.body_read),
             ("handler", self.handler),
+            ("batches.upload", self.batches.upload),
             ("idle", self.idle),
             ("write_stall", self.write_stall),
             ("keep_alive", self.keep_alive),

@@ -262,6 +262,7 @@ pub(crate) fn status_and_title(code: Code) -> (StatusCode, &'static str) {
         Code::EventsPruned => (StatusCode::GONE, "Events no longer kept"),
         Code::QueueFull => (StatusCode::SERVICE_UNAVAILABLE, "Queue full"),
         Code::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "Server overloaded"),
+        Code::AlreadyExists => (StatusCode::CONFLICT, "Already exists"),
         Code::JobOver => (StatusCode::CONFLICT, "Job is over"),
         Code::JobNotWaiting => (StatusCode::CONFLICT, "Job does not wait"),
         Code::AlreadyAnswered => (StatusCode::CONFLICT, "Answered already"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{get, post};
 use http::{Method, Uri};
 use qd_types::{Code, Scope};
 use tower::util::MapRequestLayer;
@@ -18,11 +18,13 @@ use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
 use crate::routes::crews::publish;
-use crate::routes::redrive::dead_letters;
+use crate::routes::jobs::redrive::dead_letters;
+use crate::routes::jobs::{cancel, redrive};
+use crate::routes::schedules::run;
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
-    audit, breakers, cancel, conversations, crews, docs, events, health, index, jobs, keys, metrics, redrive,
-    stats, steps, usage, webhooks,
+    audit, batches, breakers, conversations, crews, docs, events, health, index, jobs, keys, metrics,
+    schedules, stats, steps, usage, webhooks,
 };
 
 const OPEN: Needs = Needs::Nothing;
@@ -55,6 +57,19 @@ pub(crate) fn routes() -> Routes {
         .get("/v1/dead-letters", JOBS_READ, dead_letters::list, dead_letters::about_list)
         .post("/v1/dead-letters/redrive", JOBS_WRITE, dead_letters::redrive, dead_letters::about_redrive)
         .post("/v1/dead-letters/discard", JOBS_WRITE, dead_letters::discard, dead_letters::about_discard)
+        .get("/v1/batches", JOBS_READ, batches::list, batches::about_list)
+        .post("/v1/batches", JOBS_WRITE, batches::create, batches::about_create)
+        .get("/v1/batches/{id}", JOBS_READ, batches::read, batches::about_read)
+        .get("/v1/batches/{id}/results", JOBS_READ, batches::results, batches::about_results)
+        .post("/v1/batches/{id}/cancel", JOBS_WRITE, batches::cancel, batches::about_cancel)
+        .get("/v1/schedules", JOBS_READ, schedules::list, schedules::about_list)
+        .post("/v1/schedules", JOBS_WRITE, schedules::create, schedules::about_create)
+        .get("/v1/schedules/{name}", JOBS_READ, schedules::read, schedules::about_read)
+        .put("/v1/schedules/{name}", JOBS_WRITE, schedules::replace, schedules::about_replace)
+        .post("/v1/schedules/{name}/pause", JOBS_WRITE, schedules::pause, schedules::about_pause)
+        .post("/v1/schedules/{name}/resume", JOBS_WRITE, schedules::resume, schedules::about_resume)
+        .post("/v1/schedules/{name}/run", JOBS_WRITE, run::run, run::about)
+        .delete("/v1/schedules/{name}", JOBS_WRITE, schedules::delete, schedules::about_delete)
         .get("/v1/conversations/{id}", CONVERSATIONS, conversations::read, conversations::about_read)
         .delete("/v1/conversations/{id}", CONVERSATIONS, conversations::forget, conversations::about_forget)
         .get("/v1/crews", CREWS_READ, crews::list, crews::about_list)
@@ -126,13 +141,7 @@ pub(crate) fn needs_of_admin() -> NeedsOfRoutes {
 
 /// Routes of the API whose capability is not built: a clear answer is better than "no such route".
 pub(crate) fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
-    let reading: MethodRouter<Shared> = get(not_yet);
-    let writing: MethodRouter<Shared> = post(not_yet);
-    router
-        .route("/v1/batches", writing.clone())
-        .route("/v1/batches/{id}", reading)
-        .route("/crews/{system}/scale", writing.clone())
-        .route("/crews/{system}/backup", writing)
+    router.route("/crews/{system}/scale", post(not_yet)).route("/crews/{system}/backup", post(not_yet))
 }
 
 fn finish(router: Router<Shared>, context: Shared, gate: Arc<Gate>) -> Router {

@@ -1,8 +1,8 @@
 //! The native API, one file a noun, and what they share: ids in paths and JSON answers.
 
 pub(crate) mod audit;
+pub(crate) mod batches;
 pub(crate) mod breakers;
-pub(crate) mod cancel;
 pub(crate) mod conversations;
 pub(crate) mod crews;
 pub(crate) mod docs;
@@ -15,7 +15,7 @@ mod list_query;
 pub(crate) mod metrics;
 pub(crate) mod new_job;
 pub(crate) mod prefer;
-pub(crate) mod redrive;
+pub(crate) mod schedules;
 pub(crate) mod stats;
 pub(crate) mod steps;
 pub(crate) mod usage;

@@ -15,7 +15,6 @@ mod facades;
 mod figures;
 mod full_disk;
 mod health;
-mod idempotency;
 mod jobs;
 mod life;
 mod openapi;

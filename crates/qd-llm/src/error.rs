@@ -178,6 +178,7 @@ impl Blame {
             | Code::QueueFull
             | Code::Overloaded
             | Code::JobOver
+            | Code::AlreadyExists
             | Code::HumanInputExpired
             | Code::HumanInputRejected
             | Code::JobNotWaiting

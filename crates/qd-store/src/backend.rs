@@ -7,22 +7,30 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
-    WorkerId,
+    BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged,
+    ScheduleName, Seq, TenantId, Timestamp, WorkerId,
 };
 
 use crate::{
-    Act, Actor, Answer, Answered, AuditHead, Audited, CacheKey, Cancelled, Claimed, CrewRecent, DayUsage,
-    DeadGroup, DeadQuery, Delivery, DeliveryPage, DeliveryQuery, Discard, EndpointState, Enqueued, Error,
-    Fence, Finish, Idempotency, JobQuery, KeyAdded, NewCrew, NewJob, NewKey, Page, Published, Recent, Record,
-    Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, SpendScope, Stats,
-    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
+    Act, Actor, Answer, Answered, AuditHead, Audited, Batch, BatchAccepted, BatchCancelled, BatchOpened,
+    BatchPage, BatchQuery, CacheKey, Cancelled, Claimed, CrewRecent, DayUsage, DeadGroup, DeadQuery,
+    Delivery, DeliveryPage, DeliveryQuery, Discard, DueSchedules, EndpointState, Enqueued, Error, Fed, Fence,
+    Finish, Idempotency, ItemPage, ItemQuery, JobQuery, KeyAdded, NewBatch, NewCrew, NewItem, NewJob, NewKey,
+    NewSchedule, Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut, ScheduleTick,
+    ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew,
+    StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
 };
 
 /// Everything a backend is.
-pub trait Backend: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox + DeadLetters {}
+pub trait Backend:
+    Jobs + Crews + Conversations + Spend + Cache + Access + Outbox + DeadLetters + Batches + Schedules
+{
+}
 
-impl<T: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox + DeadLetters> Backend for T {}
+impl<T> Backend for T where
+    T: Jobs + Crews + Conversations + Spend + Cache + Access + Outbox + DeadLetters + Batches + Schedules
+{
+}
 
 /// Jobs: their queue, leases, journal and history.
 #[async_trait]
@@ -171,6 +179,87 @@ pub trait Outbox: Send + Sync {
 
     /// Remembers how an endpoint stands.
     async fn set_endpoint(&self, tenant: &TenantId, state: EndpointState) -> Result<(), Error>;
+}
+
+/// Batches: inputs that become jobs as there is room. The transitions of [`Jobs`] note the ends of their jobs, and of the
+/// batches with them, in their own transactions.
+#[async_trait]
+pub trait Batches: Send + Sync {
+    /// Begins to take a batch in. Nobody sees it until it is accepted; a process that dies before leaves nothing.
+    async fn open_batch(&self, batch: NewBatch) -> Result<BatchOpened, Error>;
+
+    /// Adds inputs to a batch that is taken in; `false` if it is not any more.
+    async fn add_items(&self, batch: BatchId, items: Vec<NewItem>) -> Result<bool, Error>;
+
+    /// Accepts a batch that is whole, unless its key is known or it holds nothing to execute: then it is gone.
+    async fn accept_batch(
+        &self,
+        batch: BatchId,
+        idempotency: Option<Idempotency>,
+    ) -> Result<BatchAccepted, Error>;
+
+    /// Gives a batch up that is taken in.
+    async fn discard_batch(&self, batch: BatchId) -> Result<(), Error>;
+
+    /// What [`Batches::accept_batch`] would answer for a known idempotency key; `None` for one that is not known.
+    async fn replay_batch(
+        &self,
+        tenant: &TenantId,
+        idempotency: Idempotency,
+    ) -> Result<Option<BatchAccepted>, Error>;
+
+    /// Makes jobs of at most `max` inputs that wait, tenants' room and batches' concurrency allowing; an input and its job
+    /// in one transaction. Any process may call it.
+    async fn feed_batches(&self, max: usize) -> Result<Fed, Error>;
+
+    /// Cancels a batch: what waits never starts, and jobs that are not over are cancelled.
+    async fn cancel_batch(&self, tenant: &TenantId, batch: BatchId) -> Result<BatchCancelled, Error>;
+
+    /// One batch.
+    async fn batch(&self, tenant: &TenantId, batch: BatchId) -> Result<Option<Batch>, Error>;
+
+    /// A page of batches.
+    async fn batches(&self, tenant: &TenantId, query: BatchQuery) -> Result<BatchPage, Error>;
+
+    /// What became of inputs, in their order; `None` if there is no such batch.
+    async fn batch_items(
+        &self,
+        tenant: &TenantId,
+        batch: BatchId,
+        query: ItemQuery,
+    ) -> Result<Option<ItemPage>, Error>;
+}
+
+/// Schedules: kept here, worked out by whoever looks after them.
+#[async_trait]
+pub trait Schedules: Send + Sync {
+    /// Keeps a schedule, also in the place of one of that name if it `replaces`.
+    async fn put_schedule(&self, new: NewSchedule, replaces: bool) -> Result<SchedulePut, Error>;
+
+    /// Begins with this tick, or leaves the schedule alone where there is none; `None` if there is no such schedule.
+    /// Repeating it changes nothing.
+    async fn pause_schedule(
+        &self,
+        tenant: &TenantId,
+        name: &ScheduleName,
+        next_at: Option<Timestamp>,
+    ) -> Result<Option<Schedule>, Error>;
+
+    /// Deletes a schedule; `false` if there was none. Its jobs go on.
+    async fn delete_schedule(&self, tenant: &TenantId, name: &ScheduleName) -> Result<bool, Error>;
+
+    /// Carries a tick out, unless somebody else has or the schedule was changed: the job and that it was made are one
+    /// transaction.
+    async fn tick_schedule(&self, tick: ScheduleTick) -> Result<Ticked, Error>;
+
+    /// At most `limit` schedules of any tenant that somebody has to look at now.
+    async fn due_schedules(&self, limit: usize) -> Result<DueSchedules, Error>;
+
+    /// One schedule.
+    async fn schedule(&self, tenant: &TenantId, name: &ScheduleName) -> Result<Option<Schedule>, Error>;
+
+    /// Those of a tenant, by name.
+    async fn schedules(&self, tenant: &TenantId) -> Result<Vec<Schedule>, Error>;
 }
 
 /// Results that are kept for whoever asks the same again. What is in here may go at any time.

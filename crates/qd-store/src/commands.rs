@@ -1,7 +1,9 @@
 //! What is asked of a store and what it answers.
 
+pub(crate) mod batches;
 pub(crate) mod dead;
 pub(crate) mod human;
+pub(crate) mod schedules;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -91,6 +93,7 @@ impl NewJob {
             webhook_url: self.webhook_url.clone(),
             hooks: self.hooks.clone(),
             redrive_of: self.redrive_of,
+            batch: None,
             metadata: self.metadata.clone(),
         }
     }

@@ -4,6 +4,7 @@
 
 mod accept;
 mod access;
+mod batches;
 mod cache;
 mod conversations;
 mod crews;
@@ -15,6 +16,7 @@ mod outbox;
 mod poison;
 mod queries;
 mod queue;
+mod schedules;
 mod spend;
 mod stats;
 mod time;
@@ -245,6 +247,17 @@ macro_rules! conformance_suite {
                     deliveries_are_listed_newest_first_and_by_what_they_are, endpoints_keep_what_is_known_of_them,
                     urls_of_a_job_hear_of_its_steps_with_the_place_in_its_log, an_answer_may_name_other_urls,
                     posted_delivery_needs_no_job, jobs_stay_as_long_as_a_delivery_needs_them;
+                batches: batch_is_nobodys_business_until_it_is_accepted, batch_that_was_given_up_leaves_nothing,
+                    inputs_become_jobs_in_order_and_no_more_at_once_than_asked, inputs_leave_room_in_the_queue_for_others,
+                    batches_take_turns, last_job_ends_the_batch_once_and_with_one_delivery_for_each_receiver,
+                    every_way_in_which_a_job_ends_counts_in_its_batch,
+                    cancelled_batch_starts_nothing_and_its_jobs_are_cancelled, same_key_gives_the_same_batch,
+                    batch_without_anything_to_execute_is_not_accepted, results_come_in_order_page_by_page_and_by_status,
+                    batches_of_tenants_are_apart_and_listed_newest_first, batch_goes_with_its_jobs_once_it_is_old,
+                    no_history_loses_or_doubles_an_input;
+                schedules: kept_schedule_is_read_and_listed_as_it_was_made, tick_makes_one_job_however_many_try,
+                    changed_or_paused_schedule_is_not_ticked_as_it_was,
+                    tick_without_room_changes_nothing_and_is_tried_again, ticks_that_are_left_out_are_counted_and_say_why;
                 model: random_histories_agree_with_the_model;
             }
         }

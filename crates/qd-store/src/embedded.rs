@@ -11,6 +11,7 @@ pub(crate) mod schedule;
 pub(crate) use self::core::{Core, Limits, Notice};
 pub(crate) use self::recent::RecentHour;
 pub(crate) use self::rows::{
-    AccessRows, Charge, CrewRows, DeadRows, DurableRows, KEPT_SPEND, KEPT_TURNS, OpenJob, PAGE_BYTES,
-    Remembered, RowId, Rows, Settled, Spent, Started, Tries,
+    AccessRows, BatchKey, BatchRow, BatchRows, Charge, CrewRows, DeadRows, DurableRows, KEPT_SPEND,
+    KEPT_TURNS, OpenJob, PAGE_BYTES, Remembered, RowId, Rows, ScheduleRows, Settled, Spent, Stage, Started,
+    Tries,
 };

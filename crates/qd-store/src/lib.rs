@@ -19,7 +19,6 @@ mod open;
 mod outbox;
 pub mod policy;
 mod query;
-mod shares;
 mod spend;
 mod sqlite;
 mod store;
@@ -28,10 +27,19 @@ pub use access::{
     Act, Actor, AuditHash, AuditHead, Audited, BrokenChain, Chain, Deed, KEYS_MAX, KeyAdded, NewKey,
     StoredKey,
 };
-pub use backend::{Access, Backend, Cache, Conversations, Crews, DeadLetters, Jobs, Outbox, Spend};
+pub use backend::{
+    Access, Backend, Batches, Cache, Conversations, Crews, DeadLetters, Jobs, Outbox, Schedules, Spend,
+};
 pub use cache::{CacheKey, CacheRoom};
+pub use commands::batches::{
+    Batch, BatchAccepted, BatchCancelled, BatchCounts, BatchOpened, BatchPage, BatchQuery, BatchStatus, Fed,
+    ItemInput, ItemPage, ItemQuery, ItemResult, ItemStatus, NewBatch, NewItem,
+};
 pub use commands::dead::{DEAD_GROUPS_MAX, DEAD_JOBS_MAX, DeadGroup, DeadQuery, Discard};
 pub use commands::human::{Answer, Answered};
+pub use commands::schedules::{
+    DueSchedules, Missed, NewSchedule, Schedule, SchedulePut, ScheduleSpec, ScheduleTick, TickAct, Ticked,
+};
 pub use commands::{
     Cancelled, Claimed, Enqueued, Fence, Finish, Idempotency, Incarnation, Lease, NewJob, OtherBody, Outcome,
     Record, Refused, Revocation, Revoked, StoredConversation, StoredMessage, Tick, Turn, TurnRole,
@@ -42,11 +50,11 @@ pub use live::{Live, LiveEvent, LocalBus, Watch};
 pub use open::{Durability, Leases, Options, open};
 pub use outbox::{
     Delivery, DeliveryOutcome, DeliveryPage, DeliveryQuery, DeliveryStatus, Destination, EndpointState,
-    Event, Settlement, Subscription, TakeDeliveries, TakenDeliveries, Tried,
+    Event, Settlement, Subject, Subscription, TakeDeliveries, TakenDeliveries, Tried,
 };
+pub use policy::{TenantShare, TenantShares};
 pub use query::{
     CrewRecent, Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Recent, Stats, StoredCrew,
 };
-pub use shares::{TenantShare, TenantShares};
 pub use spend::{DayUsage, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, UsageQuery};
 pub use store::Store;

@@ -41,6 +41,10 @@ pub trait Live: Send + Sync {
     fn deliveries_written(&self);
     /// Waits for [`Live::deliveries_written`]; returns at once if it happened since the last wait.
     async fn deliveries_changed(&self);
+    /// Tells whoever feeds batches that one may make jobs.
+    fn batches_changed(&self);
+    /// Waits for [`Live::batches_changed`]; returns at once if it happened since the last wait.
+    async fn batches(&self);
     /// Tells workers that a lease was revoked. Where the worker is in this process, it is known to
     /// [`Live::is_revoked`] before whoever revoked it gets an answer.
     fn lease_revoked(&self, job: JobId, fence: Fence);
@@ -59,6 +63,7 @@ pub(crate) fn tell(live: &dyn Live, notices: &[Notice]) {
             Notice::Changed(job) => live.changed(*job),
             Notice::Work => live.work_arrived(),
             Notice::Deliveries => live.deliveries_written(),
+            Notice::Batches => live.batches_changed(),
             Notice::Revoked(job, fence) => live.lease_revoked(*job, *fence),
         }
     }
@@ -80,6 +85,7 @@ pub struct LocalBus {
     topics: Arc<Topics>,
     work: Notify,
     deliveries: Notify,
+    batches: Notify,
     revocation: Notify,
     // Looked at before every call; the count spares the lock while nothing is revoked.
     revoked_count: AtomicUsize,
@@ -153,6 +159,14 @@ impl Live for LocalBus {
 
     async fn deliveries_changed(&self) {
         self.deliveries.notified().await;
+    }
+
+    fn batches_changed(&self) {
+        self.batches.notify_one();
+    }
+
+    async fn batches(&self) {
+        self.batches.notified().await;
     }
 
     fn lease_revoked(&self, job: JobId, fence: Fence) {

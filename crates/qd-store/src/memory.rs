@@ -3,11 +3,13 @@
 
 mod access;
 mod backend;
+mod batches;
 mod cache;
 mod crews;
 mod dead;
 mod outbox;
 mod rows;
+mod schedules;
 mod spend;
 
 pub(crate) use backend::MemoryBackend;

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use qd_env::Env;
 use qd_telemetry::{Counter, Fault, Histogram, Metrics, fault};
-use qd_types::{Class, Code, CrewName, JobStatus};
+use qd_types::{Class, Code, CrewName, JobStatus, Priority};
 
-use crate::{Answered, Cancelled, Error, Tick};
+use crate::{Answered, BatchCancelled, Cancelled, Error, Fed, Tick, Ticked};
 
 macro_rules! operations {
     ($($name:ident = $word:literal,)*) => {
@@ -71,7 +71,26 @@ operations! {
     Deliveries = "deliveries",
     Endpoints = "endpoints",
     SetEndpoint = "set_endpoint",
+    OpenBatch = "open_batch",
+    AddItems = "add_items",
+    AcceptBatch = "accept_batch",
+    DiscardBatch = "discard_batch",
+    ReplayBatch = "replay_batch",
+    FeedBatches = "feed_batches",
+    CancelBatch = "cancel_batch",
+    Batch = "batch",
+    Batches = "batches",
+    BatchItems = "batch_items",
+    PutSchedule = "put_schedule",
+    PauseSchedule = "pause_schedule",
+    DeleteSchedule = "delete_schedule",
+    TickSchedule = "tick_schedule",
+    DueSchedules = "due_schedules",
+    Schedule = "schedule",
+    Schedules = "schedules",
 }
+
+const LEVELS: [&str; Priority::LEVELS] = ["1", "2", "3", "4", "5"];
 
 /// Observes; without metrics it only tells of errors.
 #[derive(Clone, Default)]
@@ -145,6 +164,30 @@ impl Observer {
         }
         if tick.rescued > 0 {
             counted.metrics.jobs_recovered.with(["lease_expired"]).inc_by(tick.rescued as u64);
+        }
+    }
+
+    /// Jobs that were cancelled with their batch.
+    pub(crate) fn batch_cancelled(&self, cancelled: &BatchCancelled) {
+        let BatchCancelled::Now { batch, jobs } = cancelled else { return };
+        tracing::info!(batch = %batch.id, crew = %batch.crew, jobs, "batch cancelled");
+        for _ in 0..*jobs {
+            self.ended(&batch.crew, "cancelled", Fault::None);
+        }
+    }
+
+    /// Jobs that batches made are accepted here; those of requests are the gateway's to count.
+    pub(crate) fn fed(&self, fed: &Fed) {
+        let Some(counted) = &self.0 else { return };
+        for (crew, priority) in &fed.started {
+            counted.metrics.jobs_submitted.with([crew.as_str(), LEVELS[priority.index()]]).inc();
+        }
+    }
+
+    /// A schedule made a job.
+    pub(crate) fn schedule_ticked(&self, ticked: &Ticked) {
+        if let (Some(counted), Ticked::Made(job)) = (&self.0, ticked) {
+            counted.metrics.jobs_submitted.with([job.crew.as_str(), LEVELS[job.priority.index()]]).inc();
         }
     }
 

@@ -38,6 +38,10 @@ pub struct Options {
     pub cache: CacheRoom,
     /// Which endpoints of webhooks are told of what.
     pub subscriptions: Arc<[Subscription]>,
+    /// Batches of a tenant that are not over; more are refused.
+    pub open_batches: usize,
+    /// Schedules of a tenant; more are refused.
+    pub schedules: usize,
 }
 
 impl Default for Options {
@@ -54,6 +58,8 @@ impl Default for Options {
             conversation_ttl: Duration::from_secs(3600),
             cache: CacheRoom::default(),
             subscriptions: Arc::from([]),
+            open_batches: 100,
+            schedules: 1_000,
         }
     }
 }
@@ -93,6 +99,8 @@ impl Options {
             conversation_ttl: self.conversation_ttl,
             cache: self.cache,
             subscriptions: Arc::clone(&self.subscriptions),
+            open_batches: self.open_batches,
+            schedules: self.schedules,
         }
     }
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use qd_types::{CrewName, DeliveryId, HookKind, Job, JobId, JobStatus, Seq, TenantId, Timestamp};
+use qd_types::{BatchId, CrewName, DeliveryId, HookKind, Job, JobId, JobStatus, Seq, TenantId, Timestamp};
 
-use crate::Cursor;
+use crate::{Batch, Cursor};
 
 /// Something that webhooks tell of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +24,8 @@ pub enum Event {
     Failed,
     /// The job was stopped by request.
     Cancelled,
+    /// Every input of a batch has its end.
+    BatchFinished,
     /// There is news of a kind for a URL that came with the job.
     Hook(HookKind),
     /// Nothing happened: somebody tries an endpoint.
@@ -34,6 +36,16 @@ impl Event {
     /// Every event that happens to jobs.
     pub const OF_JOBS: [Self; 6] =
         [Self::Started, Self::Retrying, Self::Waiting, Self::Succeeded, Self::Failed, Self::Cancelled];
+    /// Every event that endpoints can ask for.
+    pub const ALL: [Self; 7] = [
+        Self::Started,
+        Self::Retrying,
+        Self::Waiting,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+        Self::BatchFinished,
+    ];
     /// Those that are a job's last.
     pub const LAST: [Self; 3] = [Self::Succeeded, Self::Failed, Self::Cancelled];
 
@@ -47,6 +59,7 @@ impl Event {
             Self::Succeeded => "job.succeeded",
             Self::Failed => "job.failed",
             Self::Cancelled => "job.cancelled",
+            Self::BatchFinished => "batch.finished",
             Self::Hook(HookKind::Step) => "amp.step",
             Self::Hook(HookKind::Task) => "amp.task",
             Self::Hook(HookKind::Crew) => "amp.crew",
@@ -57,7 +70,7 @@ impl Event {
 
     /// Every event.
     pub fn all() -> impl Iterator<Item = Self> {
-        Self::OF_JOBS.into_iter().chain(HookKind::ALL.map(Self::Hook)).chain([Self::Test])
+        Self::ALL.into_iter().chain(HookKind::ALL.map(Self::Hook)).chain([Self::Test])
     }
 
     /// The event of a name.
@@ -172,8 +185,10 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// Whose it is.
     pub tenant: TenantId,
-    /// The job that it tells of; none in a test.
+    /// The job that it tells of, if it tells of one.
     pub job: Option<JobId>,
+    /// The batch that it tells of, if it tells of one.
+    pub batch: Option<BatchId>,
     /// What happened.
     pub event: Event,
     /// The item of the job's log that it tells of, where it is about one.
@@ -210,6 +225,7 @@ impl Delivery {
             id,
             tenant,
             job,
+            batch: None,
             event,
             about: None,
             at: now,
@@ -234,11 +250,20 @@ pub struct TakeDeliveries {
     pub rooms: HashMap<String, usize>,
 }
 
+/// What a delivery tells of.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Subject {
+    /// A job.
+    Job(Box<Job>),
+    /// A batch that is over.
+    Batch(Box<Batch>),
+}
+
 /// Deliveries that somebody is to try now. Nobody else is given them until they are settled, or their process ends.
 #[derive(Debug, Clone, Default)]
 pub struct TakenDeliveries {
-    /// Each with its job.
-    pub deliveries: Vec<(Delivery, Option<Job>)>,
+    /// Each with what it tells of, if that is still kept; a test tells of nothing.
+    pub deliveries: Vec<(Delivery, Option<Subject>)>,
     /// When the next pending one that is not due yet will be.
     pub next_due: Option<Timestamp>,
 }

@@ -3,10 +3,14 @@
 //! Priority levels share claims 1:2:4:8:16 and an idle level's share goes to the others, so nothing starves; inside a
 //! level tenants take turns; inside a tenant the caller takes the oldest. The promise holds per dispatcher.
 
+mod shares;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use qd_types::Priority;
+
+pub use shares::{TenantShare, TenantShares};
 
 /// How priority levels share the claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -5,6 +5,7 @@
 
 mod access;
 mod backend;
+mod batches;
 mod cache;
 mod checkpoint;
 mod codec;
@@ -17,6 +18,7 @@ mod outbox;
 mod query;
 mod reader;
 mod rows;
+mod schedules;
 mod schema;
 mod spend;
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! The handle that everyone holds: it forwards to the backend and observes each call once, for all backends.
 
+mod batches;
 mod dead;
 mod human;
 mod outbox;
+mod schedules;
 
 use std::sync::Arc;
 use std::time::Duration;

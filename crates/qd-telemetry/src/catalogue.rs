@@ -110,6 +110,8 @@ catalogue! {
     webhook_deliveries: Counters "quarterdeck_webhook_deliveries_total" ["outcome"] "Tries of webhooks: `delivered`, `again`, to be tried later, or `failed`, given up";
     webhook_duration: Histograms in CALLS "quarterdeck_webhook_duration_seconds" [] "Time of a try of a webhook";
 
+    schedule_ticks: Counters "quarterdeck_schedule_ticks_total" ["outcome"] "Ticks of schedules: `made` a job, `left_out` because nobody was there in time, `failed`, to be tried again, or `given_up`";
+
     workers: Gauges "quarterdeck_workers" ["state"] "Workers of this process: `ready` or `draining`";
     worker_slots: Gauges "quarterdeck_worker_slots" ["state"] "Slots of this process: `busy` or `idle`";
 

@@ -90,6 +90,7 @@ pub fn fault(code: Code) -> Fault {
         | Code::IdempotencyConflict
         | Code::EventsPruned
         | Code::JobOver
+        | Code::AlreadyExists
         | Code::JobNotWaiting
         | Code::AlreadyAnswered
         | Code::JobNotFailed => Fault::User,

@@ -9,16 +9,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use qd_store::{
-    Access, Act, Actor, Answer, Answered, AuditHead, Audited, Backend, Cache, CacheKey, Cancelled, Claimed,
-    Conversations, CrewRecent, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage,
-    DeliveryQuery, Discard, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, JobQuery, Jobs,
-    KeyAdded, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused, Revocation,
+    Access, Act, Actor, Answer, Answered, AuditHead, Audited, Backend, Batch, BatchAccepted, BatchCancelled,
+    BatchOpened, BatchPage, BatchQuery, Batches, Cache, CacheKey, Cancelled, Claimed, Conversations,
+    CrewRecent, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
+    Discard, DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish, Idempotency, ItemPage,
+    ItemQuery, JobQuery, Jobs, KeyAdded, NewBatch, NewCrew, NewItem, NewJob, NewKey, NewSchedule, Outbox,
+    Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut, ScheduleTick, Schedules,
     ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation,
-    StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
+    StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
 };
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
-    WorkerId,
+    BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged,
+    ScheduleName, Seq, TenantId, Timestamp, WorkerId,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +38,8 @@ pub enum When {
 /// Where the process dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CrashPoint {
+    /// Counted from 0, over what writes something: a claim that hands nothing out does not, nor does a round of feeding that
+    /// feeds nothing.
     /// Counted from 0, over claims that hand something out, records, finishes and answers of people.
     pub write: usize,
     /// On which side of it.
@@ -277,6 +281,105 @@ impl Outbox for Crash {
 
     async fn set_endpoint(&self, tenant: &TenantId, state: EndpointState) -> Result<(), Error> {
         self.write(self.inner.set_endpoint(tenant, state)).await
+    }
+}
+
+#[async_trait]
+impl Batches for Crash {
+    async fn open_batch(&self, batch: NewBatch) -> Result<BatchOpened, Error> {
+        self.write(self.inner.open_batch(batch)).await
+    }
+
+    async fn add_items(&self, batch: BatchId, items: Vec<NewItem>) -> Result<bool, Error> {
+        self.write(self.inner.add_items(batch, items)).await
+    }
+
+    async fn accept_batch(
+        &self,
+        batch: BatchId,
+        idempotency: Option<Idempotency>,
+    ) -> Result<BatchAccepted, Error> {
+        self.write(self.inner.accept_batch(batch, idempotency)).await
+    }
+
+    async fn discard_batch(&self, batch: BatchId) -> Result<(), Error> {
+        self.write(self.inner.discard_batch(batch)).await
+    }
+
+    async fn replay_batch(
+        &self,
+        tenant: &TenantId,
+        idempotency: Idempotency,
+    ) -> Result<Option<BatchAccepted>, Error> {
+        self.inner.replay_batch(tenant, idempotency).await
+    }
+
+    async fn feed_batches(&self, max: usize) -> Result<Fed, Error> {
+        self.check().await;
+        // One that feeds nothing writes nothing, and happens as often as somebody looks.
+        let query = BatchQuery { limit: 100, ..BatchQuery::default() };
+        let batches = self.inner.batches(&TenantId::default(), query).await?.batches;
+        if batches.iter().all(|batch| batch.counts.pending == 0 || batch.counts.open == batch.concurrency) {
+            return Ok(Fed::default());
+        }
+        self.write(self.inner.feed_batches(max)).await
+    }
+
+    async fn cancel_batch(&self, tenant: &TenantId, batch: BatchId) -> Result<BatchCancelled, Error> {
+        self.write(self.inner.cancel_batch(tenant, batch)).await
+    }
+
+    async fn batch(&self, tenant: &TenantId, batch: BatchId) -> Result<Option<Batch>, Error> {
+        self.inner.batch(tenant, batch).await
+    }
+
+    async fn batches(&self, tenant: &TenantId, query: BatchQuery) -> Result<BatchPage, Error> {
+        self.inner.batches(tenant, query).await
+    }
+
+    async fn batch_items(
+        &self,
+        tenant: &TenantId,
+        batch: BatchId,
+        query: ItemQuery,
+    ) -> Result<Option<ItemPage>, Error> {
+        self.inner.batch_items(tenant, batch, query).await
+    }
+}
+
+#[async_trait]
+impl Schedules for Crash {
+    async fn put_schedule(&self, new: NewSchedule, replaces: bool) -> Result<SchedulePut, Error> {
+        self.write(self.inner.put_schedule(new, replaces)).await
+    }
+
+    async fn pause_schedule(
+        &self,
+        tenant: &TenantId,
+        name: &ScheduleName,
+        next_at: Option<Timestamp>,
+    ) -> Result<Option<Schedule>, Error> {
+        self.write(self.inner.pause_schedule(tenant, name, next_at)).await
+    }
+
+    async fn delete_schedule(&self, tenant: &TenantId, name: &ScheduleName) -> Result<bool, Error> {
+        self.write(self.inner.delete_schedule(tenant, name)).await
+    }
+
+    async fn tick_schedule(&self, tick: ScheduleTick) -> Result<Ticked, Error> {
+        self.write(self.inner.tick_schedule(tick)).await
+    }
+
+    async fn due_schedules(&self, limit: usize) -> Result<DueSchedules, Error> {
+        self.inner.due_schedules(limit).await
+    }
+
+    async fn schedule(&self, tenant: &TenantId, name: &ScheduleName) -> Result<Option<Schedule>, Error> {
+        self.inner.schedule(tenant, name).await
+    }
+
+    async fn schedules(&self, tenant: &TenantId) -> Result<Vec<Schedule>, Error> {
+        self.inner.schedules(tenant).await
     }
 }
 

@@ -267,6 +267,8 @@ codes! {
     Overloaded = "overloaded",
     /// The job is over, so that it cannot be changed any more.
     JobOver = "job_over",
+    /// Something of that name is there already.
+    AlreadyExists = "already_exists",
     /// The job does not wait for a person, or not with this step.
     JobNotWaiting = "job_not_waiting",
     /// The question was answered before, otherwise.

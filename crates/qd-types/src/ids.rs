@@ -91,6 +91,8 @@ text_ids! {
     TaskId, "task";
     /// History shared by jobs.
     ConversationId, "conversation";
+    /// Name of a schedule, as its tenant calls it.
+    ScheduleName, "schedule";
     /// One worker process (or one worker in a process).
     WorkerId, "worker";
     /// Path of a step, computed alike by every attempt: `draft/turn-3/model`, `draft/turn-3/tool-0`.
@@ -170,52 +172,41 @@ impl StepId {
     }
 }
 
-/// Id of a job: a UUIDv7, so that ids sort roughly by acceptance.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct JobId(pub Uuid);
+macro_rules! uuid_ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub struct $name(pub Uuid);
 
-impl JobId {
-    /// Parses the hyphenated form.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Uuid::try_parse(text).ok().map(Self)
-    }
+        impl $name {
+            /// Parses the hyphenated form.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                Uuid::try_parse(text).ok().map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )*};
 }
 
-impl fmt::Display for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Id of a delivery: a UUIDv7, the `webhook-id` of each of its tries.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct DeliveryId(pub Uuid);
-
-impl DeliveryId {
-    /// Parses the hyphenated form.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Uuid::try_parse(text).ok().map(Self)
-    }
-}
-
-impl fmt::Display for DeliveryId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for DeliveryId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+uuid_ids! {
+    /// Id of a job: a UUIDv7, so that ids sort roughly by acceptance.
+    JobId;
+    /// Id of a batch: a UUIDv7, like those of its jobs.
+    BatchId;
+    /// Id of a delivery: a UUIDv7, the `webhook-id` of each of its tries.
+    DeliveryId;
 }
 
 /// Number of an immutable crew version, counted from 1 per crew.

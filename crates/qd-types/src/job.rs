@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    AgentId, ConversationId, CrewName, CrewVersion, Failure, Hooks, JobId, JobStatus, NanoDollars, Priority,
-    TaskId, TenantId, Timestamp, Usage, Waiting,
+    AgentId, BatchId, ConversationId, CrewName, CrewVersion, Failure, Hooks, JobId, JobStatus, NanoDollars,
+    Priority, TaskId, TenantId, Timestamp, Usage, Waiting,
 };
 
 /// Values for a crew's variables.
@@ -75,8 +75,19 @@ pub struct Job {
     pub hooks: Option<Arc<Hooks>>,
     /// The failed job that this one runs again.
     pub redrive_of: Option<JobId>,
+    /// The input of a batch that it was made for.
+    pub batch: Option<BatchPlace>,
     /// The caller's own labels.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// A place in a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BatchPlace {
+    /// Which batch.
+    pub batch: BatchId,
+    /// Which of its inputs, counted from 0.
+    pub index: u32,
 }
 
 impl Job {

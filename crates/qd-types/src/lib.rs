@@ -25,10 +25,10 @@ pub use failure::{Class, Code, Failure, UnknownCode};
 pub use hooks::{Authentication, HookKind, Hooks, News};
 pub use human::{AnsweredBy, Ask, AskRules, OnExpiry, Verdict, Waiting};
 pub use ids::{
-    AgentId, ConversationId, CrewName, CrewVersion, DeliveryId, InvalidName, JobId, NAME_CHARS_MAX, StepId,
-    StepKind, TaskId, TenantId, WorkerId,
+    AgentId, BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, InvalidName, JobId, NAME_CHARS_MAX,
+    ScheduleName, StepId, StepKind, TaskId, TenantId, WorkerId,
 };
-pub use job::{Input, Job, JobOutput, Progress, TaskOutput};
+pub use job::{BatchPlace, Input, Job, JobOutput, Progress, TaskOutput};
 pub use journal::{
     Billed, Call, Delta, Entry, JOURNAL_VERSION, LogItem, Logged, Recourse, Reserved, Route, Seq, Source,
 };

@@ -1,10 +1,12 @@
 //! The command line. A new command is one variant here and one file in `commands/`; its arguments stand in `cli/`.
 
 mod access;
+mod batches;
 mod dead;
 mod jobs;
 mod loadtest;
 mod project;
+mod schedule;
 mod server;
 mod webhooks;
 
@@ -13,6 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use access::{Audit, AuditList, AuditVerify, Keys, KeysCreate, KeysRotate};
+pub(crate) use batches::{Batches, BatchesList, BatchesResults, BatchesSubmit};
 pub(crate) use dead::{Cause, Crews, CrewsPublish, Dead, DeadDiscard, DeadList, DeadRedrive};
 pub(crate) use jobs::{
     Breakers, Filter, Jobs, JobsChange, JobsExport, JobsGet, JobsList, JobsResume, Submit, Tail, Target,
@@ -21,6 +24,7 @@ pub(crate) use loadtest::{Follow, Loadtest};
 pub(crate) use project::{
     Check, Completions, ConfigCommand, Doctor, Explain, Init, Man, SchemaFile, Template,
 };
+pub(crate) use schedule::{Schedule, ScheduleAdd};
 pub(crate) use server::{Demo, InputArgs, Run, Serve, SimCommand, SimServe};
 pub(crate) use webhooks::{Listen, Webhooks, WebhooksList, WebhooksTest};
 
@@ -87,6 +91,18 @@ pub(crate) enum Command {
         after_help = "Examples:\n  quarterdeck jobs list --status failed\n  quarterdeck jobs cancel --crew research --dry-run"
     )]
     Jobs(Jobs),
+    /// Send many inputs to a crew at once, and see what becomes of them
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  quarterdeck batches submit research topics.ndjson --wait\n  quarterdeck batches results 0199c7e2-7f7b-7d4e-9d55-3c2f0c3e8f11 -o jsonl"
+    )]
+    Batches(Batches),
+    /// Execute a crew again and again, by a cron expression in a time zone
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  quarterdeck schedule add morning '30 6 * * 1-5' research -i topic=tides --timezone Europe/Berlin\n  quarterdeck schedule list"
+    )]
+    Schedule(Schedule),
     /// Show failed jobs that nobody has dealt with, by cause; run them again or discard them
     #[command(
         subcommand,

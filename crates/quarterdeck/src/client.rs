@@ -112,6 +112,32 @@ impl Client {
         self.json(Method::POST, path, Some(body), None).await
     }
 
+    /// Puts something in a place.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.json(Method::PUT, path, Some(body), None).await
+    }
+
+    /// Sends what is read while it is sent; answers JSON.
+    pub(crate) async fn upload(
+        &self,
+        path: &str,
+        kind: &'static str,
+        body: reqwest::Body,
+        idempotency_key: Option<&str>,
+    ) -> anyhow::Result<Value> {
+        let mut request = self.request(Method::POST, path).header(CONTENT_TYPE, kind).body(body);
+        if let Some(key) = idempotency_key {
+            request = request.header("idempotency-key", header(key)?);
+        }
+        Ok(refuse(self.sent(request).await?).await?.json().await?)
+    }
+
+    /// What comes line by line.
+    pub(crate) async fn lines(&self, path: &str) -> anyhow::Result<Lines> {
+        let response = refuse(self.send(Method::GET, path, None, None).await?).await?;
+        Ok(Lines { response, buffer: Vec::new() })
+    }
+
     /// Publishes a crew file; on top of a version only, or with 0 as a new crew only.
     pub(crate) async fn put_crew(
         &self,
@@ -196,10 +222,7 @@ impl Client {
             request = request.json(body);
         }
         if let Some((name, value)) = header {
-            let value = HeaderValue::from_str(value).map_err(|_| {
-                ended(Exit::Usage, format!("`{value}` has characters that no header can carry"))
-            })?;
-            request = request.header(HeaderName::from_static(name), value);
+            request = request.header(HeaderName::from_static(name), self::header(value)?);
         }
         self.sent(request).await
     }
@@ -212,6 +235,38 @@ impl Client {
                 format!("cannot reach the server at {}: {}; {hint}", self.base, cause(&error)),
             )
         })
+    }
+}
+
+fn header(value: &str) -> anyhow::Result<HeaderValue> {
+    let wrong = |_| ended(Exit::Usage, format!("`{value}` has characters that no header can carry"));
+    HeaderValue::from_str(value).map_err(wrong)
+}
+
+/// JSON lines of an answer, one in memory at a time.
+pub(crate) struct Lines {
+    response: Response,
+    buffer: Vec<u8>,
+}
+
+impl Lines {
+    /// The next one; `None` at the end.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Value>> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let rest = self.buffer.split_off(end + 1);
+                let line = std::mem::replace(&mut self.buffer, rest);
+                return Ok(Some(serde_json::from_slice(&line)?));
+            }
+            match self.response.chunk().await {
+                Ok(Some(piece)) => self.buffer.extend_from_slice(&piece),
+                Ok(None) => return Ok(None),
+                Err(error) => {
+                    let why = format!("the answer was cut: {}; ask again", cause(&error));
+                    return Err(ended(Exit::Unreachable, why));
+                }
+            }
+        }
     }
 }
 

@@ -1,23 +1,22 @@
 //! One file per command. Each reads its arguments, does one thing, prints, and says how it ended.
 
-mod audit;
+mod access;
+mod batches;
 mod breakers;
 mod check;
-mod config_show;
 mod crews;
 mod demo;
 mod doctor;
 mod init;
 mod jobs;
-mod keys;
 mod listen;
 mod loadtest;
 mod place;
 mod reference;
 mod run;
+mod schedule;
 mod serve;
 mod sim_serve;
-mod submit;
 mod tail;
 mod webhooks;
 
@@ -26,7 +25,7 @@ use serde_json::{Value, json};
 use crate::cli::{Cli, Command, ConfigCommand, Global, SimCommand};
 use crate::config::{self, Config, Flag};
 use crate::exit::{Exit, ended};
-use reference::{completions, config_schema, explain, man, openapi};
+use reference::{completions, config_schema, config_show, explain, man, openapi};
 
 /// Runs the command that was asked for.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
@@ -35,15 +34,17 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(&global, args).await,
         Command::Serve(args) => serve::run(&global, args).await,
         Command::Run(args) => run::run(&global, args).await,
-        Command::Submit(args) => submit::run(&global, args).await,
+        Command::Submit(args) => jobs::submit::run(&global, args).await,
         Command::Jobs(args) => jobs::run(&global, args).await,
+        Command::Batches(args) => batches::run(&global, args).await,
+        Command::Schedule(args) => schedule::run(&global, args).await,
         Command::Dead(args) => jobs::dead(&global, args).await,
         Command::Crews(args) => crews::run(&global, args).await,
         Command::Webhooks(args) => webhooks::run(&global, args).await,
         Command::Listen(args) => listen::run(&global, args).await,
         Command::Breakers(args) => breakers::run(&global, args).await,
-        Command::Keys(args) => keys::run(&global, args).await,
-        Command::Audit(args) => audit::run(&global, args).await,
+        Command::Keys(args) => access::keys::run(&global, args).await,
+        Command::Audit(args) => access::audit::run(&global, args).await,
         Command::Tail(args) => tail::run(&global, args).await,
         Command::Loadtest(args) => loadtest::run(&global, args).await,
         Command::Init(args) => init::run(&global, &args),

@@ -64,6 +64,7 @@ pub(crate) struct Settings {
     pub(crate) auth: Auth,
     pub(crate) store: Store,
     pub(crate) queue: Queue,
+    pub(crate) batches: Batches,
     pub(crate) worker: Worker,
     pub(crate) retry: Retry,
     pub(crate) limits: Limits,
@@ -151,6 +152,15 @@ pub(crate) enum Durability {
 pub(crate) struct Queue {
     pub(crate) max_depth: usize,
     pub(crate) sharing: Sharing,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Batches {
+    pub(crate) max_open: usize,
+    pub(crate) max_inputs: usize,
+    pub(crate) max_upload_bytes: usize,
+    pub(crate) max_body_bytes: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -274,6 +274,7 @@ pub(crate) fn open_store(config: &Config, env: &Env) -> anyhow::Result<Store> {
         conversation_ttl: Duration::from_secs(s.conversations.ttl_seconds),
         cache: qd_store::CacheRoom { entries: s.store.cache_entries, bytes: s.store.cache_bytes },
         subscriptions: s.subscriptions(),
+        open_batches: s.batches.max_open,
         ..qd_store::Options::default()
     };
     qd_store::open(&options, env).map_err(|error| {
@@ -303,6 +304,7 @@ pub(crate) fn gateway_options(config: &Config) -> anyhow::Result<qd_gateway::Opt
         max_connections: server.max_connections,
         max_connections_per_address: server.max_connections_per_address,
         body_bytes_max: server.max_body_bytes,
+        batches: batch_bounds(&config.settings.batches),
         default_max_attempts: config.settings.retry.max_attempts,
         webhooks: config.settings.webhook_endpoints(),
         job_webhooks: config.settings.job_webhooks()?,
@@ -315,6 +317,15 @@ pub(crate) fn gateway_options(config: &Config) -> anyhow::Result<qd_gateway::Opt
 fn systems(s: &config::Settings) -> std::collections::BTreeMap<String, Vec<CrewName>> {
     let crews = |system: &config::System| system.crews.iter().map(CrewName::new).collect();
     s.systems.iter().map(|(name, system)| (name.clone(), crews(system))).collect()
+}
+
+fn batch_bounds(b: &config::Batches) -> qd_gateway::BatchBounds {
+    qd_gateway::BatchBounds {
+        upload_items_max: b.max_inputs,
+        upload_bytes_max: b.max_upload_bytes,
+        json_bytes_max: b.max_body_bytes,
+        ..qd_gateway::BatchBounds::default()
+    }
 }
 
 fn engine_options(config: &Config) -> anyhow::Result<qd_engine::Options> {

@@ -15,8 +15,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use qd_store::{Delivery, DeliveryOutcome, Destination, EndpointState, Event, Settlement, TakeDeliveries};
-use qd_types::{Job, TenantId};
+use qd_store::{
+    Delivery, DeliveryOutcome, Destination, EndpointState, Event, Settlement, Subject, TakeDeliveries,
+};
+use qd_types::TenantId;
 use tokio::task::JoinSet;
 
 use crate::engine::Shared;
@@ -114,8 +116,8 @@ impl Deliverer {
         };
         match self.shared.store.take_deliveries(ask).await {
             Ok(taken) => {
-                for (delivery, job) in taken.deliveries {
-                    self.start(delivery, job);
+                for (delivery, subject) in taken.deliveries {
+                    self.start(delivery, subject);
                 }
                 let due = taken.next_due.map(|at| at.since(self.shared.env.now()));
                 let pause = self.lanes.next(now).into_iter().chain(due).min().unwrap_or(LOOK_MAX);
@@ -138,7 +140,7 @@ impl Deliverer {
         rooms
     }
 
-    fn start(&mut self, delivery: Delivery, job: Option<Job>) {
+    fn start(&mut self, delivery: Delivery, subject: Option<Subject>) {
         let lane = delivery.destination.lane();
         *self.sending.entry(lane.clone()).or_default() += 1;
         let (shared, webhooks) = (Arc::clone(&self.shared), Arc::clone(&self.webhooks));
@@ -149,7 +151,7 @@ impl Deliverer {
         }
         self.tries.spawn(async move {
             let began = shared.env.monotonic();
-            let answer = send::send(&shared, &webhooks, &delivery, job.as_ref()).await;
+            let answer = send::send(&shared, &webhooks, &delivery, subject.as_ref()).await;
             shared.observer.webhook_took(shared.env.monotonic().saturating_sub(began));
             Tried { delivery, lane, answer }
         });

@@ -55,6 +55,7 @@ impl Office {
             job_secrets: secrets,
             guard: Guard::new(&reach, Duration::from_secs(5)).unwrap(),
             show: |job| json!({"id": job.id.to_string()}),
+            show_batch: |batch| json!({"id": batch.id.to_string()}),
             tell: |_| json!({}),
             per_endpoint: 4,
             at_once: 16,

@@ -107,6 +107,15 @@ impl Operation {
         self.fails(&OF_BODIES)
     }
 
+    /// The body may as well be lines of the schema with this name.
+    pub(crate) fn or_lines(mut self, schema: &str) -> Self {
+        if let Some(body) = &mut self.body {
+            let schema = Schema::named(schema).into_value();
+            body["content"]["application/x-ndjson"] = json!({ "schema": schema });
+        }
+        self
+    }
+
     /// It may be left out.
     pub(crate) fn body_is_optional(mut self) -> Self {
         if let Some(body) = &mut self.body {

@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 use super::Schema;
 use crate::facades::{amp, chat, openai, systems, tasks};
 use crate::problem;
-use crate::routes::redrive::dead_letters;
+use crate::routes::jobs::redrive::{self, dead_letters};
 use crate::routes::webhooks::deliveries;
 use crate::routes::{
-    audit, breakers, conversations, health, index, jobs, keys, new_job, redrive, usage, webhooks,
+    audit, batches, breakers, conversations, health, index, jobs, keys, new_job, schedules, usage, webhooks,
 };
 use crate::submit::key_schema;
-use crate::view::{crew, delivery, event, human, job, stats, step};
+use crate::view::{batch, crew, delivery, event, human, job, schedule, stats, step};
 
 pub(super) const ABOUT: &str = "\
 Jobs are durable requests to execute a crew: accepted means stored, and what is stored is carried out, across crashes.
@@ -39,6 +39,8 @@ Probes and metrics for machines (`/livez`, `/readyz`, `/startupz`, `/metrics`, `
 pub(super) fn tags() -> Value {
     let tags = [
         ("jobs", "Execute crews and see what becomes of it."),
+        ("batches", "Many inputs for one crew: one progress, one end."),
+        ("schedules", "What is executed again and again."),
         ("dead letters", "Failed jobs that nobody has dealt with."),
         ("conversations", "What was said, across jobs."),
         ("crews", "What can be executed."),
@@ -84,6 +86,10 @@ fn schemas() -> Vec<(&'static str, Schema)> {
     [
         words,
         problem::schemas(),
+        batches::schemas(),
+        batch::schemas(),
+        schedules::schemas(),
+        schedule::schemas(),
         new_job::schemas(),
         jobs::resume::schemas(),
         jobs::schemas(),
@@ -151,11 +157,11 @@ fn parameters() -> Value {
 fn headers() -> Value {
     let header = |about: &str, required: bool, schema: Schema| json!({ "description": about, "required": required, "schema": schema.into_value() });
     json!({
-        "Location": header("Path of what was made.", true, Schema::text().pattern("^/v1/(jobs|keys|crews)/")),
+        "Location": header("Path of what was made.", true, Schema::text().pattern("^/v1/(jobs|batches|schedules|keys|crews)/")),
         "ETag": header("The version, for `If-Match`.", true, Schema::text().pattern("^\"v[0-9]+\"$")),
         "Retry-After": header("Seconds after which to try again.", false, Schema::whole(1, i64::from(u32::MAX))),
         "Idempotent-Replayed": header(
-            "An earlier request with the same idempotency key made the job.", false, Schema::words(["true"])
+            "An earlier request with the same idempotency key made it.", false, Schema::words(["true"])
         ),
         "Preference-Applied": header(
             "The wait that was granted, which may be less than was asked for.", false,

@@ -1,5 +1,7 @@
 //! Jobs: making one, reading one, listing them.
 
+pub(crate) mod cancel;
+pub(crate) mod redrive;
 pub(crate) mod resume;
 
 use axum::body::Body;

@@ -8,8 +8,10 @@ use crate::problem::Problem;
 use crate::query::Parameters;
 use crate::view::time;
 
-const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 500;
+/// Size of a page that asks for none.
+pub(crate) const LIMIT_DEFAULT: usize = 50;
+/// Largest page.
+pub(crate) const LIMIT_MAX: usize = 500;
 
 /// Reads the parameters.
 pub(crate) fn read(mut parameters: Parameters) -> Result<JobQuery, Problem> {
@@ -25,15 +27,19 @@ pub(crate) fn read(mut parameters: Parameters) -> Result<JobQuery, Problem> {
     Ok(query)
 }
 
+/// The size of a page.
+pub(crate) fn limit_schema() -> Schema {
+    Schema::whole(1, LIMIT_MAX as i64).by_default(LIMIT_DEFAULT)
+}
+
 /// The parameters as the document has them.
 pub(crate) fn describe(operation: Operation) -> Operation {
-    let limit = Schema::whole(1, LIMIT_MAX as i64).by_default(LIMIT_DEFAULT);
     operation
         .query("status", "Only jobs that stand there.", Schema::named("JobStatus"))
         .query("crew", "Only jobs of this crew.", Schema::name())
         .query("created_after", "Only jobs accepted after this.", Schema::moment())
         .query("created_before", "Only jobs accepted before this.", Schema::moment())
-        .query("limit", "Most jobs of the page.", limit)
+        .query("limit", "Most jobs of the page.", limit_schema())
         .query("cursor", "Where the page before ended: its `next_cursor`.", cursor_schema())
 }
 

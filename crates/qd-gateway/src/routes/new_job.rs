@@ -18,7 +18,7 @@ pub(crate) const PRIORITY_MAX: i64 = Priority::LEVELS as i64;
 /// Longest running time that may be asked for: a day.
 pub(crate) const TIMEOUT_SECONDS_MAX: i64 = 86_400;
 /// Most tries of a step that may be asked for.
-const MAX_ATTEMPTS_MAX: i64 = 20;
+pub(crate) const MAX_ATTEMPTS_MAX: i64 = 20;
 const METADATA_PAIRS_MAX: usize = 16;
 const METADATA_CHARS_MAX: usize = 512;
 
@@ -73,7 +73,7 @@ pub(crate) async fn read(body: Value, tenant: &TenantId, context: &Context) -> R
 }
 
 /// Who is told of the job's end. What could never be delivered is refused here, where it can be mended.
-fn webhook_url(fields: &mut Fields, context: &Context) -> Option<String> {
+pub(crate) fn webhook_url(fields: &mut Fields, context: &Context) -> Option<String> {
     const FIELD: &str = "webhook_url";
     let text = fields.text(FIELD)?;
     checked_url(fields, &pointer("", FIELD), &text, context)
@@ -96,7 +96,8 @@ pub(crate) fn checked_url(fields: &mut Fields, path: &str, text: &str, context: 
     }
 }
 
-fn metadata(fields: &mut Fields) -> BTreeMap<String, String> {
+/// Labels of the caller.
+pub(crate) fn metadata(fields: &mut Fields) -> BTreeMap<String, String> {
     let given = fields.object("metadata").unwrap_or_default();
     if given.len() > METADATA_PAIRS_MAX {
         let message = format!("has {} pairs; it takes at most {METADATA_PAIRS_MAX}", given.len());
@@ -129,7 +130,8 @@ fn is_metadata_key(key: &str) -> bool {
     (1..=METADATA_CHARS_MAX).contains(&key.chars().count()) && !key.chars().any(char::is_control)
 }
 
-async fn find_crew(
+/// The newest version of a published crew.
+pub(crate) async fn find_crew(
     fields: &mut Fields,
     name: &str,
     tenant: &TenantId,
@@ -188,14 +190,16 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
     vec![("NewJob", body)]
 }
 
-fn budget_schema() -> Schema {
+/// Of every body that has one.
+pub(crate) fn budget_schema() -> Schema {
     Schema::text()
         .pattern(r"^[0-9]{1,10}(\.[0-9]{1,9})?$")
         .about("The most that its model calls may cost, in dollars: a call that may cost more than is left is not made. The server's configuration may set a default.")
         .example("0.25")
 }
 
-fn webhook_schema() -> Schema {
+/// Of every body that has one.
+pub(crate) fn webhook_schema() -> Schema {
     Schema::text()
         .format("uri")
         .about("Who is told of the job's end, by a signed webhook: http or https, at most 2,048 characters. Public addresses only, unless the configuration allows others; and only where it has a secret to sign with.")
@@ -208,7 +212,8 @@ pub(crate) fn priority_schema() -> Schema {
     Schema::whole(1, PRIORITY_MAX).about(about).by_default(Priority::NORMAL.get())
 }
 
-fn metadata_schema() -> Schema {
+/// Of every body that has one.
+pub(crate) fn metadata_schema() -> Schema {
     let key = Schema::text().chars(1, METADATA_CHARS_MAX).pattern(NO_CONTROLS);
     Schema::map(Schema::text().with("maxLength", METADATA_CHARS_MAX))
         .with("propertyNames", key.into_value())

@@ -16,6 +16,7 @@ use qd_env::Env;
 use qd_types::Code;
 use tower::Service;
 
+use crate::body::are_lines;
 use crate::observe::{Matched, Observer};
 use crate::problem::Problem;
 use crate::view::time::http_date;
@@ -36,13 +37,22 @@ struct Inner {
     router: Router,
     env: Env,
     handler: Duration,
+    /// The same for what sends a long body on purpose.
+    upload: Duration,
     /// Of the port whose requests are counted.
     observer: Option<Arc<Observer>>,
 }
 
 impl Answer {
-    pub(crate) fn new(router: Router, env: Env, handler: Duration, observer: Option<Arc<Observer>>) -> Self {
-        Self(Arc::new(Inner { router, env, handler, observer }))
+    /// `spans` are those for an answer to be ready: as ever, and where the body is an upload.
+    pub(crate) fn new(
+        router: Router,
+        env: Env,
+        spans: [Duration; 2],
+        observer: Option<Arc<Observer>>,
+    ) -> Self {
+        let [handler, upload] = spans;
+        Self(Arc::new(Inner { router, env, handler, upload, observer }))
     }
 
     /// A connection was turned away before it could ask anything.
@@ -93,9 +103,10 @@ impl Answer {
     }
 
     async fn routed(&self, request: Request<Body>) -> Response {
+        let patience = if are_lines(request.headers()) { self.0.upload } else { self.0.handler };
         let mut router = self.0.router.clone();
         let answered = AssertUnwindSafe(async move { router.call(request).await }).catch_unwind();
-        match tokio::time::timeout(self.0.handler, answered).await {
+        match tokio::time::timeout(patience, answered).await {
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(panic)) => {
@@ -108,7 +119,7 @@ impl Answer {
                 let detail = format!(
                     "no answer was ready within {} s; what was asked for may still happen, so repeat it with the \
                      same idempotency key",
-                    self.0.handler.as_secs_f32()
+                    patience.as_secs_f32()
                 );
                 Problem::new(Code::StoreUnavailable, detail)
                     .retry_after(Duration::from_secs(2))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use qd_env::{Env, ManualClock};
 use qd_store::{Actor, Delivery, Destination, Event, Outcome, Turn, TurnRole};
-use qd_types::{DeliveryId, JobId, KeyId, Scope, TenantId};
+use qd_types::{BatchId, DeliveryId, JobId, KeyId, Scope, TenantId};
 use serde_json::{Value, json};
 
 use super::client::{Reply, raw};
@@ -63,6 +63,13 @@ fn routes() -> Vec<(String, &'static str, Needs)> {
 fn body(method: &str, path: &str) -> Value {
     match (method, path) {
         ("POST", "/v1/jobs") => json!({ "crew": "assistant", "input": { "message": "m" } }),
+        ("POST", "/v1/batches") => json!({ "crew": "assistant", "inputs": [{ "message": "m" }] }),
+        ("POST", "/v1/schedules") => {
+            json!({ "name": "daily", "cron": "@daily", "crew": "assistant", "input": { "message": "m" } })
+        }
+        ("PUT", "/v1/schedules/{name}") => {
+            json!({ "cron": "@daily", "crew": "assistant", "input": { "message": "m" } })
+        }
         ("POST", "/v1/jobs/{id}/resume") => json!({ "approve": true }),
         ("POST", "/v1/breakers") => json!({ "deployment": "sim/standard", "state": "auto" }),
         ("POST", "/v1/keys") => json!({ "name": "ci", "scopes": ["jobs:read"] }),
@@ -83,6 +90,7 @@ struct Tenant {
     failed: JobId,
     other_key: KeyId,
     delivery: DeliveryId,
+    batch: BatchId,
     conversation: &'static str,
 }
 
@@ -122,7 +130,13 @@ impl Tenant {
             claimed.job.created_at,
         );
         server.store.post_delivery(told).await.unwrap();
-        Self { key: text, job: claimed.job.id, failed: failed.job.id, other_key, delivery, conversation }
+        let made = server.ask(Some(&text), "POST", "/v1/batches", &body("POST", "/v1/batches")).await;
+        let batch = BatchId::parse(made.json()["id"].as_str().unwrap()).unwrap();
+        // By the name that stands for every name in a path.
+        let put = body("PUT", "/v1/schedules/{name}");
+        server.ask(Some(&text), "PUT", "/v1/schedules/assistant", &put).await;
+        let (job, failed) = (claimed.job.id, failed.job.id);
+        Self { key: text, job, failed, other_key, delivery, batch, conversation }
     }
 
     /// The path of a route about this tenant's things.
@@ -130,6 +144,7 @@ impl Tenant {
         let id = match template {
             path if path.starts_with("/v1/keys") => self.other_key.to_string(),
             path if path.starts_with("/v1/deliveries") => self.delivery.to_string(),
+            path if path.starts_with("/v1/batches") => self.batch.to_string(),
             path if path.starts_with("/v1/conversations") => self.conversation.to_owned(),
             path if path.ends_with("/redrive") => self.failed.to_string(),
             _ => self.job.to_string(),
@@ -193,8 +208,8 @@ async fn every_route_is_closed_to_whoever_may_not() {
             let allowed = server.key("default", scopes, HOUR).await;
             let reply = server.ask(Some(allowed.key.reveal()), &method, &path, &body).await;
             // What was forgotten once is not there the second time.
-            let is_gone =
-                reply.status == 404 && template == "/v1/conversations/{id}" && scopes == [Scope::Admin];
+            let is_deleted = template == "/v1/conversations/{id}" || method == "DELETE";
+            let is_gone = reply.status == 404 && is_deleted && scopes == [Scope::Admin];
             assert!(!matches!(reply.status, 401 | 403 | 404 | 429) || is_gone, "{what}: {}", reply.text());
         }
         walked += 1;
@@ -213,6 +228,7 @@ async fn things_of_another_tenant_are_answered_like_things_that_do_not_exist() {
         failed: JobId::parse("018f0000-0000-7000-8000-000000000000").unwrap(),
         other_key: KeyId::from_random([8; 6]),
         delivery: DeliveryId::parse("018f0000-0000-7000-8000-000000000000").unwrap(),
+        batch: BatchId::parse("018f0000-0000-7000-8000-000000000000").unwrap(),
         conversation: "nobody",
     };
     let mut compared = 0;
@@ -235,6 +251,7 @@ async fn things_of_another_tenant_are_answered_like_things_that_do_not_exist() {
                 of.failed.to_string(),
                 of.other_key.to_string(),
                 of.delivery.to_string(),
+                of.batch.to_string(),
             ];
             let text = ids.iter().fold(body.to_string(), |text, id| text.replace(id, "ID"));
             text.replace(of.conversation, "ID")
@@ -250,6 +267,7 @@ async fn things_of_another_tenant_are_answered_like_things_that_do_not_exist() {
     assert!(compared >= 10, "{compared}");
     for (path, list, mine, not_mine) in [
         ("/v1/jobs", "jobs", ours.job.to_string(), theirs.job.to_string()),
+        ("/v1/batches", "batches", ours.batch.to_string(), theirs.batch.to_string()),
         ("/v1/keys", "keys", ours.other_key.to_string(), theirs.other_key.to_string()),
     ] {
         let listed = server.ask(Some(&ours.key), "GET", path, &Value::Null).await.json()[list].to_string();

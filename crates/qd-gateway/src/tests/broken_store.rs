@@ -6,16 +6,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_env::Env;
 use qd_store::{
-    Access, Act, Actor, Answer, Answered, AuditHead, Audited, Cache, CacheKey, Cancelled, Claimed,
-    Conversations, CrewRecent, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage,
-    DeliveryQuery, Discard, EndpointState, Enqueued, Error, Fence, Finish, JobQuery, Jobs, KeyAdded,
-    LocalBus, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused, Revocation,
-    ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, Store,
-    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
+    Access, Act, Actor, Answer, Answered, AuditHead, Audited, Batch, BatchAccepted, BatchCancelled,
+    BatchOpened, BatchPage, BatchQuery, Batches, Cache, CacheKey, Cancelled, Claimed, Conversations,
+    CrewRecent, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
+    Discard, DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish, Idempotency, ItemPage,
+    ItemQuery, JobQuery, Jobs, KeyAdded, LocalBus, NewBatch, NewCrew, NewItem, NewJob, NewKey, NewSchedule,
+    Outbox, Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut, ScheduleTick,
+    Schedules, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, Store,
+    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
 };
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged, Seq, TenantId,
-    WorkerId,
+    BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged,
+    ScheduleName, Seq, TenantId, Timestamp, WorkerId,
 };
 use serde_json::json;
 
@@ -158,6 +160,70 @@ impl Outbox for BrokenDisk {
         broken()
     }
     async fn set_endpoint(&self, _: &TenantId, _: EndpointState) -> Result<(), Error> {
+        broken()
+    }
+}
+
+#[async_trait]
+impl Batches for BrokenDisk {
+    async fn open_batch(&self, _: NewBatch) -> Result<BatchOpened, Error> {
+        broken()
+    }
+    async fn add_items(&self, _: BatchId, _: Vec<NewItem>) -> Result<bool, Error> {
+        broken()
+    }
+    async fn accept_batch(&self, _: BatchId, _: Option<Idempotency>) -> Result<BatchAccepted, Error> {
+        broken()
+    }
+    async fn discard_batch(&self, _: BatchId) -> Result<(), Error> {
+        broken()
+    }
+    async fn replay_batch(&self, _: &TenantId, _: Idempotency) -> Result<Option<BatchAccepted>, Error> {
+        broken()
+    }
+    async fn feed_batches(&self, _: usize) -> Result<Fed, Error> {
+        broken()
+    }
+    async fn cancel_batch(&self, _: &TenantId, _: BatchId) -> Result<BatchCancelled, Error> {
+        broken()
+    }
+    async fn batch(&self, _: &TenantId, _: BatchId) -> Result<Option<Batch>, Error> {
+        broken()
+    }
+    async fn batches(&self, _: &TenantId, _: BatchQuery) -> Result<BatchPage, Error> {
+        broken()
+    }
+    async fn batch_items(&self, _: &TenantId, _: BatchId, _: ItemQuery) -> Result<Option<ItemPage>, Error> {
+        broken()
+    }
+}
+
+#[async_trait]
+impl Schedules for BrokenDisk {
+    async fn put_schedule(&self, _: NewSchedule, _: bool) -> Result<SchedulePut, Error> {
+        broken()
+    }
+    async fn pause_schedule(
+        &self,
+        _: &TenantId,
+        _: &ScheduleName,
+        _: Option<Timestamp>,
+    ) -> Result<Option<Schedule>, Error> {
+        broken()
+    }
+    async fn delete_schedule(&self, _: &TenantId, _: &ScheduleName) -> Result<bool, Error> {
+        broken()
+    }
+    async fn tick_schedule(&self, _: ScheduleTick) -> Result<Ticked, Error> {
+        broken()
+    }
+    async fn due_schedules(&self, _: usize) -> Result<DueSchedules, Error> {
+        broken()
+    }
+    async fn schedule(&self, _: &TenantId, _: &ScheduleName) -> Result<Option<Schedule>, Error> {
+        broken()
+    }
+    async fn schedules(&self, _: &TenantId) -> Result<Vec<Schedule>, Error> {
         broken()
     }
 }

@@ -98,7 +98,12 @@ impl Contract {
             return;
         };
         assert!(described["content"].get(kind).is_some(), "{kind} is not described: {what}");
-        if kind.ends_with("json") {
+        if kind == "application/x-ndjson" {
+            let schema = format!("{answer}/content/{}/schema", escaped(kind));
+            for line in reply.text().lines() {
+                self.valid(&schema, &serde_json::from_str(line).unwrap(), &what);
+            }
+        } else if kind.ends_with("json") {
             let schema = format!("{answer}/content/{}/schema", escaped(kind));
             self.valid(&schema, &reply.json(), &what);
         }

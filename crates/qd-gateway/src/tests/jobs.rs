@@ -1,7 +1,10 @@
 //! Making, reading, listing and cancelling jobs.
 
+mod batches;
 mod dead_letters;
 mod human;
+mod idempotency;
+mod schedules;
 
 use std::time::Duration;
 

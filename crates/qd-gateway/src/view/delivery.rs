@@ -11,6 +11,7 @@ use crate::openapi::Schema;
 pub(crate) struct DeliveryView<'a> {
     id: String,
     job_id: Option<String>,
+    batch_id: Option<String>,
     event: &'a str,
     endpoint: Option<&'a str>,
     url: Option<&'a str>,
@@ -39,6 +40,7 @@ impl<'a> From<&'a Delivery> for DeliveryView<'a> {
         Self {
             id: delivery.id.to_string(),
             job_id: delivery.job.map(|id| id.to_string()),
+            batch_id: delivery.batch.map(|id| id.to_string()),
             event: delivery.event.as_str(),
             endpoint,
             url,
@@ -77,7 +79,11 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
     let delivery = Schema::object()
         .about("One webhook for one event.")
         .field("id", Schema::job_id().about("UUIDv7: the `webhook-id` of each of its tries."))
-        .field("job_id", Schema::job_id().nullable().about("The job that it tells of; null in a test."))
+        .field("job_id", Schema::job_id().nullable().about("The job that it tells of, if it tells of one."))
+        .field(
+            "batch_id",
+            Schema::job_id().nullable().about("The batch that it tells of, if it tells of one."),
+        )
         .field("event", event_schema())
         .field("endpoint", Schema::text().nullable().about("The endpoint of the configuration."))
         .field("url", Schema::text().nullable().about("Or the job's own URL, without its query."))

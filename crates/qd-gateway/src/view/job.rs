@@ -39,12 +39,15 @@ pub(crate) struct JobView<'a> {
     duration_ms: Option<u64>,
     timeout_seconds: u32,
     redrive_of: Option<String>,
+    batch_id: Option<String>,
+    batch_index: Option<u32>,
     progress: ProgressView<'a>,
     metadata: &'a BTreeMap<String, String>,
 }
 
+/// What a job produced.
 #[derive(Serialize)]
-struct OutputView<'a> {
+pub(crate) struct OutputView<'a> {
     raw: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     json: Option<&'a Value>,
@@ -119,6 +122,8 @@ impl<'a> From<&'a Job> for JobView<'a> {
             duration_ms: duration_ms(job),
             timeout_seconds: job.timeout_seconds,
             redrive_of: job.redrive_of.map(|id| id.to_string()),
+            batch_id: job.batch.map(|place| place.batch.to_string()),
+            batch_index: job.batch.map(|place| place.index),
             progress: ProgressView::from(&job.progress),
             metadata: &job.metadata,
         }
@@ -228,6 +233,8 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
         .field("duration_ms", Schema::count().nullable().about("From its first start to its end."))
         .field("timeout_seconds", Schema::count().about("Longest running time."))
         .field("redrive_of", Schema::job_id().nullable().about("The job that this one runs again."))
+        .field("batch_id", Schema::job_id().nullable().about("The batch that it is of."))
+        .field("batch_index", Schema::count().nullable().about("Its input's place in that batch, from 0."))
         .field("progress", Schema::named("Progress"))
         .field("metadata", Schema::map(Schema::text()).about("Your own labels."));
     let mut all = vec![("Job", job)];
@@ -270,6 +277,8 @@ pub(crate) fn example() -> Value {
         "duration_ms": 7246,
         "timeout_seconds": 300,
         "redrive_of": null,
+        "batch_id": null,
+        "batch_index": null,
         "progress": { "completed_tasks": 1, "total_tasks": 1, "current_task": null },
         "metadata": { "order": "4711" },
     })

@@ -9,7 +9,7 @@ use qd_types::{
 use super::{Fixture, Make, finish, human, output, record};
 use crate::{
     Answer, Delivery, DeliveryOutcome, DeliveryQuery, DeliveryStatus, Destination, EndpointState, Event,
-    Options, Outcome, Settlement, Subscription, TakeDeliveries, TakenDeliveries,
+    Options, Outcome, Settlement, Subject, Subscription, TakeDeliveries, TakenDeliveries,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -137,8 +137,9 @@ pub(crate) async fn taken_deliveries_are_nobody_elses_until_they_are_settled(mak
     succeed(&f).await;
     let taken = take(&f, ask(10, 10)).await;
     let (delivery, with) = &taken.deliveries[0];
-    assert_eq!((taken.deliveries.len(), with.as_ref().map(|job| job.id)), (1, Some(job)));
-    assert_eq!(with.as_ref().unwrap().status, qd_types::JobStatus::Succeeded);
+    assert_eq!(taken.deliveries.len(), 1);
+    let Some(Subject::Job(with)) = with else { panic!("it tells of {with:?}") };
+    assert_eq!((with.id, with.status), (job, qd_types::JobStatus::Succeeded));
     assert_eq!(take(&f, ask(10, 10)).await.deliveries.len(), 0);
     settle(&f, delivery.id, DeliveryOutcome::Again(MINUTE)).await;
     let later = take(&f, ask(10, 10)).await;
@@ -265,8 +266,8 @@ pub(crate) async fn posted_delivery_needs_no_job(make: Make) {
     let to = Destination::Endpoint("one".to_owned());
     let test = Delivery::new(f.env.delivery_id(), TenantId::default(), None, Event::Test, to, f.env.now());
     f.store.post_delivery(test.clone()).await.unwrap();
-    let (taken, job) = take(&f, ask(1, 1)).await.deliveries.remove(0);
-    assert_eq!((taken, job), (test, None));
+    let (taken, subject) = take(&f, ask(1, 1)).await.deliveries.remove(0);
+    assert_eq!((taken, subject), (test, None));
 }
 
 pub(crate) async fn jobs_stay_as_long_as_a_delivery_needs_them(make: Make) {
@@ -276,7 +277,7 @@ pub(crate) async fn jobs_stay_as_long_as_a_delivery_needs_them(make: Make) {
     f.advance(120);
     assert_eq!(f.store.tick(10).await.unwrap().pruned, 0);
     let taken = take(&f, ask(1, 1)).await.deliveries.remove(0);
-    assert_eq!(taken.1.map(|job| job.id), Some(job));
+    assert!(matches!(taken.1, Some(Subject::Job(told)) if told.id == job));
     settle(&f, taken.0.id, DeliveryOutcome::Delivered).await;
     f.store.tick(10).await.unwrap();
     assert!(f.store.job(&TenantId::default(), job).await.unwrap().is_none());

@@ -6,11 +6,13 @@
 mod accept;
 mod access;
 mod attempt;
+mod batches;
 mod crews;
 mod dead;
 mod housekeeping;
 mod human;
 mod outbox;
+mod schedules;
 mod spend;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +22,7 @@ use qd_env::Env;
 use qd_types::{CrewName, JobId, JobStatus, LogItem, Logged, TenantId, Timestamp};
 
 use super::recent::RecentHour;
-use super::rows::{DurableRows, OpenJob, RowId, Rows, Settled, Spent};
+use super::rows::{DurableRows, OpenJob, RowId, Rows, Settled};
 use super::schedule::{Hold, Schedule};
 use crate::policy::Sharing;
 use crate::{CacheRoom, CrewRecent, Error, Fence, Incarnation, Stats, Subscription, TenantShares};
@@ -39,6 +41,10 @@ pub(crate) struct Limits {
     pub(crate) conversation_ttl: Duration,
     pub(crate) cache: CacheRoom,
     pub(crate) subscriptions: Arc<[Subscription]>,
+    /// Batches of a tenant that are not over.
+    pub(crate) open_batches: usize,
+    /// Schedules of a tenant.
+    pub(crate) schedules: usize,
 }
 
 /// What others should hear of once the transaction is durable.
@@ -50,6 +56,8 @@ pub(crate) enum Notice {
     Work,
     /// Deliveries were written, or come due at another time.
     Deliveries,
+    /// A batch may make jobs.
+    Batches,
     /// A worker lost a lease.
     Revoked(JobId, Fence),
 }
@@ -65,6 +73,8 @@ pub(crate) struct Core<R> {
     notices: Vec<Notice>,
     taken_over: usize,
     outbox: Outbox,
+    /// The batch that made jobs last.
+    batch_turn: RowId,
     // Shared with those who read it; held for one note or one look.
     recent: Arc<Mutex<RecentHour>>,
 }
@@ -75,8 +85,20 @@ impl<R: Rows> Core<R> {
         let schedule = Schedule::new(limits.sharing, limits.tenants.clone());
         let recent = Arc::new(Mutex::new(RecentHour::since(env.now())));
         let outbox = Outbox::new(Arc::clone(&limits.subscriptions));
-        let notices = Vec::new();
-        Self { rows, schedule, env, limits, incarnation, next_row, notices, taken_over: 0, outbox, recent }
+        let (notices, taken_over, batch_turn) = (Vec::new(), 0, 0);
+        Self {
+            rows,
+            schedule,
+            env,
+            limits,
+            incarnation,
+            next_row,
+            notices,
+            taken_over,
+            outbox,
+            batch_turn,
+            recent,
+        }
     }
 
     /// What to tell after the commit.
@@ -154,6 +176,7 @@ impl<R: DurableRows> Core<R> {
         let running = self.load_open()?;
         // What it held for calls may have been spent; what it could not have been is not known.
         self.rows.lose_slices()?;
+        self.rows.leave_unaccepted()?;
         for job in &running {
             self.schedule.add(job);
             self.lost_worker(job.row)?;
@@ -169,14 +192,9 @@ impl<R: DurableRows> Core<R> {
         let until = self.lease_end(self.env.now());
         for job in self.load_open()? {
             let row = self.rows.load(job.row)?;
-            let (spent, accepted, webhook) = (Spent::of(&row), row.first_ready_at(), row.webhook_url);
-            let hooks = row.hooks;
             self.schedule.add(&job);
             self.schedule.unplace(job.row);
-            self.schedule.place_held(
-                job.row,
-                Hold { until, spent, accepted, account: (row.tenant, row.crew), webhook, hooks },
-            );
+            self.schedule.place_held(job.row, Hold::of(row, until));
         }
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! The seam between the transitions and where rows are kept. A method is one small read or write inside the
 //! transaction that the caller has open; none of them decides anything.
 
+mod batches;
+mod schedules;
+
 use qd_types::{
     ConversationId, CrewName, Day, DeliveryId, Failure, Hooks, Job, JobId, JobOutput, JobStatus, KeyId,
     Logged, NanoDollars, Priority, Progress, Seq, TenantId, Timestamp, Usage, Waiting,
@@ -10,6 +13,9 @@ use crate::{
     AuditHead, Audited, Delivery, DeliveryStatus, EndpointState, Error, Idempotency, ScopeSpend, SpendScope,
     StoredCrew, StoredKey, Tried, Turn,
 };
+
+pub(crate) use batches::{BatchKey, BatchRow, BatchRows, Stage};
+pub(crate) use schedules::ScheduleRows;
 
 /// Place of a job in the order of acceptance.
 pub(crate) type RowId = i64;
@@ -113,7 +119,7 @@ pub(crate) const KEPT_SPEND: i32 = 400;
 pub(crate) const PAGE_BYTES: usize = 4 << 20;
 
 /// Where rows are kept.
-pub(crate) trait Rows: DeadRows {
+pub(crate) trait Rows: BatchRows + DeadRows + ScheduleRows {
     /// Adds an accepted job.
     fn insert(&mut self, row: RowId, job: &Job) -> Result<(), Error>;
     /// Reads a job; it is there.
@@ -182,7 +188,7 @@ pub(crate) trait Rows: DeadRows {
     fn settle_delivery(&mut self, id: DeliveryId, tries: &Tries) -> Result<(), Error>;
     /// Remembers how an endpoint stands.
     fn set_endpoint(&mut self, tenant: &TenantId, state: &EndpointState) -> Result<(), Error>;
-    /// Deletes at most `limit` each of: jobs finished before that no pending delivery needs, deliveries ended before, keys expired at `now`, conversations silent since before.
+    /// Deletes at most `limit` each of: jobs finished before that no pending delivery and no batch needs, deliveries ended before, keys expired at `now`, conversations silent since before.
     fn prune(
         &mut self,
         now: Timestamp,
@@ -230,6 +236,8 @@ pub(crate) trait DeadRows {
 pub(crate) trait DurableRows: Rows {
     /// Shows every job that is not over, in any order.
     fn each_open(&mut self, visit: &mut dyn FnMut(OpenJob)) -> Result<(), Error>;
+    /// Leaves batches to be deleted that a process which is gone was taking in.
+    fn leave_unaccepted(&mut self) -> Result<(), Error>;
     /// Counts everything that a process which is gone still held of budgets as lost.
     fn lose_slices(&mut self) -> Result<(), Error>;
 }

@@ -11,7 +11,9 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use qd_types::{ConversationId, CrewName, Hooks, JobId, JobStatus, Priority, TenantId, Timestamp};
+use qd_types::{
+    BatchPlace, ConversationId, CrewName, Hooks, Job, JobId, JobStatus, Priority, TenantId, Timestamp,
+};
 
 use self::ready::Ready;
 use self::tenants::Tenants;
@@ -115,6 +117,18 @@ pub(crate) struct Hold {
     pub(crate) webhook: Option<String>,
     /// Who is told of its steps.
     pub(crate) hooks: Option<Arc<Hooks>>,
+    /// The input of a batch that it was made for.
+    pub(crate) batch: Option<BatchPlace>,
+}
+
+impl Hold {
+    /// Of a job that a worker has.
+    pub(crate) fn of(job: Job, until: Option<Timestamp>) -> Self {
+        let (spent, accepted) = (Spent::of(&job), job.first_ready_at());
+        let account = (job.tenant, job.crew);
+        let (webhook, hooks, batch) = (job.webhook_url, job.hooks, job.batch);
+        Self { until, spent, accepted, account, webhook, hooks, batch }
+    }
 }
 
 /// Jobs of one conversation: one at a time, in order of acceptance.
@@ -236,6 +250,11 @@ impl Schedule {
     /// How many jobs of a crew are not over.
     pub(crate) fn open_of(&self, tenant: &TenantId, crew: &CrewName) -> usize {
         self.tenants.open_of(tenant, crew)
+    }
+
+    /// How many jobs a tenant has queued, and how many it may have.
+    pub(crate) fn queued_of(&self, tenant: &TenantId) -> (usize, Option<usize>) {
+        self.tenants.queued_of(tenant)
     }
 
     /// Jobs that are queued.

@@ -1,5 +1,8 @@
 //! The ports over rows in memory: a lock, the transition, the notices.
 
+mod batches;
+mod schedules;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use qd_types::{DeliveryId, JobId, TenantId, Timestamp};
+use qd_types::{BatchId, DeliveryId, JobId, TenantId, Timestamp};
 
 use crate::embedded::Tries;
 use crate::{Cursor, Delivery, DeliveryPage, DeliveryQuery, DeliveryStatus, Destination, EndpointState};
@@ -101,6 +101,11 @@ impl MemoryOutbox {
     /// Whether a job is still needed for something that is pending.
     pub(super) fn needs(&self, job: JobId) -> bool {
         self.rows.values().any(|one| one.job == Some(job) && one.status == DeliveryStatus::Pending)
+    }
+
+    /// The same for a batch.
+    pub(super) fn needs_batch(&self, batch: BatchId) -> bool {
+        self.rows.values().any(|one| one.batch == Some(batch) && one.status == DeliveryStatus::Pending)
     }
 
     pub(super) fn prune(&mut self, ended_before: Timestamp, limit: usize) -> usize {

@@ -10,9 +10,11 @@ use qd_types::{
 };
 
 use super::access::MemoryAccess;
+use super::batches::MemoryBatches;
 use super::cache::KeptResults;
 use super::crews::MemoryCrews;
 use super::outbox::MemoryOutbox;
+use super::schedules::MemorySchedules;
 use super::spend::MemorySpend;
 use crate::embedded::{
     Charge, KEPT_SPEND, KEPT_TURNS, PAGE_BYTES, Remembered, RowId, Rows, Settled, Spent, Started, Tries,
@@ -34,7 +36,7 @@ pub(super) struct MemoryRows {
     pub(super) jobs: BTreeMap<RowId, Job>,
     /// Failed jobs that were run again or discarded.
     pub(super) dealt: BTreeSet<RowId>,
-    ids: HashMap<JobId, RowId>,
+    pub(super) ids: HashMap<JobId, RowId>,
     logs: HashMap<RowId, Vec<Logged>>,
     keys: HashMap<(TenantId, String, String), Remembered>,
     conversations: HashMap<(TenantId, ConversationId), Conversation>,
@@ -43,6 +45,8 @@ pub(super) struct MemoryRows {
     pub(super) access: MemoryAccess,
     pub(super) crews: MemoryCrews,
     pub(super) outbox: MemoryOutbox,
+    pub(super) batches: MemoryBatches,
+    pub(super) schedules: MemorySchedules,
 }
 
 impl MemoryRows {
@@ -274,8 +278,11 @@ impl Rows for MemoryRows {
         silent_before: Timestamp,
         limit: usize,
     ) -> Result<usize, Error> {
-        let old =
-            |job: &Job| job.finished_at.is_some_and(|at| at < finished_before) && !self.outbox.needs(job.id);
+        let old = |job: &Job| {
+            job.finished_at.is_some_and(|at| at < finished_before)
+                && !self.outbox.needs(job.id)
+                && job.batch.is_none_or(|place| !self.batches.needs(place.batch))
+        };
         let rows: Vec<RowId> =
             self.jobs.iter().filter(|(_, job)| old(job)).map(|(row, _)| *row).take(limit).collect();
         for row in &rows {

@@ -1,5 +1,8 @@
 //! The ports over one SQLite file.
 
+mod batches;
+mod schedules;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Jobs and log items to columns and back.
 
 use qd_types::{
-    ConversationId, CrewName, CrewVersion, JOURNAL_VERSION, Job, JobId, JobStatus, Logged, NanoDollars,
-    Priority, TenantId, Timestamp,
+    BatchId, BatchPlace, ConversationId, CrewName, CrewVersion, JOURNAL_VERSION, Job, JobId, JobStatus,
+    Logged, NanoDollars, Priority, TenantId, Timestamp,
 };
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
@@ -15,7 +15,8 @@ use crate::embedded::{OpenJob, RowId};
 /// The columns that [`job`] reads, in its order.
 pub(super) const JOB_COLUMNS: &str = "id, tenant, crew, crew_version, machine_version, status, priority, attempt, \
      max_attempts, crashes, conversation, input, output, error, usage, cost, progress, created_at, run_at, retry_at, \
-     expires_at, started_at, finished_at, timeout_seconds, redrive_of, metadata, budget, webhook_url, waiting, hooks";
+     expires_at, started_at, finished_at, timeout_seconds, redrive_of, metadata, budget, webhook_url, waiting, hooks, \
+     batch, batch_index";
 
 /// A status as a number: its place in [`JobStatus::ALL`].
 pub(super) fn status_number(status: JobStatus) -> i64 {
@@ -42,14 +43,18 @@ pub(super) fn from_json<T: DeserializeOwned>(text: &str, column: &str) -> Result
     })
 }
 
-fn optional<T: DeserializeOwned>(row: &Row<'_>, index: usize, column: &str) -> Result<Option<T>, Error> {
+pub(super) fn optional<T: DeserializeOwned>(
+    row: &Row<'_>,
+    index: usize,
+    column: &str,
+) -> Result<Option<T>, Error> {
     match row.get_ref(index)?.as_str_or_null().map_err(rusqlite::Error::from)? {
         Some(text) => from_json(text, column).map(Some),
         None => Ok(None),
     }
 }
 
-fn time(row: &Row<'_>, index: usize) -> Result<Option<Timestamp>, Error> {
+pub(super) fn time(row: &Row<'_>, index: usize) -> Result<Option<Timestamp>, Error> {
     Ok(row.get::<_, Option<i64>>(index)?.map(Timestamp))
 }
 
@@ -92,10 +97,16 @@ pub(super) fn job(row: &Row<'_>) -> Result<Job, Error> {
         webhook_url: row.get(27)?,
         waiting: text_or_null(28)?.map(human::read).transpose()?,
         hooks: text_or_null(29)?.map(hooks::read).transpose()?,
+        batch: batch_place(row)?,
     })
 }
 
-fn priority(number: i64) -> Result<Priority, Error> {
+fn batch_place(row: &Row<'_>) -> Result<Option<BatchPlace>, Error> {
+    let (batch, index) = (row.get::<_, Option<uuid::Uuid>>(30)?, row.get::<_, Option<u32>>(31)?);
+    Ok(batch.map(BatchId).zip(index).map(|(batch, index)| BatchPlace { batch, index }))
+}
+
+pub(super) fn priority(number: i64) -> Result<Priority, Error> {
     Priority::new(number).map_err(|e| Error::Unreadable { what: e.to_string() })
 }
 
@@ -105,8 +116,9 @@ pub(super) fn insert_job(connection: &Connection, row: RowId, job: &Job) -> Resu
     connection
         .prepare_cached(
             "INSERT INTO jobs (row, id, tenant, crew, crew_version, machine_version, status, priority, max_attempts, \
-             conversation, input, progress, created_at, run_at, expires_at, timeout_seconds, redrive_of, metadata, budget, webhook_url, hooks) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+             conversation, input, progress, created_at, run_at, expires_at, timeout_seconds, redrive_of, metadata, budget, webhook_url, \
+             hooks, batch, batch_index) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
         )?
         .execute(params![
             row,
@@ -130,6 +142,8 @@ pub(super) fn insert_job(connection: &Connection, row: RowId, job: &Job) -> Resu
             job.budget.map(|budget| budget.0),
             job.webhook_url,
             job.hooks.as_deref().map(hooks::column).transpose()?,
+            job.batch.map(|place| place.batch.0),
+            job.batch.map(|place| place.index),
         ])?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Deliveries in SQL.
 
-use qd_types::{DeliveryId, JobId, TenantId, Timestamp};
+use qd_types::{BatchId, DeliveryId, JobId, TenantId, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 const COLUMNS: &str = "id, tenant, endpoint, url, event, at, job, status, tries, next_at, tried_at, http_status, error, \
-     ended_at, about, row";
+     ended_at, about, batch, row";
 
 fn status_number(status: DeliveryStatus) -> i64 {
     let place = DeliveryStatus::ALL.iter().position(|known| *known == status);
@@ -43,6 +43,7 @@ fn delivery_of(row: &Row<'_>) -> Result<Delivery, Error> {
         last: time(10)?.map(|at| Tried { at, http_status, error }),
         ended_at: time(13)?,
         about: row.get::<_, Option<i64>>(14)?.map(codec::unsigned),
+        batch: row.get::<_, Option<uuid::Uuid>>(15)?.map(BatchId),
     })
 }
 
@@ -54,8 +55,8 @@ pub(super) fn post(connection: &Connection, delivery: &Delivery) -> Result<(), E
     };
     connection
         .prepare_cached(
-            "INSERT INTO deliveries (id, tenant, lane, endpoint, url, event, at, job, status, next_at, about) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO deliveries (id, tenant, lane, endpoint, url, event, at, job, status, next_at, about, batch) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             delivery.id.0,
@@ -69,6 +70,7 @@ pub(super) fn post(connection: &Connection, delivery: &Delivery) -> Result<(), E
             status_number(delivery.status),
             delivery.next_at.map(|at| at.0),
             delivery.about.map(codec::signed),
+            delivery.batch.map(|batch| batch.0),
         ])?;
     Ok(())
 }
@@ -185,7 +187,7 @@ pub(super) fn page(
             break;
         }
         page.deliveries.push(delivery_of(row)?);
-        last_row = row.get(15)?;
+        last_row = row.get(16)?;
     }
     Ok(page)
 }

@@ -6,7 +6,7 @@ use qd_types::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{cache, codec, hooks, human, outbox, spend};
+use super::{batches, cache, codec, hooks, human, outbox, spend};
 use crate::embedded::{
     Charge, DurableRows, KEPT_SPEND, KEPT_TURNS, OpenJob, Remembered, RowId, Rows, Settled, Spent, Started,
     Tries,
@@ -253,7 +253,8 @@ impl Rows for SqliteRows {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let jobs = self.column(
             "SELECT row FROM jobs WHERE finished_at < ?1 AND NOT EXISTS \
-             (SELECT 1 FROM deliveries WHERE job = jobs.id AND status = 0) ORDER BY finished_at LIMIT ?2",
+             (SELECT 1 FROM deliveries WHERE job = jobs.id AND status = 0) AND NOT EXISTS \
+             (SELECT 1 FROM batches WHERE id = jobs.batch AND stage = 1) ORDER BY finished_at LIMIT ?2",
             finished_before,
             limit,
         )?;
@@ -283,6 +284,10 @@ impl Rows for SqliteRows {
 impl DurableRows for SqliteRows {
     fn each_open(&mut self, visit: &mut dyn FnMut(OpenJob)) -> Result<(), Error> {
         codec::each_open(&self.connection, visit)
+    }
+
+    fn leave_unaccepted(&mut self) -> Result<(), Error> {
+        batches::leave_unaccepted(&self.connection)
     }
 
     fn lose_slices(&mut self) -> Result<(), Error> {

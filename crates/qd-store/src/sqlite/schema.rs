@@ -12,6 +12,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0004_cache.sql"),
     include_str!("schema/0005_webhooks.sql"),
     include_str!("schema/0006_access.sql"),
+    include_str!("schema/0007_batches.sql"),
+    include_str!("schema/0008_schedules.sql"),
     include_str!("schema/0009_human_input.sql"),
     include_str!("schema/0010_hooks.sql"),
     include_str!("schema/0011_dead_letters.sql"),

@@ -5,6 +5,7 @@ mod dead;
 mod export;
 mod pages;
 mod resume;
+pub(super) mod submit;
 
 use std::fmt::Write as _;
 

@@ -2,6 +2,7 @@
 
 pub(super) mod completions;
 pub(super) mod config_schema;
+pub(super) mod config_show;
 pub(super) mod explain;
 pub(super) mod man;
 pub(super) mod openapi;

@@ -82,6 +82,7 @@ pub(crate) const ROOT: &[Key] = &[
     key("auth", Table(AUTH), "Who is let in."),
     key("store", Table(STORE), "Where jobs are kept."),
     key("queue", Table(QUEUE), "Jobs that wait."),
+    key("batches", Table(BATCHES), "How large batches may be, and how many there may be."),
     key("worker", Table(WORKER), "Who works on jobs."),
     key("retry", Table(RETRY), "When a step that failed is tried again."),
     key("limits", Table(LIMITS), "What one job, one API key and one tenant may do."),
@@ -149,6 +150,13 @@ const STORE: &[Key] = &[
 
 const QUEUE: &[Key] =
     &[set("max_depth", Whole(1, 100_000_000)), set("sharing", Choice(&["weighted", "strict"]))];
+
+const BATCHES: &[Key] = &[
+    set("max_open", Whole(1, COUNT_MAX)),
+    set("max_inputs", Whole(1, 10_000_000)),
+    set("max_upload_bytes", Whole(1, 1 << 40)),
+    set("max_body_bytes", Whole(1, 1 << 30)),
+];
 
 const WORKER: &[Key] = &[
     set("slots", Whole(0, 10_000)),
@@ -267,7 +275,7 @@ const WEBHOOK: &[Key] = &[
     key(
         "events",
         Texts,
-        "What it is told of: job.started, job.retrying, job.waiting, job.succeeded, job.failed, job.cancelled [the last three].",
+        "What it is told of: job.started, job.retrying, job.waiting, job.succeeded, job.failed, job.cancelled, batch.finished [the three ends of a job].",
     ),
     key("crews", Texts, "Of which crews [all]."),
     key("secret", Secret, "What signs: whsec_ and 24 to 64 bytes in base64."),

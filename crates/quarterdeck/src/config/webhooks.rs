@@ -96,8 +96,8 @@ pub(super) fn problems(s: &Settings) -> Vec<(String, String)> {
         if let Some(Err(refusal)) = bounds.as_ref().map(|bounds| bounds.check(&webhook.url)) {
             found.push((format!("webhooks.{name}.url"), refusal.to_string()));
         }
-        for event in webhook.events.iter().flatten().filter(|event| of_job(event).is_none()) {
-            let known = Event::OF_JOBS.map(Event::as_str).join(", ");
+        for event in webhook.events.iter().flatten().filter(|event| asked_for(event).is_none()) {
+            let known = Event::ALL.map(Event::as_str).join(", ");
             let message = format!("there is no event `{event}`; there are {known}");
             found.push((format!("webhooks.{name}.events"), message));
         }
@@ -110,14 +110,15 @@ pub(super) fn problems(s: &Settings) -> Vec<(String, String)> {
     found
 }
 
-fn of_job(event: &str) -> Option<Event> {
-    Event::parse(event).filter(|event| Event::OF_JOBS.contains(event))
+/// An event that endpoints can ask for.
+fn asked_for(event: &str) -> Option<Event> {
+    Event::parse(event).filter(|event| Event::ALL.contains(event))
 }
 
 impl Webhook {
     fn events(&self) -> Vec<Event> {
         match &self.events {
-            Some(events) => events.iter().filter_map(|event| of_job(event)).collect(),
+            Some(events) => events.iter().filter_map(|event| asked_for(event)).collect(),
             None => Event::LAST.to_vec(),
         }
     }
@@ -174,6 +175,7 @@ impl Settings {
             // Connecting is part of the try.
             guard: qd_egress::Guard::new(&self.egress.options(), timeout.min(Duration::from_secs(5)))?,
             show: qd_gateway::job_json,
+            show_batch: qd_gateway::batch_json,
             tell: qd_gateway::amp_json,
             per_endpoint: d.per_endpoint,
             at_once: d.at_once,

@@ -1,6 +1,5 @@
 //! The served API as a client meets it; the full corpus of bad requests stands with the gateway.
 
-mod contract;
 mod keys;
 
 use serde_json::json;

@@ -7,7 +7,6 @@
 )]
 
 mod api;
-mod check;
 mod cli;
 mod commands;
 mod config;

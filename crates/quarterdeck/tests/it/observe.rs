@@ -6,11 +6,19 @@ use std::collections::BTreeSet;
 use qd_telemetry::{CATALOGUE, FIELDS, Kind};
 use serde_json::{Value, json};
 
-use crate::process::{Process, Project, SUMS, finished, http, post, sim};
+use crate::process::{Process, Project, SUMS, finished, http, post, sim, until};
 
 /// In a prompt, an answer, an argument of a tool, a key, and what callers send besides.
 const SECRETS: [&str; 6] =
     ["xyzzyprompt", "xyzzyanswer", "61234567", "xyzzykey", "xyzzyconversation", "xyzzynobody"];
+
+const ASK: &str = r"
+name: ask
+agents:
+  host: {role: Host, goal: Talk, backstory: You listen.}
+tasks:
+  - {name: answer, description: Say hello, expected_output: A greeting, agent: host, human_input: true}
+";
 
 fn configuration(sim: &Process) -> String {
     format!(
@@ -58,6 +66,16 @@ async fn exercise(server: &str) {
         let events = http().get(format!("{server}/v1/jobs/{}/events", job["id"].as_str().unwrap())).send();
         assert!(events.await.unwrap().text().await.unwrap().contains(&format!("event: job.{status}")));
     }
+    // Somebody is asked, and answers.
+    let (_, asking) = post(&format!("{server}/v1/jobs"), &json!({ "crew": "ask", "input": {} })).await;
+    let id = asking["id"].as_str().unwrap_or_else(|| panic!("{asking}"));
+    let answered = until("somebody is asked", || async {
+        let body = json!({ "approve": true, "feedback": "xyzzyprompt" });
+        let (status, _) = post(&format!("{server}/v1/jobs/{id}/resume"), &body).await;
+        (status == 202).then_some(())
+    });
+    answered.await;
+    assert_eq!(finished(server, id).await["status"], "succeeded");
     // The built-in crew leaves the choice of the model to the rules.
     let (_, task) = post(&format!("{server}/tasks"), &json!({ "task": "xyzzyprompt" })).await;
     let job = finished(server, task["task_id"].as_str().unwrap()).await;
@@ -100,7 +118,7 @@ fn assert_fields(lines: &[String]) -> BTreeSet<String> {
 #[tokio::test]
 async fn metrics_are_complete_and_neither_they_nor_the_logs_tell_what_jobs_hold() {
     let sim = sim(&[]).await;
-    let project = Project::new(&configuration(&sim), &[("sums.yaml", SUMS)]);
+    let project = Project::new(&configuration(&sim), &[("sums.yaml", SUMS), ("ask.yaml", ASK)]);
     let mut process = project.serve("127.0.0.1:0").await;
     let admin = process.address_after("Health").await;
     let server = process.url("");
@@ -112,7 +130,7 @@ async fn metrics_are_complete_and_neither_they_nor_the_logs_tell_what_jobs_hold(
     let counted: Value = serde_json::from_str(&stats).unwrap();
     assert_eq!(
         (&counted["recent"]["succeeded"], &counted["recent"]["failed"]),
-        (&json!(4), &json!(1)),
+        (&json!(5), &json!(1)),
         "{stats}"
     );
 

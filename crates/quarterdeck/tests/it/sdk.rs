@@ -3,6 +3,8 @@
 //!
 //! `cargo xtask test` makes the Python environment; without it these tests say that they were skipped.
 
+mod contract;
+
 use std::path::{Path, PathBuf};
 
 use tokio::process::Command;

@@ -1,7 +1,7 @@
 //! Webhooks of the real server: signed as others expect it, at least once over every crash, and no endpoint holds another up.
 
 mod amp;
-mod receiver;
+pub(crate) mod receiver;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use qd_store::{Delivery, Destination, Event};
+use qd_store::{Delivery, Destination, Event, Subject};
 use qd_types::{Authentication, HookKind, Hooks, Job};
 use reqwest::{Method, RequestBuilder, Response, header};
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ pub(super) async fn send(
     shared: &Shared,
     webhooks: &Webhooks,
     delivery: &Delivery,
-    job: Option<&Job>,
+    subject: Option<&Subject>,
 ) -> Answer {
     let Some((url, secrets)) = target(webhooks, delivery) else {
         return Answer::Never("the endpoint is gone from the configuration".to_owned());
@@ -42,14 +42,21 @@ pub(super) async fn send(
     if secrets.is_empty() {
         return Answer::Never("there is no secret to sign it with".to_owned());
     }
-    let body = match (delivery.job, job, delivery.about) {
-        (Some(_), Some(job), Some(place)) => match news::body(shared, webhooks, job, place).await {
+    let job = match subject {
+        Some(Subject::Job(job)) => Some(&**job),
+        Some(Subject::Batch(_)) | None => None,
+    };
+    let body = match (subject, delivery.about) {
+        (Some(Subject::Job(job)), Some(place)) => match news::body(shared, webhooks, job, place).await {
             Ok(body) => body,
             Err(answer) => return answer,
         },
-        (Some(_), Some(job), None) => body(delivery, (webhooks.show)(job)),
-        (Some(_), None, _) => return Answer::Never("the job is no longer kept".to_owned()),
-        (None, ..) => body(delivery, json!({"message": "a test of this endpoint"})),
+        (Some(Subject::Job(job)), None) => body(delivery, (webhooks.show)(job)),
+        (Some(Subject::Batch(batch)), _) => body(delivery, (webhooks.show_batch)(batch)),
+        (None, _) if delivery.job.is_none() && delivery.batch.is_none() => {
+            body(delivery, json!({"message": "a test of this endpoint"}))
+        }
+        (None, _) => return Answer::Never("what it tells of is no longer kept".to_owned()),
     };
     let body = body.to_string();
     let (id, now) = (delivery.id.to_string(), shared.env.now().0.div_euclid(1_000));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qd_egress::Guard;
+use qd_store::Batch;
 use qd_types::{Job, News};
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ pub struct Webhooks {
     pub guard: Guard,
     /// The job as the API shows it, for bodies.
     pub show: fn(&Job) -> Value,
+    /// The same for batches.
+    pub show_batch: fn(&Batch) -> Value,
     /// News of a job's log as receivers of its own URLs expect them.
     pub tell: fn(&News<'_>) -> Value,
     /// Deliveries under way at once to one endpoint or server.

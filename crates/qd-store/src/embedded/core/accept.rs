@@ -32,12 +32,10 @@ impl<R: Rows> Core<R> {
                 return Ok(Enqueued::Full { depth, retry_after: FULL_RETRY_AFTER });
             }
         }
-        let row = self.next_row;
         let job = new.accepted(now);
-        self.rows.insert(row, &job)?;
         if let Some(idempotency) = &new.idempotency {
             let expires_at = now.plus(self.limits.idempotency_window);
-            let stored = Remembered { row, body_hash: idempotency.body_hash, expires_at };
+            let stored = Remembered { row: self.next_row, body_hash: idempotency.body_hash, expires_at };
             self.rows.remember(&new.tenant, idempotency, stored)?;
         }
         if let Some(failed) = new.redrive_of
@@ -45,6 +43,14 @@ impl<R: Rows> Core<R> {
         {
             self.rows.deal_with(failed)?;
         }
+        self.admit(&job)?;
+        Ok(Enqueued::Created(Box::new(job)))
+    }
+
+    /// Adds a job that nothing stands against.
+    pub(super) fn admit(&mut self, job: &Job) -> Result<(), Error> {
+        let row = self.next_row;
+        self.rows.insert(row, job)?;
         self.next_row += 1;
         self.schedule.add(&OpenJob {
             row,
@@ -61,12 +67,12 @@ impl<R: Rows> Core<R> {
             crashes: 0,
             in_doubt: false,
             last_seq: 0,
-            queued_since: now,
+            queued_since: job.created_at,
         });
         if job.status == JobStatus::Queued {
             self.note_work();
         }
-        Ok(Enqueued::Created(Box::new(job)))
+        Ok(())
     }
 
     /// The answer for a known key.
@@ -120,6 +126,9 @@ impl<R: Rows> Core<R> {
         let about = About::of(&job);
         self.announce(&about, status, now)?;
         self.tell(&about, &logged)?;
+        if let Some(place) = job.batch {
+            self.leave_batch(place, status, job.usage, job.cost, now)?;
+        }
         self.schedule.remove(row);
         self.recent().note_end(now, &(job.tenant.clone(), job.crew.clone()), status, None);
         self.notices.push(Notice::Changed(job.id));

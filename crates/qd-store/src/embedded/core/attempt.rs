@@ -31,9 +31,7 @@ impl<R: Rows> Core<R> {
         }
         let accepted = job.first_ready_at();
         self.announce(&About::of(&job), JobStatus::Running, now)?;
-        let (spent, account) = (Spent::of(&job), (job.tenant.clone(), job.crew.clone()));
-        let (webhook, hooks) = (job.webhook_url.clone(), job.hooks.clone());
-        self.schedule.place_held(row, Hold { until, spent, accepted, account, webhook, hooks });
+        self.schedule.place_held(row, Hold::of(job.clone(), until));
         if started.attempt == 1 {
             self.recent().note_wait(now, now.since(accepted));
         }
@@ -120,6 +118,10 @@ impl<R: Rows> Core<R> {
             let about = About::held(finish.job, hold);
             self.announce(&about, settled.status, now)?;
             self.tell(&about, &logged)?;
+        }
+        let place = self.schedule.hold(row).and_then(|hold| hold.batch);
+        if let Some(place) = place.filter(|_| settled.status.is_terminal()) {
+            self.leave_batch(place, settled.status, spent.usage, spent.cost, now)?;
         }
         self.move_on(row, seq, &settled, now);
         if let Some(hold) = hold.filter(|_| settled.status.is_terminal()) {

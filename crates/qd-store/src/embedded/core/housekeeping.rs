@@ -1,5 +1,7 @@
 //! What happens as time passes: delayed jobs become due, leases lapse, jobs expire, the old is deleted.
 
+use std::time::Duration;
+
 use qd_types::{Class, Code, CrewName, Failure, JobStatus};
 
 use super::super::rows::{RowId, Rows, Settled};
@@ -7,6 +9,9 @@ use super::super::schedule::POISON_CRASHES;
 use super::attempt::before;
 use super::{Core, Notice};
 use crate::{Error, Tick};
+
+/// How long taking a batch in may last. One that takes longer was given up by a process that could not say so.
+const TAKEN_IN_MAX: Duration = Duration::from_secs(3_600);
 
 impl<R: Rows> Core<R> {
     /// One bounded round.
@@ -44,6 +49,8 @@ impl<R: Rows> Core<R> {
             before(now, self.limits.conversation_ttl),
             limit,
         )?;
+        tick.pruned +=
+            self.rows.prune_batches(before(now, self.limits.retention), before(now, TAKEN_IN_MAX), limit)?;
         tick.next_due = self.schedule.next_due();
         tick.more = tick.pruned >= limit || tick.next_due.is_some_and(|at| at <= now);
         Ok(tick)

@@ -11,7 +11,7 @@ use super::super::rows::{Rows, Tries};
 use super::super::schedule::Hold;
 use super::{Core, Notice};
 use crate::{
-    Delivery, DeliveryOutcome, DeliveryStatus, Destination, EndpointState, Error, Event, Settlement,
+    Delivery, DeliveryOutcome, DeliveryStatus, Destination, EndpointState, Error, Event, Settlement, Subject,
     Subscription, TakeDeliveries, TakenDeliveries, Tried,
 };
 
@@ -70,18 +70,20 @@ impl<R: Rows> Core<R> {
         at: Timestamp,
     ) -> Result<(), Error> {
         let Some(event) = Event::of(status) else { return Ok(()) };
-        let subscriptions = Arc::clone(&self.outbox.subscriptions);
-        let endpoints = subscriptions
-            .iter()
-            .filter(|subscription| subscription.wants(event, about.crew))
-            .map(|subscription| Destination::Endpoint(subscription.endpoint.clone()));
+        let endpoints = self.endpoints_for(event, about.crew);
         // The URL of a job hears of its end alone.
         let url = about.webhook.filter(|_| status.is_terminal()).map(|url| Destination::Url(url.to_owned()));
-        for destination in endpoints.chain(url) {
+        for destination in endpoints.into_iter().chain(url) {
             let (id, tenant) = (self.env.delivery_id(), about.tenant.clone());
             self.post(&Delivery::new(id, tenant, Some(about.job), event, destination, at))?;
         }
         Ok(())
+    }
+
+    /// Endpoints of the configuration that are told of something.
+    pub(super) fn endpoints_for(&self, event: Event, crew: &CrewName) -> Vec<Destination> {
+        let wanting = self.outbox.subscriptions.iter().filter(|subscription| subscription.wants(event, crew));
+        wanting.map(|subscription| Destination::Endpoint(subscription.endpoint.clone())).collect()
     }
 
     /// Writes a delivery for the URL that is to hear of an item of the job's log, if there is one.
@@ -145,16 +147,22 @@ impl<R: Rows> Core<R> {
         let free = |due: &Delivery| !self.outbox.taken.contains_key(&due.id);
         let free: Vec<_> = due.into_iter().filter(free).take(wanted).collect();
         for delivery in free {
-            let job = match delivery.job {
-                Some(id) => {
-                    self.rows.find(&delivery.tenant, id)?.map(|row| self.rows.load(row)).transpose()?
-                }
-                None => None,
-            };
+            let subject = self.subject(&delivery)?;
             self.outbox.taken.insert(delivery.id, lane.to_owned());
-            taken.deliveries.push((delivery, job));
+            taken.deliveries.push((delivery, subject));
         }
         Ok(())
+    }
+
+    /// What a delivery tells of, if it is still kept.
+    fn subject(&mut self, delivery: &Delivery) -> Result<Option<Subject>, Error> {
+        if let Some(id) = delivery.job {
+            let Some(row) = self.rows.find(&delivery.tenant, id)? else { return Ok(None) };
+            return Ok(Some(Subject::Job(Box::new(self.rows.load(row)?))));
+        }
+        let Some(id) = delivery.batch else { return Ok(None) };
+        let kept = self.rows.batch(id)?.filter(|kept| kept.batch.tenant == delivery.tenant);
+        Ok(kept.map(|kept| Subject::Batch(Box::new(kept.batch))))
     }
 
     /// Notes how a try went. Unknown deliveries are passed over: they may have been pruned.

@@ -84,6 +84,17 @@ impl Tenants {
         key.map_or(0, |key| self.open[*key as usize])
     }
 
+    /// How many jobs a tenant has queued, and how many it may have.
+    pub(super) fn queued_of(&self, name: &TenantId) -> (usize, Option<usize>) {
+        match self.keys.get(name) {
+            Some(key) => {
+                let tenant = &self.all[*key as usize];
+                (tenant.queued, tenant.share.max_queued)
+            }
+            None => (0, self.shares.of(name).max_queued),
+        }
+    }
+
     pub(super) fn queued(&mut self, key: TenantKey) {
         self.all[key as usize].queued += 1;
     }

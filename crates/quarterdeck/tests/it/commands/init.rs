@@ -114,7 +114,7 @@ async fn hints_for_editors_point_to_schemas_that_are_there() {
             } else {
                 serde_saphyr::from_str(&text).unwrap()
             };
-            assert_eq!(crate::check::mistakes(&schema, &document), None, "{path}");
+            assert_eq!(crate::commands::check::mistakes(&schema, &document), None, "{path}");
         }
     }
 }

@@ -9,22 +9,22 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// One webhook as it came, and what it was answered.
 #[derive(Debug, Clone)]
-pub(super) struct Hook {
-    pub(super) id: String,
-    pub(super) timestamp: String,
-    pub(super) signature: String,
-    pub(super) path: String,
-    pub(super) authorization: String,
-    pub(super) text: String,
-    pub(super) status: u16,
+pub(crate) struct Hook {
+    pub(crate) id: String,
+    pub(crate) timestamp: String,
+    pub(crate) signature: String,
+    pub(crate) path: String,
+    pub(crate) authorization: String,
+    pub(crate) text: String,
+    pub(crate) status: u16,
 }
 
 impl Hook {
-    pub(super) fn body(&self) -> Value {
+    pub(crate) fn body(&self) -> Value {
         serde_json::from_str(&self.text).unwrap()
     }
 
-    pub(super) fn job(&self) -> String {
+    pub(crate) fn job(&self) -> String {
         self.body()["data"]["id"].as_str().unwrap_or_default().to_owned()
     }
 }
@@ -33,15 +33,15 @@ type Decide = Arc<dyn Fn(&Hook, &[Hook]) -> u16 + Send + Sync>;
 
 /// Listens until the test ends.
 #[derive(Clone)]
-pub(super) struct Receiver {
-    pub(super) url: String,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
     hooks: Arc<Mutex<Vec<Hook>>>,
     decide: Arc<Mutex<Decide>>,
 }
 
 impl Receiver {
     /// Answers with what `decide` makes of a webhook and of those before it, after a while.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         takes: Duration,
         decide: impl Fn(&Hook, &[Hook]) -> u16 + Send + Sync + 'static,
     ) -> Self {
@@ -61,11 +61,11 @@ impl Receiver {
     }
 
     /// Changes its mind.
-    pub(super) fn answers(&self, status: u16) {
+    pub(crate) fn answers(&self, status: u16) {
         *self.decide.lock().unwrap() = Arc::new(move |_, _| status);
     }
 
-    pub(super) fn hooks(&self) -> Vec<Hook> {
+    pub(crate) fn hooks(&self) -> Vec<Hook> {
         self.hooks.lock().unwrap().clone()
     }
 

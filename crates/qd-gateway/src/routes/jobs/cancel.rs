@@ -6,11 +6,11 @@ use http::StatusCode;
 use qd_store::Cancelled;
 use qd_types::{Code, JobStatus};
 
-use super::{PathJob, json};
 use crate::access::Caller;
 use crate::context::Shared;
 use crate::openapi::{Answer, Operation};
 use crate::problem::Problem;
+use crate::routes::{PathJob, json};
 use crate::view::JobView;
 
 /// `POST /v1/jobs/{id}/cancel`. Repeating it is harmless; a job that succeeded or failed cannot be cancelled any more.

@@ -10,14 +10,14 @@ use qd_store::OtherBody;
 use qd_types::{Code, Input, Job, JobStatus};
 use serde_json::json;
 
-use super::PathJob;
-use super::jobs::{JOB_LINKS, made_answer, mark_replayed};
+use super::{JOB_LINKS, made_answer, mark_replayed};
 use crate::access::Caller;
 use crate::body::{self, Fields};
 use crate::context::{Context, Shared};
 use crate::crews::{CrewBookError, Published};
 use crate::openapi::{Answer, Operation, Schema};
 use crate::problem::Problem;
+use crate::routes::PathJob;
 use crate::submit::{self, Submission};
 
 /// `POST /v1/jobs/{id}/redrive`: a new job with the same input under the newest version of the crew, which may have

@@ -7,8 +7,8 @@ use qd_store::Actor;
 use qd_types::{KeyId, Scope, Scopes, TenantId};
 use serde_json::{Value, json};
 
-use super::place::Place;
 use crate::cli::{Format, Global, Keys, KeysCreate, KeysRotate};
+use crate::commands::place::Place;
 use crate::exit::{Exit, ended};
 use crate::output;
 
@@ -20,7 +20,7 @@ const DAYS_MAX: u32 = 3_650;
 const OVERLAP_DEFAULT: u32 = 86_400;
 const NAME_CHARS_MAX: usize = 128;
 
-pub(super) async fn run(global: &Global, args: Keys) -> anyhow::Result<Exit> {
+pub(in crate::commands) async fn run(global: &Global, args: Keys) -> anyhow::Result<Exit> {
     match args {
         Keys::Create(args) => create(global, args).await,
         Keys::Rotate(args) => rotate(global, args).await,

@@ -4,8 +4,8 @@ use qd_store::{NewJob, OtherBody};
 use qd_types::{CrewName, JobId, TenantId};
 use serde_json::{Value, json};
 
-use super::Server;
-use super::client::Reply;
+use crate::tests::Server;
+use crate::tests::client::Reply;
 
 const KEY: &str = "idempotency-key";
 

@@ -3,14 +3,14 @@
 use qd_gateway::{act_view, audit_view, verify_audit};
 use serde_json::Value;
 
-use super::place::Place;
 use crate::cli::{Audit, AuditList, AuditVerify, Global};
+use crate::commands::place::Place;
 use crate::exit::Exit;
 use crate::output;
 
 const HEADINGS: [&str; 6] = ["n", "at", "actor", "deed", "subject", "detail"];
 
-pub(super) async fn run(global: &Global, args: Audit) -> anyhow::Result<Exit> {
+pub(in crate::commands) async fn run(global: &Global, args: Audit) -> anyhow::Result<Exit> {
     match args {
         Audit::List(args) => list(global, args).await,
         Audit::Verify(args) => verify(global, args).await,

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::configuration;
 use crate::cli::{Format, Global};
+use crate::commands::configuration;
 use crate::exit::Exit;
 use crate::{config, output};
 
-pub(super) fn run(global: &Global, origin: bool) -> anyhow::Result<Exit> {
+pub(crate) fn run(global: &Global, origin: bool) -> anyhow::Result<Exit> {
     let config = configuration(global, Vec::new())?;
     for warning in config.warnings.iter().filter(|_| !global.quiet) {
         output::say(&format!("warning: {warning}"));

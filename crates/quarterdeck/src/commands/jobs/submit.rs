@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::follow::{self, Teller};
 use crate::{input, output};
 
-pub(super) async fn run(global: &Global, args: Submit) -> anyhow::Result<Exit> {
+pub(crate) async fn run(global: &Global, args: Submit) -> anyhow::Result<Exit> {
     let client = Client::of(&args.target)?;
     let mut body = json!({"crew": args.crew, "input": input::read(&args.input)?});
     if let Some(level) = args.priority {
@@ -34,6 +34,6 @@ pub(super) async fn run(global: &Global, args: Submit) -> anyhow::Result<Exit> {
         Ok(())
     })
     .await?;
-    super::run::print_result(global, &job)?;
+    crate::commands::run::print_result(global, &job)?;
     follow::outcome(&job)
 }
