@@ -3,6 +3,7 @@
 pub(crate) mod amp;
 pub(crate) mod chat;
 pub(crate) mod openai;
+pub(crate) mod systems;
 pub(crate) mod tasks;
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! How the gateway behaves: addresses, bounds and defaults. Read and filled by the binary.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub struct Options {
     pub insecure_public: bool,
     /// What `/chat` and `/tasks` execute.
     pub default_crew: CrewName,
+    /// Named sets of crews. `default`, which holds all, need not be among them.
+    pub systems: BTreeMap<String, Vec<CrewName>>,
     /// Connections at once, per port.
     pub max_connections: usize,
     /// Connections at once from one address (IPv6: one /64 network).
@@ -116,6 +119,7 @@ impl Default for Options {
             auth: Auth::Open,
             insecure_public: false,
             default_crew: CrewName::new("assistant"),
+            systems: BTreeMap::new(),
             max_connections: 20_000,
             max_connections_per_address: 2_000,
             body_bytes_max: 1024 * 1024,

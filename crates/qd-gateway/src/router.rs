@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, get};
+use axum::routing::{get, post};
 use http::{Method, Uri};
 use qd_types::{Code, Scope};
 use tower::util::MapRequestLayer;
@@ -13,7 +13,7 @@ use tower::util::MapRequestLayer;
 use crate::access::Needs;
 use crate::access::gate::{self, Gate, NeedsOfRoutes};
 use crate::context::Shared;
-use crate::facades::{amp, chat, openai, tasks};
+use crate::facades::{amp, chat, openai, systems, tasks};
 use crate::observe::Matched;
 use crate::openapi::Routes;
 use crate::problem::{Problem, shown};
@@ -102,6 +102,8 @@ pub(crate) fn routes() -> Routes {
         .get("/chat/{id}", JOBS_READ, chat::read, chat::about_read)
         .post("/tasks", JOBS_WRITE, tasks::create, tasks::about_create)
         .get("/tasks/{id}", JOBS_READ, tasks::read, tasks::about_read)
+        .post("/crews/{system}/tasks", JOBS_WRITE, systems::create, systems::about)
+        .get("/crews/{system}/metrics", STATS, systems::metrics::metrics, systems::metrics::about)
         .get("/v1/models", CREWS_READ, openai::models, openai::about_models)
         .get("/v1/models/{name}", CREWS_READ, openai::model, openai::about_model)
         .post("/v1/chat/completions", JOBS_WRITE, openai::complete, openai::about_complete)
@@ -139,7 +141,7 @@ pub(crate) fn needs_of_admin() -> NeedsOfRoutes {
 
 /// Routes of the API whose capability is not built: a clear answer is better than "no such route".
 pub(crate) fn not_yet_routes(router: Router<Shared>) -> Router<Shared> {
-    router.route("/crews/{system}/{*rest}", any(not_yet))
+    router.route("/crews/{system}/scale", post(not_yet)).route("/crews/{system}/backup", post(not_yet))
 }
 
 fn finish(router: Router<Shared>, context: Shared, gate: Arc<Gate>) -> Router {

@@ -228,7 +228,7 @@ macro_rules! conformance_suite {
                     conversation_tells_where_its_messages_come_from, forgotten_conversation_is_gone_and_starts_anew;
                 queries: pages_are_newest_first_and_complete, large_jobs_make_small_pages, filters_select, tenants_see_their_own_jobs_only,
                     log_pages_after_a_place, every_field_round_trips;
-                stats: queue_is_counted_by_priority_with_its_oldest, last_hour_is_summed_up;
+                stats: queue_is_counted_by_priority_with_its_oldest, last_hour_is_summed_up, last_hour_of_each_crew_is_summed_up;
                 crews: publishing_the_same_spec_makes_no_new_version, a_version_follows_only_the_one_that_is_expected,
                     who_publishes_over_the_api_is_written_down_and_bounded;
                 dead: failed_jobs_are_grouped_by_their_cause, what_is_run_again_or_discarded_is_no_dead_letter_any_more;

@@ -53,6 +53,8 @@ pub use outbox::{
     Event, Settlement, Subject, Subscription, TakeDeliveries, TakenDeliveries, Tried,
 };
 pub use policy::{TenantShare, TenantShares};
-pub use query::{Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Recent, Stats, StoredCrew};
+pub use query::{
+    CrewRecent, Cursor, Distribution, InvalidCursor, JobQuery, LevelStats, Page, Recent, Stats, StoredCrew,
+};
 pub use spend::{DayUsage, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, UsageQuery};
 pub use store::Store;

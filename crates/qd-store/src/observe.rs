@@ -42,6 +42,7 @@ operations! {
     Log = "log",
     Stats = "stats",
     Recent = "recent",
+    RecentOf = "recent_of",
     Publish = "publish",
     Crew = "crew",
     Crews = "crews",

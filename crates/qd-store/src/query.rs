@@ -138,6 +138,21 @@ pub struct Recent {
     pub waits: Distribution,
 }
 
+/// What happened lately to the jobs of one crew, over the same span as [`Recent`], and how many it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CrewRecent {
+    /// Jobs that are not over, those included that begin later or ask a person.
+    pub open: usize,
+    /// Jobs that succeeded.
+    pub succeeded: u64,
+    /// Jobs that failed, expired ones included.
+    pub failed: u64,
+    /// Jobs that were cancelled.
+    pub cancelled: u64,
+    /// From acceptance (or `run_at`) to the end, on average; `None` if no worker ended a job.
+    pub average: Option<Duration>,
+}
+
 /// Spans of time, summed up. Percentiles are up to an eighth too high, never too low.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Distribution {

@@ -18,10 +18,10 @@ use qd_types::{
 
 use crate::observe::{Observer, Op};
 use crate::{
-    Act, Actor, AuditHead, Audited, Backend, CacheKey, Cancelled, Claimed, DayUsage, Enqueued, Error, Fence,
-    Finish, Idempotency, JobQuery, KeyAdded, Live, NewCrew, NewJob, NewKey, Page, Published, Recent, Record,
-    Refused, Revocation, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation,
-    StoredCrew, StoredKey, Tick, Turn, UsageQuery, Watch,
+    Act, Actor, AuditHead, Audited, Backend, CacheKey, Cancelled, Claimed, CrewRecent, DayUsage, Enqueued,
+    Error, Fence, Finish, Idempotency, JobQuery, KeyAdded, Live, NewCrew, NewJob, NewKey, Page, Published,
+    Recent, Record, Refused, Revocation, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, Stats,
+    StoredConversation, StoredCrew, StoredKey, Tick, Turn, UsageQuery, Watch,
 };
 
 /// The store. Cheap to clone.
@@ -182,6 +182,14 @@ impl Store {
     /// If the backend cannot carry it out.
     pub async fn recent(&self) -> Result<Recent, Error> {
         self.observer.call(Op::Recent, self.backend.recent()).await
+    }
+
+    /// See [`crate::Jobs::recent_of`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn recent_of(&self, tenant: &TenantId, crews: Vec<CrewName>) -> Result<Vec<CrewRecent>, Error> {
+        self.observer.call(Op::RecentOf, self.backend.recent_of(tenant, crews)).await
     }
 
     /// See [`crate::Crews::publish`].

@@ -10,11 +10,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qd_store::{
     Access, Act, Actor, Answer, Answered, AuditHead, Audited, Backend, Batch, BatchAccepted, BatchCancelled,
-    BatchOpened, BatchPage, BatchQuery, Batches, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews,
-    DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery, Discard,
-    DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish, Idempotency, ItemPage, ItemQuery,
-    JobQuery, Jobs, KeyAdded, NewBatch, NewCrew, NewItem, NewJob, NewKey, NewSchedule, Outbox, Page,
-    Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut, ScheduleTick, Schedules,
+    BatchOpened, BatchPage, BatchQuery, Batches, Cache, CacheKey, Cancelled, Claimed, Conversations,
+    CrewRecent, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
+    Discard, DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish, Idempotency, ItemPage,
+    ItemQuery, JobQuery, Jobs, KeyAdded, NewBatch, NewCrew, NewItem, NewJob, NewKey, NewSchedule, Outbox,
+    Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut, ScheduleTick, Schedules,
     ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation,
     StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
 };
@@ -191,6 +191,10 @@ impl Jobs for Crash {
 
     async fn recent(&self) -> Result<Recent, Error> {
         self.inner.recent().await
+    }
+
+    async fn recent_of(&self, tenant: &TenantId, crews: Vec<CrewName>) -> Result<Vec<CrewRecent>, Error> {
+        self.inner.recent_of(tenant, crews).await
     }
 }
 

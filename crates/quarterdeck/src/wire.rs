@@ -300,6 +300,7 @@ pub(crate) fn gateway_options(config: &Config) -> anyhow::Result<qd_gateway::Opt
         auth: config.settings.auth.mode.into(),
         insecure_public: server.insecure_public,
         default_crew: CrewName::new(&config.settings.default_crew),
+        systems: systems(&config.settings),
         max_connections: server.max_connections,
         max_connections_per_address: server.max_connections_per_address,
         body_bytes_max: server.max_body_bytes,
@@ -311,6 +312,11 @@ pub(crate) fn gateway_options(config: &Config) -> anyhow::Result<qd_gateway::Opt
     };
     options.validate().map_err(|e| ended(Exit::Configuration, e.to_string()))?;
     Ok(options)
+}
+
+fn systems(s: &config::Settings) -> std::collections::BTreeMap<String, Vec<CrewName>> {
+    let crews = |system: &config::System| system.crews.iter().map(CrewName::new).collect();
+    s.systems.iter().map(|(name, system)| (name.clone(), crews(system))).collect()
 }
 
 fn batch_bounds(b: &config::Batches) -> qd_gateway::BatchBounds {

@@ -4,7 +4,7 @@ use qd_types::{Class, Code, JobStatus};
 use serde_json::{Map, Value, json};
 
 use super::Schema;
-use crate::facades::{amp, chat, openai, tasks};
+use crate::facades::{amp, chat, openai, systems, tasks};
 use crate::problem;
 use crate::routes::jobs::redrive::{self, dead_letters};
 use crate::routes::webhooks::deliveries;
@@ -45,7 +45,7 @@ pub(super) fn tags() -> Value {
         ("conversations", "What was said, across jobs."),
         ("crews", "What can be executed."),
         ("webhooks", "Who is told of what happens, and what was sent."),
-        ("facades", "Other APIs' shapes over the same jobs, for the default crew."),
+        ("facades", "Other APIs' shapes over the same jobs."),
         ("access", "Keys, and what was done with them."),
         ("server", "How the server is, and what it can do."),
     ];
@@ -103,6 +103,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         tasks::schemas(),
         openai::schemas(),
         amp::schemas(),
+        systems::schemas(),
         stats::schemas(),
         delivery::schemas(),
         deliveries::schemas(),

@@ -149,7 +149,7 @@ impl Tenant {
             path if path.ends_with("/redrive") => self.failed.to_string(),
             _ => self.job.to_string(),
         };
-        template.replace("{id}", &id).replace("{name}", "assistant")
+        template.replace("{id}", &id).replace("{name}", "assistant").replace("{system}", "default")
     }
 }
 

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use qd_env::Env;
 use qd_store::{
     Access, Act, Actor, Answer, Answered, AuditHead, Audited, Batch, BatchAccepted, BatchCancelled,
-    BatchOpened, BatchPage, BatchQuery, Batches, Cache, CacheKey, Cancelled, Claimed, Conversations, Crews,
-    DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery, Discard,
-    DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish, Idempotency, ItemPage, ItemQuery,
-    JobQuery, Jobs, KeyAdded, LocalBus, NewBatch, NewCrew, NewItem, NewJob, NewKey, NewSchedule, Outbox,
-    Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut, ScheduleTick, Schedules,
-    ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, Store,
+    BatchOpened, BatchPage, BatchQuery, Batches, Cache, CacheKey, Cancelled, Claimed, Conversations,
+    CrewRecent, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
+    Discard, DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish, Idempotency, ItemPage,
+    ItemQuery, JobQuery, Jobs, KeyAdded, LocalBus, NewBatch, NewCrew, NewItem, NewJob, NewKey, NewSchedule,
+    Outbox, Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut, ScheduleTick,
+    Schedules, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, Store,
     StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
 };
 use qd_types::{
@@ -73,6 +73,9 @@ impl Jobs for BrokenDisk {
         broken()
     }
     async fn recent(&self) -> Result<Recent, Error> {
+        broken()
+    }
+    async fn recent_of(&self, _: &TenantId, _: Vec<CrewName>) -> Result<Vec<CrewRecent>, Error> {
         broken()
     }
 }
@@ -288,10 +291,13 @@ async fn every_route_says_that_the_store_is_away_and_liveness_does_not_depend_on
     let job = json!({ "crew": "c", "input": { "message": "m" } }).to_string();
     let chat = json!({ "user_id": "u", "message": "m" }).to_string();
     let task = json!({ "task": "t", "idempotency_key": "k" }).to_string();
+    let of_system = json!({ "description": "t", "crew_name": "c" }).to_string();
     for (method, path, body) in [
         ("POST", "/v1/jobs".to_owned(), job.as_str()),
         ("POST", "/chat".to_owned(), &chat),
         ("POST", "/tasks".to_owned(), &task),
+        ("POST", "/crews/default/tasks".to_owned(), &of_system),
+        ("GET", "/crews/default/metrics".to_owned(), ""),
         ("GET", "/v1/jobs".to_owned(), ""),
         ("GET", format!("/v1/jobs/{id}"), ""),
         ("GET", format!("/v1/jobs/{id}/events"), ""),

@@ -7,9 +7,19 @@ use qd_types::{
     ToolResult, Usage, WorkerId,
 };
 
-use super::Server;
+use super::{Server, soon};
 
 impl Server {
+    /// Until there is a job to take up.
+    pub(in crate::tests) async fn queued(&self) {
+        soon("the job", async {
+            while self.store.stats().await.unwrap().queued == 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
     /// Takes up the next job.
     pub(in crate::tests) async fn claim(&self) -> Claimed {
         let mut claimed = self.store.claim(&WorkerId::new("test"), 1).await.unwrap();

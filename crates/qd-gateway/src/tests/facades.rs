@@ -2,6 +2,7 @@
 
 mod amp;
 mod openai;
+mod systems;
 
 use std::time::Duration;
 

@@ -63,7 +63,7 @@ async fn the_index_names_routes_that_answer() {
     assert!(routes.len() >= 14);
     for route in routes.keys() {
         let (method, path) = route.split_once(' ').unwrap();
-        let path = path.replace("{id}", "x").replace("{name}", "x");
+        let path = path.replace("{id}", "x").replace("{name}", "x").replace("{system}", "default");
         let reply = server.request(method, &path, &[], b"").await;
         // A route that is not there would be told as such.
         assert!(
@@ -78,7 +78,7 @@ async fn the_index_names_routes_that_answer() {
 async fn what_is_not_built_yet_says_so() {
     let server = Server::start().await;
     for (method, path) in
-        [("POST", "/crews/default/tasks".to_owned()), ("GET", "/crews/default/metrics".to_owned())]
+        [("POST", "/crews/default/scale".to_owned()), ("POST", "/crews/default/backup".to_owned())]
     {
         let problem = server.request(method, &path, &[], b"").await.problem(422, "not_supported");
         assert!(problem["detail"].as_str().unwrap().contains(&path), "{problem}");

@@ -116,7 +116,7 @@ async fn router_and_document_have_the_same_routes() {
     assert!(paths.len() > 20, "{shown}");
     let mut routed = BTreeSet::new();
     for path in paths {
-        let concrete = path.replace("{*rest}", "x").replace(['{', '}'], "");
+        let concrete = path.replace(['{', '}'], "");
         let reply = server.request("TRACE", &concrete, &[], b"").await;
         let allowed = reply.header("allow").unwrap_or("ANY").to_owned();
         let methods = allowed.split(',').filter(|method| *method != "HEAD");
@@ -126,8 +126,9 @@ async fn router_and_document_have_the_same_routes() {
     let mut expected: BTreeSet<String> =
         operations(&document).iter().map(|(method, path, _, _)| format!("{method} {path}")).collect();
     // Not built yet, and so not described.
-    let route = "ANY /crews/{system}/{*rest}";
-    assert!(expected.insert(route.to_owned()), "{route} answers `not_supported` and is described");
+    for route in ["POST /crews/{system}/scale", "POST /crews/{system}/backup"] {
+        assert!(expected.insert(route.to_owned()), "{route} answers `not_supported` and is described");
+    }
     assert_eq!(routed, expected);
 }
 

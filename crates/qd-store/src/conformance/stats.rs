@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use qd_types::{Class, Code, Failure, NanoDollars, Priority, TenantId};
+use qd_types::{Class, Code, CrewName, Failure, NanoDollars, Priority, TenantId};
 
-use super::{Fixture, Make, finish, model_entry, record};
-use crate::{LevelStats, Outcome, Recent};
+use super::{Fixture, Make, finish, model_entry, record, reopened};
+use crate::{CrewRecent, LevelStats, Outcome, Recent};
 
 pub(crate) async fn queue_is_counted_by_priority_with_its_oldest(make: Make) {
     let f = Fixture::new(make, |_| {});
@@ -82,4 +82,52 @@ pub(crate) async fn last_hour_is_summed_up(make: Make) {
     }
     f.advance(4_000);
     assert_eq!(f.store.recent().await.unwrap().failed, 0, "an hour later it is forgotten");
+}
+
+pub(crate) async fn last_hour_of_each_crew_is_summed_up(make: Make) {
+    let f = Fixture::new(make, |_| {});
+    let other = TenantId::new("other");
+    let (crew, rare) = (CrewName::new("research"), CrewName::new("rare"));
+    let asked = vec![crew.clone(), CrewName::new("nobody"), rare.clone(), crew.clone()];
+    let nothing = CrewRecent::default();
+    assert_eq!(f.store.recent_of(&other, asked.clone()).await.unwrap(), [nothing; 4]);
+    for _ in 0..5 {
+        f.accept_plain().await;
+    }
+    let mut foreign = f.job();
+    foreign.tenant = other.clone();
+    f.accept(foreign).await;
+    let mut later = f.job();
+    (later.crew, later.run_at) = (rare.clone(), Some(f.env.now().plus(Duration::from_secs(9_000))));
+    f.accept(later).await;
+    let opened = f.store.recent_of(&TenantId::default(), asked.clone()).await.unwrap();
+    assert_eq!(opened.iter().map(|crew| crew.open).collect::<Vec<_>>(), [5, 0, 1, 5]);
+
+    f.advance(4);
+    let mut claimed = f.claim(6).await;
+    claimed.sort_by_key(|claimed| claimed.job.tenant.as_str() == "other");
+    let failed = || Outcome::Failed(Failure::new(Code::ModelAuth, Class::Permanent, "no"));
+    let succeeded = Outcome::Succeeded(super::output());
+    f.store.finish(finish(&claimed[0], succeeded)).await.unwrap().unwrap();
+    f.advance(4);
+    f.store.finish(finish(&claimed[1], failed())).await.unwrap().unwrap();
+    f.store.finish(finish(&claimed[2], Outcome::Release)).await.unwrap().unwrap();
+    f.store.cancel(&TenantId::default(), claimed[3].job.id).await.unwrap();
+    f.store.finish(finish(&claimed[5], failed())).await.unwrap().unwrap();
+
+    let ended =
+        CrewRecent { open: 2, succeeded: 1, failed: 1, cancelled: 1, average: Some(Duration::from_secs(6)) };
+    let waits = CrewRecent { open: 1, ..nothing };
+    let ours = f.store.recent_of(&TenantId::default(), asked.clone()).await.unwrap();
+    assert_eq!(ours, [ended, nothing, waits, ended]);
+    let theirs = f.store.recent_of(&other, asked.clone()).await.unwrap();
+    let failed = CrewRecent { failed: 1, average: Some(Duration::from_secs(8)), ..nothing };
+    assert_eq!(theirs, [failed, nothing, nothing, failed]);
+
+    // What is open is known after a restart; what ended is not.
+    f.advance(4_000);
+    let f = if f.options.url == "memory:" { f } else { reopened(f).await };
+    let open = CrewRecent { open: 2, ..nothing };
+    let ours = f.store.recent_of(&TenantId::default(), asked).await.unwrap();
+    assert_eq!(ours, [open, nothing, waits, open], "an hour later it is forgotten");
 }

@@ -19,13 +19,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use qd_env::Env;
-use qd_types::{JobId, JobStatus, LogItem, Logged, Timestamp};
+use qd_types::{CrewName, JobId, JobStatus, LogItem, Logged, TenantId, Timestamp};
 
 use super::recent::RecentHour;
 use super::rows::{DurableRows, OpenJob, RowId, Rows, Settled};
 use super::schedule::{Hold, Schedule};
 use crate::policy::Sharing;
-use crate::{CacheRoom, Error, Fence, Incarnation, Stats, Subscription, TenantShares};
+use crate::{CacheRoom, CrewRecent, Error, Fence, Incarnation, Stats, Subscription, TenantShares};
 use outbox::Outbox;
 
 /// Bounds that the transitions obey.
@@ -117,6 +117,16 @@ impl<R: Rows> Core<R> {
             taken_over: self.taken_over,
             bytes: 0,
         }
+    }
+
+    /// What is remembered of the last hour of a tenant's crews, and how many jobs they have.
+    pub(crate) fn recent_of(&self, tenant: &TenantId, crews: &[CrewName]) -> Vec<CrewRecent> {
+        let (hour, now) = (self.recent(), self.env.now());
+        let of = |crew: &CrewName| {
+            let open = self.schedule.open_of(tenant, crew);
+            CrewRecent { open, ..hour.of_crew(&(tenant.clone(), crew.clone()), now) }
+        };
+        crews.iter().map(of).collect()
     }
 
     /// What is remembered of the last hour, for those who read it without this.

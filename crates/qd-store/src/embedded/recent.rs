@@ -1,12 +1,15 @@
 //! What happened in the last hour, minute by minute, in memory: enough for averages and percentiles without reading a
 //! row. It begins empty at every start; the window that it answers for says so.
 
+mod crews;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use qd_types::{JobStatus, NanoDollars, Timestamp, Usage};
+use qd_types::{CrewName, JobStatus, NanoDollars, TenantId, Timestamp, Usage};
 
-use crate::{Distribution, Recent};
+use self::crews::CrewHours;
+use crate::{CrewRecent, Distribution, Recent};
 
 /// Minutes that are kept.
 const MINUTES: usize = 60;
@@ -23,6 +26,7 @@ pub(crate) struct RecentHour {
     since: Timestamp,
     /// By number of the minute, modulo their count.
     minutes: Vec<Minute>,
+    crews: CrewHours,
 }
 
 #[derive(Default)]
@@ -50,10 +54,19 @@ struct Spans {
 impl RecentHour {
     /// An hour in which nothing happened yet.
     pub(crate) fn since(since: Timestamp) -> Self {
-        Self { since, minutes: (0..MINUTES).map(|_| Minute::default()).collect() }
+        let minutes = (0..MINUTES).map(|_| Minute::default()).collect();
+        Self { since, minutes, crews: CrewHours::default() }
     }
 
-    pub(crate) fn note_end(&mut self, now: Timestamp, status: JobStatus, took: Option<Duration>) {
+    /// A job of somebody's crew is over; how long it took if a worker ended it.
+    pub(crate) fn note_end(
+        &mut self,
+        now: Timestamp,
+        whose: &(TenantId, CrewName),
+        status: JobStatus,
+        took: Option<Duration>,
+    ) {
+        self.crews.note_end(number(now), whose, status, took);
         let minute = self.minute(now);
         match status {
             JobStatus::Succeeded => minute.succeeded += 1,
@@ -82,7 +95,7 @@ impl RecentHour {
     }
 
     fn minute(&mut self, now: Timestamp) -> &mut Minute {
-        let number = now.0.div_euclid(MINUTE_MS);
+        let number = number(now);
         let place = usize::try_from(number.rem_euclid(MINUTES as i64)).unwrap_or(0);
         let minute = &mut self.minutes[place];
         if minute.number != number {
@@ -94,11 +107,10 @@ impl RecentHour {
     /// Sums the hour up.
     pub(crate) fn read(shared: &Mutex<Self>, now: Timestamp) -> Recent {
         let hour = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest = now.0.div_euclid(MINUTE_MS);
+        let newest = number(now);
         let mut recent = Recent { window: hour.window(now), ..Recent::default() };
         let (mut durations, mut waits) = (Spans::default(), Spans::default());
-        let is_fresh = |minute: &&Minute| (0..MINUTES as i64).contains(&(newest - minute.number));
-        for minute in hour.minutes.iter().filter(is_fresh) {
+        for minute in hour.minutes.iter().filter(|minute| is_fresh(minute.number, newest)) {
             recent.succeeded += minute.succeeded;
             recent.failed += minute.failed;
             recent.cancelled += minute.cancelled;
@@ -113,11 +125,26 @@ impl RecentHour {
         recent
     }
 
+    /// The same of one crew, but for the jobs that it has.
+    pub(crate) fn of_crew(&self, whose: &(TenantId, CrewName), now: Timestamp) -> CrewRecent {
+        self.crews.read(whose, number(now))
+    }
+
     /// The minute under way and the 59 before it, unless the store was opened later.
     fn window(&self, now: Timestamp) -> Duration {
         let begun = Duration::from_millis(u64::try_from(now.0.rem_euclid(MINUTE_MS)).unwrap_or(0));
         now.since(self.since).min(Duration::from_secs(60 * (MINUTES as u64 - 1)) + begun)
     }
+}
+
+/// Minutes since 1970.
+fn number(now: Timestamp) -> i64 {
+    now.0.div_euclid(MINUTE_MS)
+}
+
+/// Whether a minute is in the hour that ends with the newest.
+fn is_fresh(number: i64, newest: i64) -> bool {
+    (0..MINUTES as i64).contains(&(newest - number))
 }
 
 impl Spans {
@@ -187,7 +214,7 @@ mod tests {
     use std::sync::Mutex;
     use std::time::Duration;
 
-    use qd_types::{JobStatus, Timestamp};
+    use qd_types::{CrewName, JobStatus, TenantId, Timestamp};
 
     use super::{BUCKETS, RecentHour, bucket, longest};
 
@@ -210,7 +237,8 @@ mod tests {
         let note = |minutes: u64| {
             let now = start.plus(Duration::from_secs(minutes * 60));
             let took = Duration::from_secs(minutes);
-            hour.lock().unwrap().note_end(now, JobStatus::Succeeded, Some(took));
+            let whose = (TenantId::default(), CrewName::new("research"));
+            hour.lock().unwrap().note_end(now, &whose, JobStatus::Succeeded, Some(took));
             RecentHour::read(&hour, now)
         };
         assert_eq!((note(0).succeeded, note(1).window), (1, Duration::from_secs(60)));

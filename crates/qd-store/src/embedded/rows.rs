@@ -93,6 +93,7 @@ pub(crate) struct OpenJob {
     pub(crate) row: RowId,
     pub(crate) id: JobId,
     pub(crate) tenant: TenantId,
+    pub(crate) crew: CrewName,
     pub(crate) priority: Priority,
     pub(crate) conversation: Option<ConversationId>,
     pub(crate) status: JobStatus,

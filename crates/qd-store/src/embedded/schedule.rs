@@ -23,6 +23,8 @@ use crate::policy::{Sharing, Turns};
 use crate::{LevelStats, TenantShares};
 
 type TenantKey = u32;
+/// Of a crew of one tenant.
+type CrewKey = u32;
 type ConversationKey = (TenantKey, ConversationId);
 
 /// Consecutive crashes of its worker without a new entry after which a job is handed out only alone: the next crash has
@@ -40,6 +42,7 @@ const TENANTS_LOOKED_AT: usize = 64;
 pub(crate) struct Entry {
     pub(crate) id: JobId,
     pub(crate) tenant: TenantKey,
+    crew: CrewKey,
     pub(crate) priority: Priority,
     conversation: Option<Arc<ConversationKey>>,
     pub(crate) attempt: u32,
@@ -186,6 +189,7 @@ impl Schedule {
     /// Adds a job that is queued, delayed or waiting; a job that was running when its process died comes in as queued.
     pub(crate) fn add(&mut self, job: &OpenJob) {
         let tenant = self.tenants.key(&job.tenant);
+        let crew = self.tenants.opened(tenant, &job.crew);
         if let Some(at) = job.expires_at {
             self.expiring.set(job.row, at);
         }
@@ -193,6 +197,7 @@ impl Schedule {
         let mut entry = Entry {
             id: job.id,
             tenant,
+            crew,
             priority: job.priority,
             conversation,
             attempt: job.attempt,
@@ -240,6 +245,11 @@ impl Schedule {
     /// How many jobs a tenant has queued, if those are as many as it may have.
     pub(crate) fn full_of(&self, tenant: &TenantId) -> Option<usize> {
         self.tenants.full(tenant)
+    }
+
+    /// How many jobs of a crew are not over.
+    pub(crate) fn open_of(&self, tenant: &TenantId, crew: &CrewName) -> usize {
+        self.tenants.open_of(tenant, crew)
     }
 
     /// How many jobs a tenant has queued, and how many it may have.
@@ -438,6 +448,7 @@ impl Schedule {
         });
         self.refresh_line(row, before.flatten());
         let Some(entry) = self.jobs.remove(&row) else { return };
+        self.tenants.closed(entry.crew);
         self.expiring.clear(row);
         if let Some(key) = entry.conversation
             && self.lines.get(&key).is_some_and(|line| line.holder.is_none() && line.queued.is_empty())

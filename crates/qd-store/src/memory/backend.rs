@@ -18,11 +18,11 @@ use crate::embedded::{Core, Limits, RecentHour, Rows};
 use crate::live::{Live, tell};
 use crate::{
     Access, Act, Actor, Answer, Answered, AuditHead, Audited, Cache, CacheKey, Cancelled, Claimed,
-    Conversations, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
-    Discard, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, Incarnation, JobQuery, Jobs,
-    KeyAdded, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused, Revocation,
-    ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation,
-    StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
+    Conversations, CrewRecent, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage,
+    DeliveryQuery, Discard, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, Incarnation,
+    JobQuery, Jobs, KeyAdded, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused,
+    Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
+    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 
 /// The backend behind `memory:`.
@@ -124,6 +124,10 @@ impl Jobs for MemoryBackend {
     async fn recent(&self) -> Result<Recent, Error> {
         let recent = self.lock().shared_recent();
         Ok(RecentHour::read(&recent, self.env.now()))
+    }
+
+    async fn recent_of(&self, tenant: &TenantId, crews: Vec<CrewName>) -> Result<Vec<CrewRecent>, Error> {
+        Ok(self.lock().recent_of(tenant, &crews))
     }
 }
 

@@ -24,11 +24,11 @@ use super::{access, cache, dead, outbox, query, schema, spend};
 use crate::embedded::{Core, Limits, RecentHour};
 use crate::{
     Access, Act, Actor, Answer, Answered, AuditHead, Audited, Cache, CacheKey, CacheRoom, Cancelled, Claimed,
-    Conversations, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
-    Discard, Durability, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, Incarnation, JobQuery,
-    Jobs, KeyAdded, Live, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused,
-    Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
-    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
+    Conversations, CrewRecent, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage,
+    DeliveryQuery, Discard, Durability, EndpointState, Enqueued, Error, Fence, Finish, Idempotency,
+    Incarnation, JobQuery, Jobs, KeyAdded, Live, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent,
+    Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope,
+    Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 
 /// The backend behind `sqlite:PATH`.
@@ -214,6 +214,11 @@ impl Jobs for SqliteBackend {
         // A store that is not to be trusted tells nothing.
         self.writer.stats()?;
         Ok(RecentHour::read(&self.recent, self.env.now()))
+    }
+
+    async fn recent_of(&self, tenant: &TenantId, crews: Vec<CrewName>) -> Result<Vec<CrewRecent>, Error> {
+        let tenant = tenant.clone();
+        self.writer.call(move |core| Ok(core.recent_of(&tenant, &crews))).await
     }
 }
 

@@ -154,11 +154,12 @@ pub(super) fn each_open(connection: &Connection, visit: &mut dyn FnMut(OpenJob))
     let mut statement = connection.prepare_cached(
         "SELECT row, id, tenant, priority, conversation, run_at, retry_at, expires_at, attempt, epoch, crashes, \
          in_doubt, CASE WHEN attempt = 0 AND run_at IS NULL THEN 0 ELSE (SELECT coalesce(max(seq), 0) FROM log WHERE job = row) END, \
-         max(created_at, coalesce(run_at, 0)), waiting \
+         max(created_at, coalesce(run_at, 0)), waiting, crew \
          FROM jobs WHERE status = ?1 AND status < 5",
     )?;
-    // One name for all jobs of a tenant: they share it in the schedule as well.
+    // Most jobs share these with the one before.
     let mut tenant = TenantId::default();
+    let mut crew = CrewName::new("");
     for open in JobStatus::ALL.iter().copied().filter(|status| !status.is_terminal()) {
         let mut rows = statement.query([status_number(open)])?;
         while let Some(row) = rows.next()? {
@@ -166,13 +167,17 @@ pub(super) fn each_open(connection: &Connection, visit: &mut dyn FnMut(OpenJob))
             if tenant.as_str() != name {
                 tenant = TenantId::new(name);
             }
-            visit(open_job(row, open, tenant.clone())?);
+            let name = row.get_ref(15)?.as_str().map_err(rusqlite::Error::from)?;
+            if crew.as_str() != name {
+                crew = CrewName::new(name);
+            }
+            visit(open_job(row, open, tenant.clone(), crew.clone())?);
         }
     }
     Ok(())
 }
 
-fn open_job(row: &Row<'_>, status: JobStatus, tenant: TenantId) -> Result<OpenJob, Error> {
+fn open_job(row: &Row<'_>, status: JobStatus, tenant: TenantId, crew: CrewName) -> Result<OpenJob, Error> {
     let due = match status {
         JobStatus::Scheduled => time(row, 5)?,
         JobStatus::Retrying => time(row, 6)?,
@@ -186,6 +191,7 @@ fn open_job(row: &Row<'_>, status: JobStatus, tenant: TenantId) -> Result<OpenJo
         row: row.get(0)?,
         id: JobId(row.get(1)?),
         tenant,
+        crew,
         priority: priority(row.get(3)?)?,
         conversation: row.get::<_, Option<String>>(4)?.map(ConversationId::new),
         status,

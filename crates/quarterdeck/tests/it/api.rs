@@ -51,6 +51,38 @@ async fn task_facade_runs_the_default_crew() {
 }
 
 #[tokio::test]
+async fn crews_of_a_system_take_tasks_and_tell_how_they_do() {
+    let settings = with_inner_sim("") + "[systems.shop]\ncrews = [\"sums\"]\n";
+    let project = Project::new(&settings, &[("sums.yaml", SUMS)]);
+    let server = project.serve("127.0.0.1:0").await;
+    let task = async |system: &str, crew: &str, description: &str| {
+        let url = server.url(&format!("/crews/{system}/tasks"));
+        post(&url, &json!({"description": description, "crew_name": crew, "priority": "high"})).await
+    };
+    let (status, done) = task("default", "assistant", "Say hello [[sim: answer=hello]]").await;
+    assert_eq!((status, &done["status"], &done["result"]), (200, &json!("success"), &json!("hello")));
+    let job = finished(&server.url(""), done["job_id"].as_str().unwrap()).await;
+    assert_eq!((&job["priority"], &job["input"]["message"].is_string()), (&json!(5), &true));
+    let (status, done) = task("shop", "sums", "6*7").await;
+    assert_eq!((status, done["status"].as_str()), (200, Some("success")), "{done}");
+    let (status, failed) = task("shop", "sums", "7*8 [[sim: fault=400]]").await;
+    assert_eq!(status, 500, "{failed}");
+    assert!(failed["detail"].is_string() && failed["job_id"].is_string(), "{failed}");
+    let (status, missing) = task("shop", "assistant", "hello").await;
+    let told = "there is no crew `assistant` in the system `shop`; there are sums";
+    assert_eq!((status, missing["detail"].as_str()), (404, Some(told)));
+
+    let metrics = get(&server.url("/crews/shop/metrics")).await;
+    for (name, current, level) in
+        [("completion_rate", 0.5, "critical"), ("error_rate", 0.5, "critical"), ("workload", 0.0, "ok")]
+    {
+        let metric = &metrics["metrics"][format!("shop_sums_{name}")];
+        assert_eq!((&metric["current"], &metric["level"]), (&json!(current), &json!(level)), "{metrics}");
+    }
+    assert_eq!(metrics["metrics"].as_object().unwrap().len(), 4, "{metrics}");
+}
+
+#[tokio::test]
 async fn finished_job_may_be_waited_for() {
     let project = Project::new(&with_inner_sim(""), &[]);
     let server = project.serve("127.0.0.1:0").await;

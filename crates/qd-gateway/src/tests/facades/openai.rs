@@ -39,15 +39,6 @@ impl Server {
         reply
     }
 
-    async fn queued(&self) {
-        soon("the job", async {
-            while self.store.stats().await.unwrap().queued == 0 {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
-    }
-
     async fn answered(&self) {
         self.queued().await;
         self.succeed().await;

@@ -56,6 +56,7 @@ impl<R: Rows> Core<R> {
             row,
             id: job.id,
             tenant: job.tenant.clone(),
+            crew: job.crew.clone(),
             priority: job.priority,
             conversation: job.conversation.clone(),
             status: job.status,
@@ -129,7 +130,7 @@ impl<R: Rows> Core<R> {
             self.leave_batch(place, status, job.usage, job.cost, now)?;
         }
         self.schedule.remove(row);
-        self.recent().note_end(now, status, None);
+        self.recent().note_end(now, &(job.tenant.clone(), job.crew.clone()), status, None);
         self.notices.push(Notice::Changed(job.id));
         self.note_work();
         Ok(job)

@@ -103,7 +103,6 @@ impl<R: Rows> Core<R> {
         if in_doubt && !finish.doubt_settled && !settled.status.is_terminal() {
             (settled.in_doubt, settled.crashes) = (true, crashes);
         }
-        let accepted = self.schedule.hold(row).map(|hold| hold.accepted);
         let item = LogItem::Status {
             status: settled.status,
             at: settled.retry_at,
@@ -114,8 +113,9 @@ impl<R: Rows> Core<R> {
         self.rows.append(row, &logged)?;
         self.rows.settle(row, &settled)?;
         self.remember_conversation(row, finish, now)?;
-        if let Some(hold) = self.schedule.hold(row).cloned() {
-            let about = About::held(finish.job, &hold);
+        let hold = self.schedule.hold(row).cloned();
+        if let Some(hold) = &hold {
+            let about = About::held(finish.job, hold);
             self.announce(&about, settled.status, now)?;
             self.tell(&about, &logged)?;
         }
@@ -124,9 +124,9 @@ impl<R: Rows> Core<R> {
             self.leave_batch(place, settled.status, spent.usage, spent.cost, now)?;
         }
         self.move_on(row, seq, &settled, now);
-        if settled.status.is_terminal() {
-            let took = accepted.map(|accepted| now.since(accepted));
-            self.recent().note_end(now, settled.status, took);
+        if let Some(hold) = hold.filter(|_| settled.status.is_terminal()) {
+            let took = now.since(hold.accepted);
+            self.recent().note_end(now, &hold.account, settled.status, Some(took));
         }
         self.notices.push(Notice::Changed(finish.job));
         Ok(Ok(settled.status))

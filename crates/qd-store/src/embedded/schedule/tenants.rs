@@ -1,10 +1,10 @@
-//! The tenants whose jobs are or were in the schedule: a short key for each, what it may take and what it has.
+//! The tenants and crews whose jobs are or were in the schedule: a short key for each, what it may take and what it has.
 
 use std::collections::HashMap;
 
-use qd_types::TenantId;
+use qd_types::{CrewName, TenantId};
 
-use super::TenantKey;
+use super::{CrewKey, TenantKey};
 use crate::{TenantShare, TenantShares};
 
 /// See the module.
@@ -12,6 +12,8 @@ use crate::{TenantShare, TenantShares};
 pub(super) struct Tenants {
     keys: HashMap<TenantId, TenantKey>,
     all: Vec<Tenant>,
+    /// Jobs that are not over, by crew.
+    open: Vec<usize>,
     shares: TenantShares,
 }
 
@@ -21,6 +23,8 @@ struct Tenant {
     share: TenantShare,
     queued: usize,
     running: usize,
+    /// As many as it has published, at most.
+    crews: HashMap<CrewName, CrewKey>,
 }
 
 impl Tenants {
@@ -35,7 +39,13 @@ impl Tenants {
         }
         let key = TenantKey::try_from(self.all.len()).expect("fewer tenants than 2^32");
         self.keys.insert(name.clone(), key);
-        self.all.push(Tenant { name: name.clone(), share: self.shares.of(name), queued: 0, running: 0 });
+        self.all.push(Tenant {
+            name: name.clone(),
+            share: self.shares.of(name),
+            queued: 0,
+            running: 0,
+            crews: HashMap::new(),
+        });
         key
     }
 
@@ -47,6 +57,31 @@ impl Tenants {
     pub(super) fn full(&self, name: &TenantId) -> Option<usize> {
         let tenant = &self.all[*self.keys.get(name)? as usize];
         tenant.share.max_queued.filter(|most| tenant.queued >= *most).map(|_| tenant.queued)
+    }
+
+    /// A crew has one job more that is not over; the key of the crew, a new one if it is new.
+    pub(super) fn opened(&mut self, tenant: TenantKey, crew: &CrewName) -> CrewKey {
+        let crews = &mut self.all[tenant as usize].crews;
+        if let Some(key) = crews.get(crew) {
+            self.open[*key as usize] += 1;
+            return *key;
+        }
+        let key = CrewKey::try_from(self.open.len()).expect("fewer crews than 2^32");
+        crews.insert(crew.clone(), key);
+        self.open.push(1);
+        key
+    }
+
+    /// A job of a crew is over.
+    pub(super) fn closed(&mut self, crew: CrewKey) {
+        self.open[crew as usize] -= 1;
+    }
+
+    /// How many jobs of a crew are not over.
+    pub(super) fn open_of(&self, tenant: &TenantId, crew: &CrewName) -> usize {
+        let Some(tenant) = self.keys.get(tenant) else { return 0 };
+        let key = self.all[*tenant as usize].crews.get(crew);
+        key.map_or(0, |key| self.open[*key as usize])
     }
 
     /// How many jobs a tenant has queued, and how many it may have.
