@@ -16,8 +16,8 @@ mod idle;
 mod latency;
 mod layer;
 mod load;
-mod overload;
 mod process;
+mod refusals;
 mod resilience;
 mod sim;
 mod slow;
@@ -42,8 +42,8 @@ async fn main() -> anyhow::Result<()> {
     if wants("auth") {
         auth::run().await?;
     }
-    if wants("overload") {
-        overload::run().await?;
+    if wants("refusals") {
+        refusals::run().await?;
     }
     if wants("cycles") {
         cycles::run().await?;
