@@ -38,14 +38,6 @@ const NAMED_MAX: usize = 20;
 const PRIORITIES: [(&str, i64); 3] = [("low", 1), (MEDIUM, 3), ("high", 5)];
 const MEDIUM: &str = "medium";
 
-/// What a body says.
-struct Asked {
-    description: String,
-    crew: String,
-    priority: Priority,
-    timeout_seconds: u32,
-}
-
 /// `POST /crews/{system}/tasks`.
 pub(crate) async fn create(
     State(context): State<Shared>,
@@ -60,23 +52,20 @@ pub(crate) async fn create(
         let scope = format!("POST /crews/{system}/tasks");
         submit::idempotency(&scope, &key, body::canonical_hash(&body), OtherBody::Refuse)
     });
-    let asked = read(body, &context.options)?;
-    let crew = crew(&context, &caller.tenant, &system, crews, &asked.crew).await?;
-    let input = text_input(&crew, "description", asked.description)?;
-    let submission = Submission {
-        priority: asked.priority,
-        timeout_seconds: Some(asked.timeout_seconds),
-        idempotency,
-        ..Submission::of(crew, input)
+    let made = match read(body, &caller.tenant, &context, &system, crews).await {
+        Ok(submission) => {
+            let new = Submission { idempotency, ..submission }.into_job(&caller.tenant, &context);
+            submit::enqueue(&context, new).await?
+        }
+        Err(problem) => submit::replay_or(problem, &caller.tenant, &context, idempotency.as_ref()).await?,
     };
-    let made = submit::enqueue(&context, submission.into_job(&caller.tenant, &context)).await?;
     let mut job = made.job;
     // With too many waiting already, the job is answered as it is.
     if let Ok(_place) = context.watchers.try_acquire() {
         // Watch first, then read: an end in between is not missed.
         let watch = context.store.watch(job.id);
         *job = context.job(&caller.tenant, job.id).await?;
-        let span = Duration::from_secs(asked.timeout_seconds.into()).min(WAIT_MAX);
+        let span = Duration::from_secs(job.timeout_seconds.into()).min(WAIT_MAX);
         job = prefer::until_over(&context, watch, job, span).await?;
     }
     let mut response = answer(&job);
@@ -86,19 +75,24 @@ pub(crate) async fn create(
     Ok(response)
 }
 
-fn read(body: serde_json::Value, options: &Options) -> Result<Asked, Problem> {
+/// Reads the body of a tenant's request.
+async fn read(
+    body: serde_json::Value,
+    tenant: &TenantId,
+    context: &Context,
+    system: &str,
+    crews: Option<&[CrewName]>,
+) -> Result<Submission, Problem> {
     let mut fields = Fields::of(body)?;
-    let description = fields.required_text("description");
-    let crew = fields.required_text("crew_name");
+    let description = fields.required_text("description").unwrap_or_default();
+    let name = fields.required_text("crew_name").unwrap_or_default();
     let priority = priority(&mut fields);
-    let timeout = fields.integer("timeout", 1, TIMEOUT_SECONDS_MAX).and_then(|n| u32::try_from(n).ok());
+    let timeout = fields.integer("timeout", 1, TIMEOUT_SECONDS_MAX);
     fields.finish()?;
-    Ok(Asked {
-        description: description.unwrap_or_default(),
-        crew: crew.unwrap_or_default(),
-        priority,
-        timeout_seconds: timeout.unwrap_or(options.default_timeout_seconds),
-    })
+    let crew = crew(context, tenant, system, crews, &name).await?;
+    let input = text_input(&crew, "description", description)?;
+    let timeout_seconds = timeout.and_then(|n| u32::try_from(n).ok());
+    Ok(Submission { priority, timeout_seconds, ..Submission::of(crew, input) })
 }
 
 fn priority(fields: &mut Fields) -> Priority {

@@ -1,17 +1,20 @@
 //! Systems: a task for one of their crews, awaited; and how their crews do.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use qd_env::{Env, ManualClock};
 use qd_store::Outcome;
 use qd_types::{CrewName, JobId, Scope, TenantId};
 use serde_json::{Value, json};
 
 use super::job_of;
+use crate::Rates;
 use crate::tests::client::Reply;
 use crate::tests::engine::{failure, output};
 use crate::tests::events::Listener;
-use crate::tests::{Server, soon};
+use crate::tests::{Server, publish, soon, spec};
 
 const SHOP: &str = "/crews/shop/tasks";
 
@@ -197,6 +200,24 @@ async fn a_repeated_task_is_answered_by_the_same_job() {
     let other = ask("/crews/default/tasks", body).await;
     assert_eq!(other.status, 202);
     assert_ne!(other.json()["job_id"], first.json()["job_id"]);
+}
+
+#[tokio::test]
+async fn a_repeated_task_is_answered_even_when_its_crew_takes_no_text_any_more() {
+    let clock = Arc::new(ManualClock::at(1_700_000_000_000));
+    let env = Env::with(clock.clone(), 5);
+    let server = Server::built(env, |_| {}, |_| {}, Rates::default()).await;
+    let (path, key, body) = ("/crews/default/tasks", [("idempotency-key", "k")], task("solo"));
+    let engine = async {
+        server.queued().await;
+        server.succeed().await;
+    };
+    let (first, ()) = tokio::join!(server.post_with(path, &key, &body), engine);
+    publish(&server.store, "solo", &spec("solo", "Compare {left} and {right}", None)).await;
+    clock.advance(Duration::from_secs(3));
+    server.post(path, &body).await.problem(503, "crew_unavailable");
+    let again = server.post_with(path, &key, &body).await;
+    assert_eq!((again.status, again.json()), (200, first.json()));
 }
 
 #[tokio::test]
