@@ -259,13 +259,14 @@ impl<'a> Attempt<'a> {
     fn intend(&mut self, fresh: &[Effect], room: usize) -> bool {
         for effect in fresh.iter().take(room) {
             let EffectKind::Tool(asked) = &effect.kind else { continue };
-            if self.shared.tools.effect(&asked.name) != ToolEffect::AtMostOnce {
-                continue;
-            }
+            // Whatever the tool is declared as by now: the call was announced as one that may happen once.
             if self.past.intended.contains(&effect.step) {
                 let why = "its worker was gone before there was an answer";
                 self.ask_about(effect, &executor::unknown_outcome(&asked.name, why));
                 return false;
+            }
+            if self.shared.tools.effect(&asked.name) != ToolEffect::AtMostOnce {
+                continue;
             }
             let entry = Entry::Intent { step: effect.step.clone(), call: executor::call(effect, 1, 0) };
             self.learn(&entry);

@@ -111,7 +111,8 @@ pub(crate) async fn execute(shared: &Shared, claimed: &Claimed, order: Order) ->
             }
         }
         EffectKind::Tool(ref asked) => {
-            match shared.tools.call(asked, job.id, &order.effect.step, order.time_left).await {
+            let is_wanted = || !shared.store.is_revoked(job.id, claimed.lease.fence);
+            match shared.tools.call(asked, job.id, &order.effect.step, order.time_left, &is_wanted).await {
                 Ok(result) => Entry::Tool { step, result, call },
                 Err(why) => {
                     let failure = unknown_outcome(&asked.name, &why).in_task(task);

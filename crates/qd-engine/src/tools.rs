@@ -28,13 +28,15 @@ pub enum ToolEffect {
 }
 
 /// A call, and who asks for it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Invocation<'a> {
     pub(crate) arguments: &'a Input,
     pub(crate) job: JobId,
     pub(crate) step: &'a StepId,
     /// What is left of the job's running time.
     pub(crate) time_left: Duration,
+    /// Whether its job still wants it; to be asked before each repetition.
+    pub(crate) is_wanted: &'a (dyn Fn() -> bool + Send + Sync),
 }
 
 /// Something that a model can have done.
@@ -99,10 +101,13 @@ impl Tools {
         job: JobId,
         step: &StepId,
         time_left: Duration,
+        is_wanted: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<ToolResult, String> {
         let answer = match self.by_name.get(&call.name) {
             Some(tool) => match serde_json::from_str::<Input>(&call.arguments) {
-                Ok(arguments) => tool.call(Invocation { arguments: &arguments, job, step, time_left }).await,
+                Ok(arguments) => {
+                    tool.call(Invocation { arguments: &arguments, job, step, time_left, is_wanted }).await
+                }
                 Err(error) => Err(ToolFault::Told(format!("the arguments are no JSON object: {error}"))),
             },
             None => Err(ToolFault::Told(format!("there is no tool `{}`", call.name))),

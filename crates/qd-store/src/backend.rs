@@ -113,7 +113,7 @@ pub trait DeadLetters: Send + Sync {
     /// By crew, code and task; at most [`crate::DEAD_GROUPS_MAX`], the largest first.
     async fn dead_groups(&self, tenant: &TenantId, query: DeadQuery) -> Result<Vec<DeadGroup>, Error>;
 
-    /// The jobs, oldest first.
+    /// The jobs, oldest first. Fewer than asked for if they are large.
     async fn dead_jobs(&self, tenant: &TenantId, query: DeadQuery, limit: usize) -> Result<Vec<Job>, Error>;
 
     /// Takes jobs off the dead letters and writes that into the audit log; answers those that were some.

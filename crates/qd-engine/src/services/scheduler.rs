@@ -48,18 +48,22 @@ async fn round(shared: &Shared) -> Duration {
             return LOOK_MAX;
         }
     };
-    let mut made = 0;
+    let (mut made, mut failed) = (0, false);
     for schedule in &due.schedules {
         match look_after(shared, schedule).await {
             Ok(was_made) => made += usize::from(was_made),
             Err(error) => {
+                // The others are not to wait for it.
                 tracing::error!(%error, schedule = %schedule.name, "could not carry out a tick");
-                return LOOK_MAX;
+                failed = true;
             }
         }
     }
     // One that has caught up with a tick may have others.
-    let more = made > 0 || due.schedules.len() == ROUND;
+    let more = made > 0 || (due.schedules.len() == ROUND && !failed);
+    if failed && made == 0 {
+        return LOOK_MAX;
+    }
     let next = due.next_due.map(|at| at.since(shared.env.now()));
     let pause = if more { Duration::ZERO } else { next.unwrap_or(LOOK_MAX) };
     pause.clamp(Duration::from_millis(5), LOOK_MAX)

@@ -27,6 +27,8 @@ const USER_AGENT: &str = concat!("quarterdeck/", env!("CARGO_PKG_VERSION"));
 /// Tries of a request that may be repeated, and the pause before the second one.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
+/// What a call that may happen once leaves of its job's time.
+const MARGIN: Duration = Duration::from_millis(500);
 /// Headers that belong to the connection, or are ours.
 const KEPT_HEADERS: [HeaderName; 8] = [
     header::HOST,
@@ -178,15 +180,33 @@ impl DescribedTool {
     async fn ask(&self, guard: &Guard, invocation: &Invocation<'_>) -> Result<String, Failed> {
         let request = self.request(guard, invocation).map_err(Failed::Final)?;
         let response = request.send().await.map_err(|error| self.broke(&error))?;
-        let (status, text) = answer::read(response).await.map_err(|broken| match broken {
-            answer::Broken::TooLong => Failed::Final(ToolFault::Told(broken.to_string())),
-            answer::Broken::Cut => Failed::unanswered(self.effect, broken.to_string()),
-        })?;
-        let text = self.without_secrets(text);
+        let status = response.status();
+        let is_once = self.effect == ToolEffect::AtMostOnce;
+        let text = match answer::read(response).await {
+            Ok(text) => text,
+            // It was carried out: a model that is told of an error would ask for it again.
+            Err(broken) if is_once && status.is_success() => {
+                return Ok(format!("The call was carried out; {broken}."));
+            }
+            Err(broken @ answer::Broken::TooLong) if !is_once => {
+                return Err(Failed::Final(ToolFault::Told(broken.to_string())));
+            }
+            Err(broken) => return Err(Failed::unanswered(self.effect, broken.to_string())),
+        };
         if status.is_success() {
-            return answer::mapped(&self.result, text).map_err(|why| Failed::Final(ToolFault::Told(why)));
+            let mapped =
+                answer::mapped(&self.result, &text).or_else(|why| if is_once { Ok(text) } else { Err(why) });
+            let told = |why: String| Failed::Final(ToolFault::Told(self.without_secrets(why)));
+            return mapped.map(|text| self.without_secrets(text)).map_err(told);
         }
-        let told = ToolFault::Told(answer::refusal(status, &text));
+        let refusal = self.without_secrets(answer::refusal(status, &text));
+        // What stands in between says that nobody answered it, or that the answer is elsewhere.
+        let is_open = status.is_redirection()
+            || matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT);
+        if is_once && is_open {
+            return Err(Failed::Final(ToolFault::Unknown(refusal)));
+        }
+        let told = ToolFault::Told(refusal);
         let is_passing = matches!(
             status,
             StatusCode::TOO_MANY_REQUESTS
@@ -211,10 +231,9 @@ impl DescribedTool {
 
     /// Services may repeat what they were sent.
     fn without_secrets(&self, text: String) -> String {
-        self.secrets
-            .iter()
-            .filter(|secret| text.contains(secret.as_str()))
-            .fold(text.clone(), |text, secret| text.replace(secret.as_str(), "[secret]"))
+        self.secrets.iter().fold(text, |text, secret| {
+            if text.contains(secret) { text.replace(secret, "[secret]") } else { text }
+        })
     }
 }
 
@@ -262,14 +281,17 @@ impl Tool for HttpTool {
 
     fn call<'a>(&'a self, invocation: Invocation<'a>) -> BoxFuture<'a, Result<String, ToolFault>> {
         async move {
-            let patience = self.about.timeout.min(invocation.time_left);
-            let tries = if self.about.effect == ToolEffect::AtMostOnce { 1 } else { TRIES };
+            // A call that may happen once ends before its job's time does, so that somebody hears of a doubt.
+            let is_once = self.about.effect == ToolEffect::AtMostOnce;
+            let left = invocation.time_left.saturating_sub(if is_once { MARGIN } else { Duration::ZERO });
+            let patience = self.about.timeout.min(left);
+            let tries = if is_once { 1 } else { TRIES };
             let asked = async {
                 let mut number = 1;
                 loop {
                     match self.about.ask(&self.guard, &invocation).await {
                         Ok(text) => return Ok(text),
-                        Err(Failed::Passing(_)) if number < tries => {
+                        Err(Failed::Passing(_)) if number < tries && (invocation.is_wanted)() => {
                             tokio::time::sleep(PAUSE * 4_u32.pow(number - 1)).await;
                             number += 1;
                         }
@@ -333,8 +355,12 @@ fn headers(given: &BTreeMap<String, String>) -> Result<Headers, InvalidTool> {
         headers.push((parsed, value));
         // The scheme before a token is no secret, and short values would turn up by chance.
         let token = text.split_once(' ').map_or(text.as_str(), |(_, token)| token).trim();
-        secrets.extend([token].into_iter().filter(|token| token.len() >= 8).map(str::to_owned));
+        let spellings = [token.to_owned(), token.replace('/', "\\/")];
+        secrets.extend(spellings.into_iter().filter(|token| token.len() >= 8));
     }
+    // One that another begins with must not leave the other's end behind.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.dedup();
     Ok((headers, secrets))
 }
 

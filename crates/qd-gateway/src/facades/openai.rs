@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Request, StatusCode};
-use qd_types::{Code, Job, JobStatus, Usage};
+use qd_types::{Code, Job, JobId, JobStatus, Usage};
 use serde::Serialize;
 use serde_json::{Value, json as value};
 
@@ -129,8 +129,20 @@ async fn answer(context: &Shared, caller: Caller, request: Request<Body>) -> Res
         submit::idempotency("POST /v1/chat/completions", &key, hash, qd_store::OtherBody::Refuse)
     });
     let Asked { model, text, conversation, stream } = request::read(body, named)?;
-    let crew = request::crew(context, &caller.tenant, &model).await?;
-    let input = text_input(&crew, "messages", text)?;
+    let crew = match request::crew(context, &caller.tenant, &model).await {
+        Ok(crew) => text_input(&crew, "messages", text).map(|input| (crew, input)),
+        Err(problem) => Err(problem),
+    };
+    let (crew, input) = match crew {
+        Ok(found) => found,
+        // A request that was fine once hears of its job, although its crew has changed.
+        Err(problem) => {
+            let known = submit::replay_or(problem, &caller.tenant, context, idempotency.as_ref()).await?;
+            let watch = context.store.watch(known.job.id);
+            let job = prefer::until_over(context, watch, known.job, WAIT_MAX).await?;
+            return Ok(of_job(whole(&job), job.id, true));
+        }
+    };
     // A task that may call tools is told at its end.
     let live = crew.plan.tasks().last().filter(|task| !task.may_call()).map(|task| task.name.clone());
     // Without a place the request is refused before it makes a job, which would be made again by whoever repeats it.
@@ -145,17 +157,22 @@ async fn answer(context: &Shared, caller: Caller, request: Request<Body>) -> Res
     let Accepted { job, replayed } = submit::enqueue(context, asked).await?;
     let id = job.id;
     let watch = if id == asked_id { watch } else { context.store.watch(id) };
-    let mut response = match streamed {
+    let response = match streamed {
         Some((place, options)) => stream::answer(context.clone(), caller, watch, place, &job, live, options),
         None => whole(&*prefer::until_over(context, watch, job, WAIT_MAX).await?),
     };
+    Ok(of_job(response, id, replayed))
+}
+
+/// With the job's id, and whether an earlier request made it.
+fn of_job(mut response: Response, id: JobId, replayed: bool) -> Response {
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(&JOB, id);
     }
     if replayed {
         mark_replayed(&mut response);
     }
-    Ok(response)
+    response
 }
 
 fn whole(job: &Job) -> Response {

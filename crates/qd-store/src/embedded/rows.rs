@@ -228,6 +228,8 @@ pub(crate) trait CrewRows {
 pub(crate) trait DeadRows {
     /// Whether a job failed and nobody has dealt with it.
     fn is_dead(&mut self, row: RowId) -> Result<bool, Error>;
+    /// Whether somebody has dealt with a job.
+    fn is_dealt_with(&mut self, row: RowId) -> Result<bool, Error>;
     /// Somebody has.
     fn deal_with(&mut self, row: RowId) -> Result<(), Error>;
 }

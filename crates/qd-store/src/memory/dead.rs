@@ -66,6 +66,10 @@ impl DeadRows for MemoryRows {
         Ok(is_failed && !self.dealt.contains(&row))
     }
 
+    fn is_dealt_with(&mut self, row: RowId) -> Result<bool, Error> {
+        Ok(self.dealt.contains(&row))
+    }
+
     fn deal_with(&mut self, row: RowId) -> Result<(), Error> {
         self.dealt.insert(row);
         Ok(())

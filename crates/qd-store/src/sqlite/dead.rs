@@ -7,10 +7,13 @@ use rusqlite::{Connection, params_from_iter};
 use super::codec;
 use super::rows::SqliteRows;
 use crate::commands::dead::DEAD_GROUPS_MAX;
-use crate::embedded::{DeadRows, RowId};
+use crate::embedded::{DeadRows, PAGE_BYTES, RowId};
 use crate::{DeadGroup, DeadQuery, Error};
 
 const DEAD: &str = "status = 6 AND NOT EXISTS (SELECT 1 FROM dealt WHERE dealt.row = jobs.row)";
+
+/// Place of the input among the columns of a job.
+const INPUT: usize = 11;
 
 /// The condition, and what stands for its question marks.
 fn condition(tenant: &TenantId, query: &DeadQuery) -> (String, Vec<Value>) {
@@ -75,8 +78,11 @@ pub(super) fn jobs(
     let sql = format!("SELECT {} FROM jobs WHERE {condition} ORDER BY row LIMIT {limit}", codec::JOB_COLUMNS);
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
-    let mut jobs = Vec::new();
-    while let Some(row) = rows.next()? {
+    let (mut jobs, mut bytes) = (Vec::new(), 0);
+    while bytes < PAGE_BYTES
+        && let Some(row) = rows.next()?
+    {
+        bytes += row.get_ref(INPUT)?.as_str().map_err(rusqlite::Error::from)?.len();
         jobs.push(codec::job(row)?);
     }
     Ok(jobs)
@@ -86,6 +92,11 @@ impl DeadRows for SqliteRows {
     fn is_dead(&mut self, row: RowId) -> Result<bool, Error> {
         let sql = format!("SELECT EXISTS (SELECT 1 FROM jobs WHERE row = ?1 AND {DEAD})");
         Ok(self.connection.prepare_cached(&sql)?.query_row([row], |found| found.get(0))?)
+    }
+
+    fn is_dealt_with(&mut self, row: RowId) -> Result<bool, Error> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM dealt WHERE row = ?1)";
+        Ok(self.connection.prepare_cached(sql)?.query_row([row], |found| found.get(0))?)
     }
 
     fn deal_with(&mut self, row: RowId) -> Result<(), Error> {

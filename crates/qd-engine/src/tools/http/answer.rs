@@ -21,7 +21,7 @@ pub(super) enum Broken {
 }
 
 /// Reads a bounded answer.
-pub(super) async fn read(mut response: Response) -> Result<(StatusCode, String), Broken> {
+pub(super) async fn read(mut response: Response) -> Result<String, Broken> {
     let mut bytes = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(|_| Broken::Cut)? {
         if bytes.len() + piece.len() > ANSWER_MAX {
@@ -29,7 +29,7 @@ pub(super) async fn read(mut response: Response) -> Result<(StatusCode, String),
         }
         bytes.extend_from_slice(&piece);
     }
-    Ok((response.status(), String::from_utf8_lossy(&bytes).into_owned()))
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// What the model is told of an answer that is no success.
@@ -46,15 +46,14 @@ pub(super) fn refusal(status: StatusCode, text: &str) -> String {
 }
 
 /// What of an answer is asked for.
-pub(super) fn mapped(map: &ResultMap, text: String) -> Result<String, String> {
+pub(super) fn mapped(map: &ResultMap, text: &str) -> Result<String, String> {
     if *map == ResultMap::Whole {
-        return Ok(text);
+        return Ok(text.to_owned());
     }
-    let json: Value =
-        serde_json::from_str(&text).map_err(|_| "the service's answer is no JSON".to_owned())?;
+    let json: Value = serde_json::from_str(text).map_err(|_| "the service's answer is no JSON".to_owned())?;
     let found = |pointer: &str| json.pointer(pointer).cloned();
     match map {
-        ResultMap::Whole => Ok(text),
+        ResultMap::Whole => Ok(text.to_owned()),
         ResultMap::One(pointer) => match found(pointer) {
             Some(Value::String(text)) => Ok(text),
             Some(value) => Ok(value.to_string()),

@@ -97,7 +97,7 @@ async fn call(options: HttpToolOptions, arguments: Value) -> Result<String, Tool
         (serde_json::from_value(arguments).unwrap(), StepId::tool(&TaskId::new("t"), 1, 0));
     let job = JobId::parse("0198c0de-0000-7000-8000-000000000001").unwrap();
     let time_left = Duration::from_secs(60);
-    tool.call(Invocation { arguments: &arguments, job, step: &step, time_left }).await
+    tool.call(Invocation { arguments: &arguments, job, step: &step, time_left, is_wanted: &|| true }).await
 }
 
 #[tokio::test]
@@ -211,11 +211,27 @@ async fn secrets_are_sent_and_never_come_back() {
 }
 
 #[tokio::test]
+async fn secrets_are_taken_out_however_they_are_spelt_and_whichever_begins_with_another() {
+    let (long, short) = ("key/12345678", "key/1234");
+    let body = json!({ "sent": long }).to_string().replace('/', "\\/");
+    let headers = BTreeMap::from([("x-a".to_owned(), short.to_owned()), ("x-b".to_owned(), long.to_owned())]);
+    for (result, expected) in
+        [(ResultMap::Whole, r#"{"sent":"[secret]"}"#), (ResultMap::One("/sent".into()), "[secret]")]
+    {
+        let service = Service::start(&[&ok(&body)]).await;
+        let asked = HttpToolOptions { headers: headers.clone(), result, ..options(&service.url) };
+        assert_eq!(call(asked, json!({})).await, Ok(expected.to_owned()));
+    }
+}
+
+#[tokio::test]
 async fn refusals_and_silence_are_told_and_only_what_may_be_is_repeated() {
     const BUSY: &str = "HTTP/1.1 503 -\r\ncontent-length: 4\r\nconnection: close\r\n\r\nbusy";
     const GONE: &str = "HTTP/1.1 404 -\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno";
     const MOVED: &str =
         "HTTP/1.1 302 -\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    const LOST: &str = "HTTP/1.1 502 -\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    const EMPTY: &str = "HTTP/1.1 204 -\r\nconnection: close\r\n\r\n";
     let fine = ok("fine");
     let told = |text: &str| Err(ToolFault::Told(text.to_owned()));
     let broke = "the connection broke off before there was an answer";
@@ -227,12 +243,22 @@ async fn refusals_and_silence_are_told_and_only_what_may_be_is_repeated() {
         (vec![GONE], idempotent, told("the service answered 404 (Not Found): no"), 1),
         (vec![MOVED], read, told("the service answered 302 (Found); redirects are not followed"), 1),
         (vec![""], read, told(broke), 3),
+        (
+            vec![MOVED],
+            once,
+            Err(ToolFault::Unknown("the service answered 302 (Found); redirects are not followed".into())),
+            1,
+        ),
+        (vec![LOST], once, Err(ToolFault::Unknown("the service answered 502 (Bad Gateway)".into())), 1),
+        // It happened, whatever its answer looks like.
+        (vec![EMPTY], once, Ok(String::new()), 1),
         // Here somebody said that it did not happen; there nobody said anything.
         (vec![BUSY], once, told("the service answered 503 (Service Unavailable): busy"), 1),
         (vec![""], once, Err(ToolFault::Unknown(broke.to_owned())), 1),
     ] {
         let service = Service::start(&answers).await;
-        let asked = HttpToolOptions { effect, ..options(&service.url) };
+        let result = if answers == [EMPTY] { ResultMap::One("/state".into()) } else { ResultMap::Whole };
+        let asked = HttpToolOptions { effect, result, ..options(&service.url) };
         assert_eq!(call(asked, json!({})).await, expected, "{answers:?} {effect:?}");
         let heard = service.heard();
         assert_eq!(heard.len(), calls, "{answers:?} {effect:?}");
@@ -269,8 +295,10 @@ async fn hosts_that_may_not_be_reached_are_not() {
     let (arguments, step) = (Input::new(), StepId::tool(&TaskId::new("t"), 1, 0));
     let (job, time_left) =
         (JobId::parse("0198c0de-0000-7000-8000-000000000001").unwrap(), Duration::from_secs(9));
-    let fault =
-        tool.call(Invocation { arguments: &arguments, job, step: &step, time_left }).await.unwrap_err();
+    let fault = tool
+        .call(Invocation { arguments: &arguments, job, step: &step, time_left, is_wanted: &|| true })
+        .await
+        .unwrap_err();
     assert!(fault.to_string().contains("may not be reached"), "{fault}");
     assert!(service.heard().is_empty());
     let strict = Bounds::new(&strict).unwrap();

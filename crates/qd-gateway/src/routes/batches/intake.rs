@@ -4,14 +4,16 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::Request;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Request};
 use qd_crew::MACHINE_VERSION;
 use qd_store::{Batch, BatchAccepted, BatchOpened, Idempotency, ItemInput, NewBatch, NewItem, OtherBody};
 use qd_types::{BatchId, Code, TenantId};
 use serde_json::Value;
+use tokio::sync::SemaphorePermit;
 
-use super::input;
 use super::parameters::{self, Template};
+use super::{input, upload};
 use crate::body::{self, Fields, pointer};
 use crate::context::{Context, Shared};
 use crate::crews::Published;
@@ -22,6 +24,9 @@ use crate::submit;
 const PIECE: usize = 250;
 /// Bytes of inputs after which a piece ends early.
 const PIECE_BYTES: usize = 512 * 1024;
+/// A document up to this size takes no place among the uploads; a larger one so many.
+const SMALL: usize = 256 * 1024;
+const PLACES: u32 = 4;
 /// Mistakes that are kept to be told if nothing else can be.
 const ERRORS_MAX: usize = 50;
 /// What is kept of the mistakes of one input.
@@ -47,6 +52,7 @@ pub(super) async fn take(
     request: Request<Body>,
 ) -> Result<Accepted, Problem> {
     let options = &context.options;
+    let _places = places(request.headers(), context)?;
     // What has no room beside others could never be read.
     let most = options.batches.json_bytes_max.min(options.body_bytes_in_flight_max);
     let body = body::json_within(request, context, most).await?;
@@ -55,6 +61,15 @@ pub(super) async fn take(
         Ok(intake) => intake.accept(idempotency).await,
         Err(problem) => replay_or(problem, tenant, context, idempotency).await,
     }
+}
+
+/// A document stays in memory until all of it is taken in, and is many times larger there. Small ones always pass.
+fn places<'a>(headers: &HeaderMap, context: &'a Context) -> Result<Option<SemaphorePermit<'a>>, Problem> {
+    let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: usize| length <= SMALL) {
+        return Ok(None);
+    }
+    context.uploads.try_acquire_many(PLACES).map(Some).map_err(|_| upload::too_many())
 }
 
 async fn document(context: &Shared, tenant: &TenantId, body: Value) -> Result<Intake, Problem> {
@@ -231,14 +246,24 @@ impl Drop for Intake {
     }
 }
 
-/// Roughly what an input takes: texts are what can be long.
+/// Roughly what an input takes in memory: a number of two bytes takes as much as an empty list.
 fn bytes_of(item: &NewItem) -> usize {
     match item {
         NewItem::Valid(ItemInput { input, .. }) => {
-            input.iter().map(|(key, value)| key.len() + value.as_str().map_or(64, str::len)).sum()
+            input.iter().map(|(key, value)| key.len() + weight(value)).sum()
         }
         NewItem::Invalid(why) => why.len(),
     }
+}
+
+fn weight(value: &Value) -> usize {
+    let inside = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(fields) => fields.iter().map(|(key, value)| key.len() + weight(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    std::mem::size_of::<Value>() + inside
 }
 
 fn too_late() -> Problem {

@@ -20,10 +20,7 @@ pub(super) async fn take(
     key: Option<&str>,
     request: Request<Body>,
 ) -> Result<Accepted, Problem> {
-    let _place = context.uploads.try_acquire().map_err(|_| {
-        let detail = "as many batches are being uploaded as the server takes at once; come back in a moment";
-        Problem::new(Code::Overloaded, detail).retry_after(std::time::Duration::from_secs(5))
-    })?;
+    let _place = context.uploads.try_acquire().map_err(|_| too_many())?;
     let query = query(&request)?;
     let mut hash = Sha256::new_with_prefix(body::canonical_hash(&query));
     let mut intake = open(context, tenant, query).await;
@@ -59,6 +56,11 @@ pub(super) async fn take(
         Ok(intake) => intake.accept(idempotency).await,
         Err(problem) => intake::replay_or(problem, tenant, context, idempotency).await,
     }
+}
+
+pub(super) fn too_many() -> Problem {
+    let detail = "as many batches are being uploaded as the server takes at once; come back in a moment";
+    Problem::new(Code::Overloaded, detail).retry_after(std::time::Duration::from_secs(5))
 }
 
 async fn add(intake: &mut Intake, value: Result<Value, Problem>, line: usize) -> Result<(), Problem> {

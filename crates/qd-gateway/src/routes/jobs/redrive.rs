@@ -32,7 +32,10 @@ pub(crate) async fn redrive(
     let input = edited(request, &context).await?;
     // The same key for another job is another body.
     let idempotency = key.map(|key| {
-        let hash = body::canonical_hash(&json!([id.to_string(), input]));
+        let hash = body::canonical_hash(&match &input {
+            Some(input) => json!([id.to_string(), input]),
+            None => json!(id.to_string()),
+        });
         submit::idempotency("POST /v1/jobs/{id}/redrive", &key, hash, OtherBody::Refuse)
     });
     let failed = context.job(&caller.tenant, id).await?;

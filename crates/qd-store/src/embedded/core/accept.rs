@@ -22,8 +22,16 @@ impl<R: Rows> Core<R> {
         {
             return Ok(answer);
         }
-        // A job that is run again was accepted once; refusing it would lose it.
-        if new.redrive_of.is_none() {
+        // A job that is run again was accepted once; refusing it would lose it. Once, and as it was: not more and more of them.
+        let failed = match new.redrive_of {
+            Some(failed) => self.rows.find(&new.tenant, failed)?,
+            None => None,
+        };
+        let is_owed = match failed {
+            Some(failed) => !self.rows.is_dealt_with(failed)? && self.rows.load(failed)?.input == new.input,
+            None => false,
+        };
+        if !is_owed {
             if let Some(depth) = self.schedule.full_of(&new.tenant) {
                 return Ok(Enqueued::OverQuota { depth, retry_after: FULL_RETRY_AFTER });
             }
@@ -38,9 +46,7 @@ impl<R: Rows> Core<R> {
             let stored = Remembered { row: self.next_row, body_hash: idempotency.body_hash, expires_at };
             self.rows.remember(&new.tenant, idempotency, stored)?;
         }
-        if let Some(failed) = new.redrive_of
-            && let Some(failed) = self.rows.find(&new.tenant, failed)?
-        {
+        if let Some(failed) = failed {
             self.rows.deal_with(failed)?;
         }
         self.admit(&job)?;

@@ -111,6 +111,7 @@ impl<R: Rows> Core<R> {
             hungry.extend(others.into_iter().filter(|other| other.row <= self.batch_turn));
         }
         let mut turn = self.batch_turn;
+        let looked_at = hungry.last().map(|last| last.row).filter(|_| hungry.len() == LOOKED_AT);
         while !hungry.is_empty() && fed.started.len() < max {
             let mut still = Vec::with_capacity(hungry.len());
             for mut kept in hungry {
@@ -131,7 +132,8 @@ impl<R: Rows> Core<R> {
             }
             hungry = still;
         }
-        self.batch_turn = turn;
+        // Where none of so many had room, the next round looks behind them.
+        self.batch_turn = looked_at.filter(|_| fed.started.is_empty()).unwrap_or(turn);
         fed.more = fed.started.len() >= max;
         Ok(fed)
     }

@@ -128,9 +128,15 @@ pub(crate) async fn redrive(
     let Bulk { query, limit, is_dry } = bulk(&mut fields);
     let pace = fields.integer("per_second", 1, PACE_MAX).unwrap_or(PACE_DEFAULT);
     fields.finish()?;
+    if is_dry {
+        let matched = counted(&context, &caller, query.clone(), limit).await?;
+        let left = left(&context, &caller, query).await?;
+        let answer = value!({ "matched": matched, "redriven": [], "skipped": [], "left": left });
+        return Ok(json(StatusCode::OK, &answer));
+    }
     let jobs = context.store.dead_jobs(&caller.tenant, query.clone(), limit).await?;
     let (mut made, mut skipped) = (Vec::new(), Vec::new());
-    for failed in jobs.iter().filter(|_| !is_dry) {
+    for failed in &jobs {
         let due = Duration::from_millis(1_000 * made.len() as u64 / pace.unsigned_abs());
         match run_again(&context, &caller, failed, due).await {
             Ok(id) => made.push(id),
@@ -141,7 +147,7 @@ pub(crate) async fn redrive(
     let left = left(&context, &caller, query).await?;
     skipped.truncate(SKIPPED_MAX);
     let answer = value!({ "matched": jobs.len(), "redriven": made, "skipped": skipped, "left": left });
-    Ok(json(if is_dry { StatusCode::OK } else { StatusCode::ACCEPTED }, &answer))
+    Ok(json(StatusCode::ACCEPTED, &answer))
 }
 
 /// Repeating the request makes no second job: the id of the failed one is the key.
@@ -158,6 +164,16 @@ async fn run_again(
     let submission = again(context, failed, None).await?;
     let new = Submission { run_at, idempotency: Some(idempotency), ..submission };
     Ok(submit::enqueue(context, new.into_job(&caller.tenant, context)).await?.job.id)
+}
+
+/// How many are meant, up to the limit.
+async fn counted(
+    context: &Context,
+    caller: &Caller,
+    query: DeadQuery,
+    limit: usize,
+) -> Result<usize, Problem> {
+    Ok(usize::try_from(left(context, caller, query).await?).unwrap_or(usize::MAX).min(limit))
 }
 
 async fn left(context: &Context, caller: &Caller, query: DeadQuery) -> Result<u64, Problem> {
@@ -184,19 +200,31 @@ pub(crate) async fn discard(
         fields.error("/jobs".to_owned(), message);
     }
     fields.finish()?;
-    let jobs = match named {
-        Some(jobs) => jobs,
-        None => {
-            let found = context.store.dead_jobs(&caller.tenant, query.clone(), limit).await?;
-            found.iter().map(|job| job.id).collect()
+    let of =
+        |jobs| Discard { tenant: caller.tenant.clone(), jobs, reason: reason.clone(), by: caller.actor() };
+    let mut discarded = Vec::new();
+    let matched = match named {
+        Some(jobs) => {
+            let count = jobs.len();
+            if !is_dry {
+                discarded = context.store.discard(of(jobs)).await?;
+            }
+            count
         }
-    };
-    let matched = jobs.len();
-    let discarded = if is_dry {
-        Vec::new()
-    } else {
-        let discard = Discard { tenant: caller.tenant.clone(), jobs, reason, by: caller.actor() };
-        context.store.discard(discard).await?
+        None if is_dry => counted(&context, &caller, query.clone(), limit).await?,
+        None => {
+            // Large jobs come in pieces.
+            while discarded.len() < limit {
+                let rest = limit - discarded.len();
+                let found = context.store.dead_jobs(&caller.tenant, query.clone(), rest).await?;
+                let done = context.store.discard(of(found.iter().map(|job| job.id).collect())).await?;
+                if done.is_empty() {
+                    break;
+                }
+                discarded.extend(done);
+            }
+            discarded.len()
+        }
     };
     let left = left(&context, &caller, query).await?;
     let answer = value!({ "matched": matched, "discarded": discarded, "left": left });
@@ -238,7 +266,8 @@ pub(crate) fn about_list() -> Operation {
 
 pub(crate) fn about_redrive() -> Operation {
     let about = "Oldest first. Each becomes a new job under the newest version of its crew, as with `POST /v1/jobs/{id}/redrive`; so many \
-                 begin in a second. Repeating the request makes no second job of any, and goes on with the next ones.";
+                 begin in a second. Repeating the request makes no second job of any, and goes on with the next ones. Those that cannot \
+                 be run again are told in `skipped` and stay: discard them, or go past them with `failed_after`.";
     let example = value!({ "crew": "research", "code": "model_auth", "per_second": 5 });
     Operation::new("dead letters", "redriveDeadLetters", "run failed jobs again, so many a second")
         .about(about)
