@@ -1,5 +1,6 @@
 //! What the model layer adds to a call: 16 callers at once, each the same call to the same simulator, directly over a socket,
-//! through the layer, and through it with the answer journaled.
+//! through the layer, and through it with the answer journaled. Callers rest for a random moment between calls: without,
+//! they all march in step with the ticks of the provider's timer, which swallow or double whatever is measured.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ use crate::process::Server;
 
 const CALLERS: usize = 16;
 const SPAN: Duration = Duration::from_secs(10);
+/// The longest rest between two calls: some ticks of a timer.
+const REST_MICROSECONDS: u64 = 5_000;
 
 pub(crate) async fn run() -> anyhow::Result<()> {
     println!("## what the model layer adds, {CALLERS} callers, provider of 20 ms");
@@ -70,6 +73,7 @@ async fn direct(address: String) -> anyhow::Result<Histogram<u64>> {
         let status = wire.post("/v1/chat/completions", body).await?;
         anyhow::ensure!(status == 200, "answered {status}");
         note(&mut histogram, began)?;
+        rest().await;
     }
     Ok(histogram)
 }
@@ -109,8 +113,13 @@ async fn through(models: Arc<Models>, journal: Option<(Store, Env)>) -> anyhow::
             journal.write(entry).await?;
         }
         note(&mut histogram, began)?;
+        rest().await;
     }
     Ok(histogram)
+}
+
+async fn rest() {
+    tokio::time::sleep(Duration::from_micros(fastrand::u64(..REST_MICROSECONDS))).await;
 }
 
 /// A claimed job.

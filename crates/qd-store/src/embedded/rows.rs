@@ -144,13 +144,15 @@ pub(crate) trait Rows: BatchRows + DeadRows + ScheduleRows {
     fn log(&mut self, row: RowId, after: Seq, limit: usize) -> Result<Vec<Logged>, Error>;
     /// Looks an idempotency key up.
     fn key(&mut self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<Remembered>, Error>;
-    /// Remembers an idempotency key, in place of an older one.
+    /// Remembers an idempotency key; `false` if it is known: then nothing is changed.
     fn remember(
         &mut self,
         tenant: &TenantId,
         idempotency: &Idempotency,
         stored: Remembered,
-    ) -> Result<(), Error>;
+    ) -> Result<bool, Error>;
+    /// Forgets an idempotency key whose time is over.
+    fn forget_key(&mut self, tenant: &TenantId, idempotency: &Idempotency) -> Result<(), Error>;
     /// Adds to a conversation, unless it outlived `forgotten_before`: then it starts anew.
     fn say(
         &mut self,

@@ -1,5 +1,6 @@
 //! Rows as maps.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -190,8 +191,19 @@ impl Rows for MemoryRows {
         tenant: &TenantId,
         idempotency: &Idempotency,
         stored: Remembered,
-    ) -> Result<(), Error> {
-        self.keys.insert((tenant.clone(), idempotency.scope.clone(), idempotency.key.clone()), stored);
+    ) -> Result<bool, Error> {
+        let key = (tenant.clone(), idempotency.scope.clone(), idempotency.key.clone());
+        match self.keys.entry(key) {
+            Entry::Occupied(_) => Ok(false),
+            Entry::Vacant(place) => {
+                place.insert(stored);
+                Ok(true)
+            }
+        }
+    }
+
+    fn forget_key(&mut self, tenant: &TenantId, idempotency: &Idempotency) -> Result<(), Error> {
+        self.keys.remove(&(tenant.clone(), idempotency.scope.clone(), idempotency.key.clone()));
         Ok(())
     }
 

@@ -60,7 +60,7 @@ impl SqliteBackend {
         let next_row: i64 =
             connection.query_row("SELECT coalesce(max(row), 0) + 1 FROM jobs", [], |row| row.get(0))?;
         let (conversation_ttl, room) = (limits.conversation_ttl, limits.cache);
-        let mut core = Core::new(SqliteRows { connection }, env.clone(), limits, incarnation, next_row);
+        let mut core = Core::new(SqliteRows::new(connection), env.clone(), limits, incarnation, next_row);
         take_over(&mut core)?;
         let recent = core.shared_recent();
         let readers = Readers::open(database)?;

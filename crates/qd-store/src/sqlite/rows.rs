@@ -6,7 +6,8 @@ use qd_types::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{batches, cache, codec, hooks, human, outbox, spend};
+use super::idempotency::Sweep;
+use super::{batches, cache, codec, hooks, human, idempotency, outbox, spend};
 use crate::embedded::{
     Charge, DurableRows, KEPT_SPEND, KEPT_TURNS, OpenJob, Remembered, RowId, Rows, Settled, Spent, Started,
     Tries,
@@ -16,6 +17,14 @@ use crate::{Delivery, EndpointState, Error, Idempotency, ScopeSpend, SpendScope,
 /// The only connection that writes.
 pub(super) struct SqliteRows {
     pub(super) connection: Connection,
+    keys: Sweep,
+}
+
+impl SqliteRows {
+    /// Rows of a database whose schema is up to date.
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection, keys: Sweep::default() }
+    }
 }
 
 impl Rows for SqliteRows {
@@ -113,18 +122,7 @@ impl Rows for SqliteRows {
     }
 
     fn key(&mut self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<Remembered>, Error> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT job, body_hash, expires_at FROM idempotency WHERE tenant = ?1 AND scope = ?2 AND key = ?3",
-        )?;
-        let found =
-            statement.query_row(params![tenant.as_str(), idempotency.scope, idempotency.key], |row| {
-                Ok(Remembered {
-                    row: row.get(0)?,
-                    body_hash: row.get(1)?,
-                    expires_at: Timestamp(row.get(2)?),
-                })
-            });
-        Ok(found.optional()?)
+        idempotency::find(&self.connection, tenant, idempotency)
     }
 
     fn remember(
@@ -132,21 +130,12 @@ impl Rows for SqliteRows {
         tenant: &TenantId,
         idempotency: &Idempotency,
         stored: Remembered,
-    ) -> Result<(), Error> {
-        self.connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO idempotency (tenant, scope, key, job, body_hash, expires_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(params![
-                tenant.as_str(),
-                idempotency.scope,
-                idempotency.key,
-                stored.row,
-                stored.body_hash,
-                stored.expires_at.0
-            ])?;
-        Ok(())
+    ) -> Result<bool, Error> {
+        idempotency::remember(&self.connection, tenant, idempotency, stored)
+    }
+
+    fn forget_key(&mut self, tenant: &TenantId, idempotency: &Idempotency) -> Result<(), Error> {
+        idempotency::forget(&self.connection, tenant, idempotency)
     }
 
     fn say(
@@ -263,13 +252,7 @@ impl Rows for SqliteRows {
             self.connection.prepare_cached("DELETE FROM dealt WHERE row = ?1")?.execute([row])?;
             self.connection.prepare_cached("DELETE FROM jobs WHERE row = ?1")?.execute([row])?;
         }
-        // A key stays as long as its job is not over, whatever its window says.
-        self.connection
-            .prepare_cached(
-                "DELETE FROM idempotency WHERE (tenant, scope, key) IN (SELECT tenant, scope, key FROM idempotency i \
-                 WHERE expires_at <= ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE row = i.job AND status < 5) LIMIT ?2)",
-            )?
-            .execute([now.0, limit])?;
+        self.keys.sweep(&self.connection, now, limit)?;
         let silent = self.silent(silent_before, limit)?;
         for (tenant, name) in &silent {
             self.delete_conversation(tenant, name)?;

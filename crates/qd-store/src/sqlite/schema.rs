@@ -17,6 +17,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0009_human_input.sql"),
     include_str!("schema/0010_hooks.sql"),
     include_str!("schema/0011_dead_letters.sql"),
+    include_str!("schema/0012_log.sql"),
+    include_str!("schema/0013_keys.sql"),
 ];
 
 /// Marks the file as ours (`qdk1`), so that another program's database is not taken for a store.

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use qd_env::{Env, SystemClock};
+use qd_env::{Env, ManualClock, SystemClock};
 use qd_types::{JobStatus, TenantId, WorkerId};
 use rusqlite::Connection;
 
-use crate::conformance::new_job;
+use crate::conformance::{keyed, new_job};
 use crate::{Enqueued, Error, Options, Outcome, Store, open};
 
 fn options(folder: &Path) -> Options {
@@ -78,6 +78,79 @@ async fn kept_results_survive_a_restart_and_are_counted_on() {
     store.cache(&tenant, &[3; 32], b"third".to_vec(), hour).await.unwrap();
     assert_eq!(store.cached(&tenant, &[1; 32]).await.unwrap(), None, "the room holds two");
     assert_eq!(store.cached(&tenant, &[2; 32]).await.unwrap(), Some(b"second".to_vec()));
+}
+
+#[tokio::test]
+async fn keys_whose_time_is_over_are_deleted_a_stretch_at_a_time_and_others_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(1_700_000_000_000));
+    let (options, env) = (options(folder.path()), Env::with(clock.clone(), 1));
+    let store = open(&options, &env).unwrap();
+    let worker = WorkerId::new("w");
+    let accept = async |keys: std::ops::Range<u8>| {
+        for key in keys {
+            let job = keyed(new_job(&env), &format!("key-{key:03}"), key, crate::OtherBody::Refuse);
+            assert!(matches!(store.enqueue(job).await.unwrap(), Enqueued::Created(_)));
+        }
+    };
+    accept(0..40).await;
+    for done in store.claim(&worker, 37).await.unwrap() {
+        let output = Outcome::Succeeded(crate::conformance::output());
+        store.finish(crate::conformance::finish(&done, output)).await.unwrap().unwrap();
+    }
+    clock.advance(std::time::Duration::from_secs(25 * 3_600));
+    accept(100..105).await;
+    let database = Connection::open(folder.path().join("sub/store.db")).unwrap();
+    let keys = || -> i64 {
+        database.query_row("SELECT count(*) FROM idempotency", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(keys(), 45);
+    store.tick(2).await.unwrap();
+    assert_eq!(keys(), 45 - 16, "a stretch of eight for each that may be deleted");
+    for _ in 0..2 {
+        store.tick(2).await.unwrap();
+    }
+    assert_eq!(keys(), 3 + 5, "those of jobs that are not over, and those whose window is open");
+    clock.advance(std::time::Duration::from_secs(25 * 3_600));
+    for open in store.claim(&worker, 9).await.unwrap() {
+        let output = Outcome::Succeeded(crate::conformance::output());
+        store.finish(crate::conformance::finish(&open, output)).await.unwrap().unwrap();
+    }
+    for _ in 0..2 {
+        store.tick(2).await.unwrap();
+    }
+    assert_eq!(keys(), 0, "the hand comes round again");
+}
+
+#[tokio::test]
+async fn data_of_an_older_schema_is_carried_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (options, env, tenant) = (options(folder.path()), env(), TenantId::default());
+    let store = open(&options, &env).unwrap();
+    let new = keyed(new_job(&env), "key", 1, crate::OtherBody::Refuse);
+    assert!(matches!(store.enqueue(new.clone()).await.unwrap(), Enqueued::Created(_)));
+    let claimed = store.claim(&WorkerId::new("w"), 1).await.unwrap().remove(0);
+    store.record(crate::conformance::record(&claimed, vec![crate::conformance::model_entry(1)])).await.unwrap().unwrap();
+    let log = store.log(&tenant, new.id, 0, 99).await.unwrap().unwrap();
+    assert_eq!(log.len(), 2);
+    drop(store);
+    // The file as the release before would have left it.
+    drop(reopen(&options, &env).await);
+    let database = Connection::open(folder.path().join("sub/store.db")).unwrap();
+    database
+        .execute_batch(
+            "ALTER TABLE log RENAME TO newer; CREATE TABLE log (job INTEGER NOT NULL, seq INTEGER NOT NULL, \
+             at INTEGER NOT NULL, attempt INTEGER NOT NULL, v INTEGER NOT NULL, item TEXT NOT NULL, \
+             PRIMARY KEY (job, seq)) STRICT, WITHOUT ROWID; \
+             INSERT INTO log SELECT job, seq, at, attempt, v, item FROM newer; DROP TABLE newer; \
+             CREATE INDEX idempotency_expiry ON idempotency (expires_at); PRAGMA user_version = 11",
+        )
+        .unwrap();
+    drop(database);
+    let store = reopen(&options, &env).await;
+    let kept = store.log(&tenant, new.id, 0, 99).await.unwrap().unwrap();
+    assert!(kept.starts_with(&log), "{kept:?}");
+    assert!(matches!(store.enqueue(new).await.unwrap(), Enqueued::Replayed(_)));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use qd_types::{Class, Code, ConversationId, Failure, Job, JobId, JobStatus, LogItem, Logged, TenantId};
 
-use super::super::rows::{OpenJob, Remembered, Rows, Settled};
+use super::super::rows::{OpenJob, Remembered, RowId, Rows, Settled};
 use super::attempt::before;
 use super::outbox::About;
 use super::{Core, Notice};
@@ -17,11 +17,6 @@ impl<R: Rows> Core<R> {
     /// Accepts one job.
     pub(crate) fn enqueue(&mut self, new: &NewJob) -> Result<Enqueued, Error> {
         let now = self.env.now();
-        if let Some(idempotency) = &new.idempotency
-            && let Some(answer) = self.replay(&new.tenant, idempotency)?
-        {
-            return Ok(answer);
-        }
         // A job that is run again was accepted once; refusing it would lose it. Once, and as it was: not more and more of them.
         let failed = match new.redrive_of {
             Some(failed) => self.rows.find(&new.tenant, failed)?,
@@ -31,21 +26,21 @@ impl<R: Rows> Core<R> {
             Some(failed) => !self.rows.is_dealt_with(failed)? && self.rows.load(failed)?.input == new.input,
             None => false,
         };
-        if !is_owed {
-            if let Some(depth) = self.schedule.full_of(&new.tenant) {
-                return Ok(Enqueued::OverQuota { depth, retry_after: FULL_RETRY_AFTER });
+        let refusal = if is_owed { None } else { self.no_room_for(&new.tenant) };
+        if let Some(idempotency) = &new.idempotency {
+            let known = match refusal {
+                // What was accepted is answered, also when nothing more is.
+                Some(_) => self.replay(&new.tenant, idempotency)?,
+                None => self.take_key(&new.tenant, idempotency, self.next_row)?,
+            };
+            if let Some(answer) = known {
+                return Ok(answer);
             }
-            let depth = self.schedule.depth();
-            if depth >= self.limits.max_depth {
-                return Ok(Enqueued::Full { depth, retry_after: FULL_RETRY_AFTER });
-            }
+        }
+        if let Some(refusal) = refusal {
+            return Ok(refusal);
         }
         let job = new.accepted(now);
-        if let Some(idempotency) = &new.idempotency {
-            let expires_at = now.plus(self.limits.idempotency_window);
-            let stored = Remembered { row: self.next_row, body_hash: idempotency.body_hash, expires_at };
-            self.rows.remember(&new.tenant, idempotency, stored)?;
-        }
         if let Some(failed) = failed {
             self.rows.deal_with(failed)?;
         }
@@ -79,6 +74,37 @@ impl<R: Rows> Core<R> {
             self.note_work();
         }
         Ok(())
+    }
+
+    /// The refusal of a tenant's job, if the queue or the tenant's share of it is full.
+    fn no_room_for(&self, tenant: &TenantId) -> Option<Enqueued> {
+        let retry_after = FULL_RETRY_AFTER;
+        if let Some(depth) = self.schedule.full_of(tenant) {
+            return Some(Enqueued::OverQuota { depth, retry_after });
+        }
+        let depth = self.schedule.depth();
+        (depth >= self.limits.max_depth).then_some(Enqueued::Full { depth, retry_after })
+    }
+
+    /// Gives a key to a row, or the answer for it if it is known.
+    pub(super) fn take_key(
+        &mut self,
+        tenant: &TenantId,
+        idempotency: &Idempotency,
+        row: RowId,
+    ) -> Result<Option<Enqueued>, Error> {
+        let expires_at = self.env.now().plus(self.limits.idempotency_window);
+        let stored = Remembered { row, body_hash: idempotency.body_hash, expires_at };
+        if self.rows.remember(tenant, idempotency, stored)? {
+            return Ok(None);
+        }
+        let known = self.replay(tenant, idempotency)?;
+        if known.is_none() {
+            // Its time is over.
+            self.rows.forget_key(tenant, idempotency)?;
+            self.rows.remember(tenant, idempotency, stored)?;
+        }
+        Ok(known)
     }
 
     /// The answer for a known key.

@@ -5,7 +5,7 @@ use qd_types::{
     TenantId, Timestamp, Verdict, Waiting,
 };
 
-use super::super::rows::{Remembered, RowId, Rows};
+use super::super::rows::{RowId, Rows};
 use super::outbox::About;
 use super::{Core, Notice};
 use crate::{Answer, Answered, Enqueued, Error, Tick};
@@ -34,9 +34,8 @@ impl<R: Rows> Core<R> {
         }
         self.take_in(row, waiting, &answer.verdict, answer.by.clone(), now)?;
         if let Some(idempotency) = &answer.idempotency {
-            let expires_at = now.plus(self.limits.idempotency_window);
-            let stored = Remembered { row, body_hash: idempotency.body_hash, expires_at };
-            self.rows.remember(tenant, idempotency, stored)?;
+            // It is not known: that was looked for above.
+            self.take_key(tenant, idempotency, row)?;
         }
         Ok(Answered::Taken(Box::new(self.rows.load(row)?)))
     }

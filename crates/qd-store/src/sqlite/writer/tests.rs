@@ -19,7 +19,7 @@ fn writer(folder: &std::path::Path, env: &Env) -> Writer {
     let mut connection = Connection::open(&database).unwrap();
     schema::migrate(&mut connection).unwrap();
     let core =
-        Core::new(SqliteRows { connection }, env.clone(), Options::default().limits(), Incarnation(1), 1);
+        Core::new(SqliteRows::new(connection), env.clone(), Options::default().limits(), Incarnation(1), 1);
     let lock = FileLock::take(&database).unwrap();
     let checkpointer = Checkpointer::start(&database, Connection::open(&database).unwrap()).unwrap();
     Writer::start(core, lock, checkpointer, Arc::new(LocalBus::default()), env.clone(), false).unwrap()
