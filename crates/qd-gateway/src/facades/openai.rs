@@ -22,7 +22,7 @@ use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
 use crate::options::WAIT_MAX;
 use crate::problem::{Problem, status_and_title};
-use crate::routes::{events, jobs::mark_replayed, json, prefer};
+use crate::routes::{events, json, prefer};
 use crate::submit::{self, Accepted, Submission};
 use request::Asked;
 
@@ -169,10 +169,7 @@ fn of_job(mut response: Response, id: JobId, replayed: bool) -> Response {
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(&JOB, id);
     }
-    if replayed {
-        mark_replayed(&mut response);
-    }
-    response
+    submit::marked(response, replayed)
 }
 
 fn whole(job: &Job) -> Response {
