@@ -147,7 +147,7 @@ async fn answer(context: &Shared, caller: Caller, request: Request<Body>) -> Res
     let live = crew.plan.tasks().last().filter(|task| !task.may_call()).map(|task| task.name.clone());
     // Without a place the request is refused before it makes a job, which would be made again by whoever repeats it.
     let streamed = match stream {
-        Some(options) => Some((events::place(context)?, options)),
+        Some(options) => Some((events::place(context, &caller.tenant)?, options)),
         None => None,
     };
     let submission = Submission { conversation, idempotency, ..Submission::of(crew, input) };

@@ -56,7 +56,7 @@ pub(crate) async fn create(
     let made = submit::accept(&context, &caller.tenant, idempotency, asked).await?;
     let mut job = made.job;
     // With too many waiting already, the job is answered as it is.
-    if let Ok(_place) = context.watchers.try_acquire() {
+    if let Some(_place) = context.watchers.take(&caller.tenant, 1) {
         // Watch first, then read: an end in between is not missed.
         let watch = context.store.watch(job.id);
         *job = context.job(&caller.tenant, job.id).await?;

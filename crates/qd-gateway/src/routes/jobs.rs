@@ -41,7 +41,7 @@ pub(crate) async fn create(
     let made = submit::accept(&context, &caller.tenant, idempotency, asked).await?;
     let (job, replayed) = (made.job, made.replayed);
     // It is a preference: with too many waiting already, the job is answered as it is.
-    let place = wait.and_then(|_| context.watchers.try_acquire().ok());
+    let place = wait.and_then(|_| context.watchers.take(&caller.tenant, 1));
     let wait = wait.filter(|_| place.is_some());
     let job = match wait {
         Some(span) => {
