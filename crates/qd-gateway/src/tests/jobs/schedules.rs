@@ -213,7 +213,10 @@ async fn schedules_of_tenants_are_apart() {
     ] {
         ask(&keys[1], method, path, &Value::Null).await.problem(404, "not_found");
     }
-    assert_eq!(ask(&keys[1], "GET", "/v1/schedules", &Value::Null).await.json(), json!({ "schedules": [], "next_cursor": null }));
+    assert_eq!(
+        ask(&keys[1], "GET", "/v1/schedules", &Value::Null).await.json(),
+        json!({ "schedules": [], "next_cursor": null })
+    );
     assert_eq!(ask(&keys[1], "PUT", "/v1/schedules/s", &body).await.status, 201, "one of its own");
     assert_eq!(ask(&keys[0], "DELETE", "/v1/schedules/s", &Value::Null).await.status, 200);
     assert_eq!(ask(&keys[1], "GET", "/v1/schedules/s", &Value::Null).await.status, 200);
