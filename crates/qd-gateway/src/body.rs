@@ -87,9 +87,12 @@ async fn read(
 ) -> Result<Bytes, Problem> {
     let patience = context.options.body_read;
     check_content_type(request.headers(), form)?;
-    let length = check_length(request.headers(), most)?;
-    let _reserved = reserve(length, context)?;
-    let collected = tokio::time::timeout(patience, collect(request, most)).await;
+    let mut room = Room { context, permit: None, bytes: 0 };
+    // What says its length is refused before it is read.
+    if let Some(length) = check_length(request.headers(), most)? {
+        room.grow_to(length)?;
+    }
+    let collected = tokio::time::timeout(patience, collect(request, most, &mut room)).await;
     collected.map_err(|_| {
         let detail = format!("the body did not arrive within {} s", patience.as_secs_f32());
         Problem::new(Code::RequestTimeout, detail)
@@ -156,27 +159,47 @@ fn is_utf8_charset(parameter: &str) -> bool {
         && (value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8"))
 }
 
-/// How long the body will be at most.
-fn check_length(headers: &HeaderMap, most: usize) -> Result<usize, Problem> {
+/// How long the body will be, if it says so.
+fn check_length(headers: &HeaderMap, most: usize) -> Result<Option<usize>, Problem> {
     let declared =
         headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     match declared {
-        Some(length) => usize::try_from(length).ok().filter(|n| *n <= most).ok_or_else(|| too_large(most)),
-        None => Ok(most),
+        Some(length) => match usize::try_from(length).ok().filter(|length| *length <= most) {
+            Some(length) => Ok(Some(length)),
+            None => Err(too_large(most)),
+        },
+        None => Ok(None),
     }
 }
 
 /// Room for a large body until it is read. Thousands of clients may each send one slowly: their number is bounded by
 /// the connections, which is too many for memory.
-fn reserve(length: usize, context: &Context) -> Result<Option<SemaphorePermit<'_>>, Problem> {
-    if length <= SMALL {
-        return Ok(None);
+struct Room<'a> {
+    context: &'a Context,
+    permit: Option<SemaphorePermit<'a>>,
+    /// As much as was asked for; nothing for a small body.
+    bytes: usize,
+}
+
+impl Room<'_> {
+    /// Makes room for so many bytes in all.
+    fn grow_to(&mut self, bytes: usize) -> Result<(), Problem> {
+        if bytes <= self.bytes.max(SMALL) {
+            return Ok(());
+        }
+        let (more, context) = (bytes - self.bytes, self.context);
+        let permits = u32::try_from(more).unwrap_or(u32::MAX);
+        let permit = context.body_bytes.try_acquire_many(permits).map_err(|_| {
+            let detail = "too many large bodies are being read at once; repeat the request in a moment";
+            Problem::new(Code::Overloaded, detail).retry_after(Duration::from_secs(1))
+        })?;
+        match &mut self.permit {
+            Some(held) => held.merge(permit),
+            None => self.permit = Some(permit),
+        }
+        self.bytes = bytes;
+        Ok(())
     }
-    let permits = u32::try_from(length).unwrap_or(u32::MAX);
-    context.body_bytes.try_acquire_many(permits).map(Some).map_err(|_| {
-        let detail = "too many large bodies are being read at once; repeat the request in a moment";
-        Problem::new(Code::Overloaded, detail).retry_after(Duration::from_secs(1))
-    })
 }
 
 fn too_large(most: usize) -> Problem {
@@ -185,7 +208,11 @@ fn too_large(most: usize) -> Problem {
 }
 
 /// The whole body; the usual body of one frame is not copied.
-async fn collect(request: Request<axum::body::Body>, most: usize) -> Result<Bytes, Problem> {
+async fn collect(
+    request: Request<axum::body::Body>,
+    most: usize,
+    room: &mut Room<'_>,
+) -> Result<Bytes, Problem> {
     let mut body = request.into_body();
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
@@ -195,9 +222,11 @@ async fn collect(request: Request<axum::body::Body>, most: usize) -> Result<Byte
             Problem::new(Code::InvalidRequest, "the body broke off or its framing is broken")
         })?;
         let Ok(piece) = frame.into_data() else { continue };
-        if first.len().max(rest.len()) + piece.len() > most {
+        let length = first.len().max(rest.len()) + piece.len();
+        if length > most {
             return Err(too_large(most));
         }
+        room.grow_to(length)?;
         if first.is_empty() && rest.is_empty() {
             first = piece;
         } else {

@@ -113,6 +113,9 @@ pub trait DeadLetters: Send + Sync {
     /// By crew, code and task; at most [`crate::DEAD_GROUPS_MAX`], the largest first.
     async fn dead_groups(&self, tenant: &TenantId, query: DeadQuery) -> Result<Vec<DeadGroup>, Error>;
 
+    /// How many there are.
+    async fn dead_count(&self, tenant: &TenantId, query: DeadQuery) -> Result<u64, Error>;
+
     /// The jobs, oldest first. Fewer than asked for if they are large.
     async fn dead_jobs(&self, tenant: &TenantId, query: DeadQuery, limit: usize) -> Result<Vec<Job>, Error>;
 

@@ -46,6 +46,7 @@ operations! {
     Publish = "publish",
     Crew = "crew",
     Crews = "crews",
+    DeadCount = "dead_count",
     DeadGroups = "dead_groups",
     DeadJobs = "dead_jobs",
     Discard = "discard",

@@ -224,6 +224,10 @@ impl DeadLetters for Crash {
         self.inner.dead_groups(tenant, query).await
     }
 
+    async fn dead_count(&self, tenant: &TenantId, query: DeadQuery) -> Result<u64, Error> {
+        self.inner.dead_count(tenant, query).await
+    }
+
     async fn dead_jobs(&self, tenant: &TenantId, query: DeadQuery, limit: usize) -> Result<Vec<Job>, Error> {
         self.inner.dead_jobs(tenant, query, limit).await
     }

@@ -113,6 +113,9 @@ impl DeadLetters for BrokenDisk {
     async fn dead_groups(&self, _: &TenantId, _: DeadQuery) -> Result<Vec<DeadGroup>, Error> {
         broken()
     }
+    async fn dead_count(&self, _: &TenantId, _: DeadQuery) -> Result<u64, Error> {
+        broken()
+    }
     async fn dead_jobs(&self, _: &TenantId, _: DeadQuery, _: usize) -> Result<Vec<Job>, Error> {
         broken()
     }

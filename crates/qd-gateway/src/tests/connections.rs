@@ -267,6 +267,19 @@ async fn large_bodies_share_bounded_memory_and_small_ones_always_pass() {
     refused.problem(503, "overloaded");
     assert!(refused.header("retry-after").is_some());
     assert_eq!(server.post("/tasks", &json!({ "task": "small" })).await.status, 202);
+    // One that does not say how long it will be takes room as it comes: little passes, much does not.
+    let chunked = async |task: usize| {
+        let body = json!({ "task": "x".repeat(task) }).to_string();
+        let head = "POST /tasks HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\
+                    connection: close\r\n\r\n";
+        let request = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        soon("an answer", stream.read_exact(&mut status)).await.unwrap();
+        String::from_utf8_lossy(&status[9..]).into_owned()
+    };
+    assert_eq!((chunked(1_000).await, chunked(40_000).await), ("202".to_owned(), "503".to_owned()));
     drop(slow);
     soon("room", async {
         while server.post("/tasks", &large).await.status != 202 {

@@ -22,6 +22,8 @@ pub struct DeadQuery {
     pub failed_after: Option<Timestamp>,
     /// Only those that failed before this moment.
     pub failed_before: Option<Timestamp>,
+    /// Only those that were accepted after this job, which is kept.
+    pub after: Option<JobId>,
 }
 
 /// Failed jobs with the same cause.

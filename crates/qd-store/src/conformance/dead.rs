@@ -59,8 +59,13 @@ pub(crate) async fn failed_jobs_are_grouped_by_their_cause(make: Make) {
         (DeadQuery { task: Some(TaskId::new("draft")), ..DeadQuery::default() }, vec![first, last]),
         (DeadQuery { failed_before: Some(middle), ..of("news") }, vec![first, other]),
         (DeadQuery { failed_after: Some(begin), ..of("news") }, vec![other, last]),
+        (DeadQuery { after: Some(first), ..DeadQuery::default() }, vec![other, last, plain]),
+        (DeadQuery { after: Some(last), ..of("news") }, vec![]),
+        (DeadQuery { after: Some(f.env.job_id()), ..DeadQuery::default() }, vec![]),
     ] {
         assert_eq!(dead(&f, query.clone()).await, expected, "{query:?}");
+        let count = f.store.dead_count(&TenantId::default(), query.clone()).await.unwrap();
+        assert_eq!(count, expected.len() as u64, "{query:?}");
     }
     assert!(f.store.dead_groups(&TenantId::new("other"), DeadQuery::default()).await.unwrap().is_empty());
     assert_eq!(f.store.dead_jobs(&TenantId::default(), DeadQuery::default(), 2).await.unwrap().len(), 2);

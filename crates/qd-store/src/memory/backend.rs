@@ -157,6 +157,10 @@ impl DeadLetters for MemoryBackend {
         Ok(self.lock().rows.dead_groups(tenant, &query))
     }
 
+    async fn dead_count(&self, tenant: &TenantId, query: DeadQuery) -> Result<u64, Error> {
+        Ok(self.lock().rows.dead_jobs(tenant, &query).count() as u64)
+    }
+
     async fn dead_jobs(&self, tenant: &TenantId, query: DeadQuery, limit: usize) -> Result<Vec<Job>, Error> {
         Ok(self.lock().rows.dead_jobs(tenant, &query).take(limit).cloned().collect())
     }

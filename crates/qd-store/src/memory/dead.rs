@@ -29,6 +29,9 @@ impl MemoryRows {
     ) -> impl Iterator<Item = &'a Job> {
         let failed =
             self.jobs.iter().filter(|(_, job)| job.status == JobStatus::Failed && job.tenant == *tenant);
+        // One that is not kept has nothing after it.
+        let after = query.after.map_or(0, |after| self.ids.get(&after).copied().unwrap_or(RowId::MAX));
+        let failed = failed.filter(move |(row, _)| **row > after);
         failed.filter(|(row, job)| !self.dealt.contains(row) && query.fits(job)).map(|(_, job)| job)
     }
 

@@ -251,6 +251,11 @@ impl DeadLetters for SqliteBackend {
         self.readers.read(move |connection| dead::groups(connection, &tenant, &query)).await
     }
 
+    async fn dead_count(&self, tenant: &TenantId, query: DeadQuery) -> Result<u64, Error> {
+        let tenant = tenant.clone();
+        self.readers.read(move |connection| dead::count(connection, &tenant, &query)).await
+    }
+
     async fn dead_jobs(&self, tenant: &TenantId, query: DeadQuery, limit: usize) -> Result<Vec<Job>, Error> {
         let tenant = tenant.clone();
         self.readers.read(move |connection| dead::jobs(connection, &tenant, &query, limit)).await

@@ -30,7 +30,17 @@ fn condition(tenant: &TenantId, query: &DeadQuery) -> (String, Vec<Value>) {
     add(" AND error ->> '$.task' = ?", query.task.as_ref().map(|task| Value::from(task.as_str().to_owned())));
     add(" AND finished_at > ?", query.failed_after.map(|at| Value::from(at.0)));
     add(" AND finished_at < ?", query.failed_before.map(|at| Value::from(at.0)));
+    let after = query.after.map(|id| Value::from(id.0.as_bytes().to_vec()));
+    add(" AND row > (SELECT row FROM jobs WHERE id = ?)", after);
     (conditions, values)
+}
+
+/// How many there are.
+pub(super) fn count(connection: &Connection, tenant: &TenantId, query: &DeadQuery) -> Result<u64, Error> {
+    let (condition, values) = condition(tenant, query);
+    let mut statement = connection.prepare_cached(&format!("SELECT count(*) FROM jobs WHERE {condition}"))?;
+    let count: i64 = statement.query_row(params_from_iter(values), |row| row.get(0))?;
+    Ok(codec::unsigned(count))
 }
 
 /// Groups, the largest first.

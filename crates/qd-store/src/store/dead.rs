@@ -15,6 +15,14 @@ impl Store {
         self.observer.call(Op::DeadGroups, self.backend.dead_groups(tenant, query)).await
     }
 
+    /// See [`crate::DeadLetters::dead_count`].
+    ///
+    /// # Errors
+    /// If the backend cannot carry it out.
+    pub async fn dead_count(&self, tenant: &TenantId, query: DeadQuery) -> Result<u64, Error> {
+        self.observer.call(Op::DeadCount, self.backend.dead_count(tenant, query)).await
+    }
+
     /// See [`crate::DeadLetters::dead_jobs`].
     ///
     /// # Errors

@@ -11,7 +11,11 @@ const DEAD: &str = "/v1/dead-letters";
 
 /// Makes a job that fails.
 async fn failed(server: &Server, topic: &str, code: Code) -> JobId {
-    let made = server.post("/v1/jobs", &json!({ "crew": "solo", "input": { "topic": topic } })).await;
+    failed_of(server, &json!({ "crew": "solo", "input": { "topic": topic } }), code).await
+}
+
+async fn failed_of(server: &Server, job: &Value, code: Code) -> JobId {
+    let made = server.post("/v1/jobs", job).await;
     let claimed = server.claim().await;
     assert_eq!(claimed.job.id, id(&made));
     let failure = Failure::new(code, Class::Permanent, "why").in_task(TaskId::new("draft"));
@@ -81,6 +85,13 @@ async fn a_job_that_cannot_be_run_again_is_told_and_stays() {
     assert_eq!((&answer["redriven"], &answer["left"]), (&json!([]), &json!(1)), "{answer}");
     assert_eq!(answer["skipped"][0]["code"], "validation_failed");
     assert!(answer["skipped"][0]["detail"].as_str().unwrap().contains("more"), "{answer}");
+    // It stands in nobody's way.
+    let other = json!({ "crew": "pair", "input": { "left": 1, "right": 2 } });
+    let behind = failed_of(&server, &other, Code::NoOutput).await;
+    let answer = server.post(&format!("{DEAD}/redrive"), &json!({ "limit": 1 })).await.json();
+    assert_eq!((&answer["matched"], &answer["left"]), (&json!(2), &json!(1)), "{answer}");
+    let made = JobId::parse(answer["redriven"][0].as_str().unwrap()).unwrap();
+    assert_eq!(server.stored(made).await.redrive_of, Some(behind));
 }
 
 #[tokio::test]

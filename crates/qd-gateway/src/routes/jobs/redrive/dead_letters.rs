@@ -70,10 +70,11 @@ pub(crate) async fn list(
         task: parameters.read("task", TaskId::parse),
         failed_after: parameters.read("failed_after", time::parse),
         failed_before: parameters.read("failed_before", time::parse),
+        after: None,
     };
     parameters.finish()?;
-    let groups = context.store.dead_groups(&caller.tenant, query).await?;
-    let total: u64 = groups.iter().map(|group| group.count).sum();
+    let groups = context.store.dead_groups(&caller.tenant, query.clone()).await?;
+    let total = context.store.dead_count(&caller.tenant, query).await?;
     let groups: Vec<GroupView> = groups.iter().map(GroupView::from).collect();
     Ok(json(StatusCode::OK, &value!({ "groups": groups, "total": total })))
 }
@@ -105,6 +106,7 @@ fn bulk(fields: &mut Fields) -> Bulk {
         task: parsed(fields, "task", |text| TaskId::parse(text).map_err(|wrong| wrong.to_string())),
         failed_after: fields.moment("failed_after"),
         failed_before: fields.moment("failed_before"),
+        after: None,
     };
     let limit = fields.integer("limit", 1, DEAD_JOBS_MAX as i64).unwrap_or(LIMIT_DEFAULT);
     let is_dry = fields.flag("dry_run").unwrap_or(false);
@@ -118,7 +120,8 @@ struct Skipped {
     detail: String,
 }
 
-/// `POST /v1/dead-letters/redrive`: as many as are asked for, oldest first, so many a second.
+/// `POST /v1/dead-letters/redrive`: as many as are asked for, oldest first, so many a second. Those that cannot be run again
+/// are passed over, so that they stand in nobody's way; one request looks at [`DEAD_JOBS_MAX`].
 pub(crate) async fn redrive(
     State(context): State<Shared>,
     caller: Caller,
@@ -134,19 +137,27 @@ pub(crate) async fn redrive(
         let answer = value!({ "matched": matched, "redriven": [], "skipped": [], "left": left });
         return Ok(json(StatusCode::OK, &answer));
     }
-    let jobs = context.store.dead_jobs(&caller.tenant, query.clone(), limit).await?;
-    let (mut made, mut skipped) = (Vec::new(), Vec::new());
-    for failed in &jobs {
-        let due = Duration::from_millis(1_000 * made.len() as u64 / pace.unsigned_abs());
-        match run_again(&context, &caller, failed, due).await {
-            Ok(id) => made.push(id),
-            Err(problem) if problem.code == Code::StoreUnavailable => return Err(problem),
-            Err(Problem { code, detail, .. }) => skipped.push(Skipped { job: failed.id, code, detail }),
+    let (mut made, mut skipped, mut looked_at) = (Vec::new(), Vec::new(), 0);
+    let mut further = query.clone();
+    // Large jobs come in pieces.
+    while made.len() < limit && looked_at < DEAD_JOBS_MAX {
+        let most = (limit - made.len()).min(DEAD_JOBS_MAX - looked_at);
+        let jobs = context.store.dead_jobs(&caller.tenant, further.clone(), most).await?;
+        let Some(last) = jobs.last() else { break };
+        further.after = Some(last.id);
+        looked_at += jobs.len();
+        for failed in &jobs {
+            let due = Duration::from_millis(1_000 * made.len() as u64 / pace.unsigned_abs());
+            match run_again(&context, &caller, failed, due).await {
+                Ok(id) => made.push(id),
+                Err(problem) if problem.code == Code::StoreUnavailable => return Err(problem),
+                Err(Problem { code, detail, .. }) => skipped.push(Skipped { job: failed.id, code, detail }),
+            }
         }
     }
     let left = left(&context, &caller, query).await?;
     skipped.truncate(SKIPPED_MAX);
-    let answer = value!({ "matched": jobs.len(), "redriven": made, "skipped": skipped, "left": left });
+    let answer = value!({ "matched": looked_at, "redriven": made, "skipped": skipped, "left": left });
     Ok(json(StatusCode::ACCEPTED, &answer))
 }
 
@@ -177,8 +188,7 @@ async fn counted(
 }
 
 async fn left(context: &Context, caller: &Caller, query: DeadQuery) -> Result<u64, Problem> {
-    let groups = context.store.dead_groups(&caller.tenant, query).await?;
-    Ok(groups.iter().map(|group| group.count).sum())
+    Ok(context.store.dead_count(&caller.tenant, query).await?)
 }
 
 /// `POST /v1/dead-letters/discard`: by ids, or by cause.
@@ -265,9 +275,9 @@ pub(crate) fn about_list() -> Operation {
 }
 
 pub(crate) fn about_redrive() -> Operation {
-    let about = "Oldest first. Each becomes a new job under the newest version of its crew, as with `POST /v1/jobs/{id}/redrive`; so many \
+    let about = "Oldest first, up to `limit` new jobs. Each becomes a new job under the newest version of its crew, as with `POST /v1/jobs/{id}/redrive`; so many \
                  begin in a second. Repeating the request makes no second job of any, and goes on with the next ones. Those that cannot \
-                 be run again are told in `skipped` and stay: discard them, or go past them with `failed_after`.";
+                 be run again are told in `skipped`, stay, and are passed over; one request looks at 1,000.";
     let example = value!({ "crew": "research", "code": "model_auth", "per_second": 5 });
     Operation::new("dead letters", "redriveDeadLetters", "run failed jobs again, so many a second")
         .about(about)
@@ -295,7 +305,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
         .field("last_failed_at", Schema::moment())
         .field("newest_job", Schema::job_id().about("One to look at."))
         .field("message", Schema::text().about("What it failed with."));
-    let total = Schema::count().about("In all these groups.");
+    let total = Schema::count().about("Of all groups, also of those that are not listed.");
     let list = Schema::object()
         .field("groups", Schema::list(Schema::named("DeadLetterGroup")))
         .field("total", total);
@@ -326,7 +336,10 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
         .field("job", Schema::job_id())
         .field("code", Schema::named("ErrorCode"))
         .field("detail", Schema::text());
-    let matched = || Schema::count().about("Dead letters that were meant, up to `limit`.");
+    let matched = || {
+        Schema::count()
+            .about("Dead letters that were looked at; with `dry_run` those that are meant, up to `limit`.")
+    };
     let left = || Schema::count().about("Dead letters with these conditions that are left.");
     let redriven = Schema::object()
         .field("matched", matched())
