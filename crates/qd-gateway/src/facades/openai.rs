@@ -22,7 +22,7 @@ use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
 use crate::options::WAIT_MAX;
 use crate::problem::{Problem, status_and_title};
-use crate::routes::{Name, events, jobs::mark_replayed, json, prefer};
+use crate::routes::{Name, events, json, prefer};
 use crate::submit::{self, Accepted, Submission};
 use request::Asked;
 
@@ -147,7 +147,7 @@ async fn answer(context: &Shared, caller: Caller, request: Request<Body>) -> Res
     let live = crew.plan.tasks().last().filter(|task| !task.may_call()).map(|task| task.name.clone());
     // Without a place the request is refused before it makes a job, which would be made again by whoever repeats it.
     let streamed = match stream {
-        Some(options) => Some((events::place(context)?, options)),
+        Some(options) => Some((events::place(context, &caller.tenant)?, options)),
         None => None,
     };
     let submission = Submission { conversation, idempotency, ..Submission::of(crew, input) };
@@ -169,10 +169,7 @@ fn of_job(mut response: Response, id: JobId, replayed: bool) -> Response {
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(&JOB, id);
     }
-    if replayed {
-        mark_replayed(&mut response);
-    }
-    response
+    submit::marked(response, replayed)
 }
 
 fn whole(job: &Job) -> Response {

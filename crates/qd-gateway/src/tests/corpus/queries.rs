@@ -33,6 +33,7 @@ pub(super) fn cases(things: &Things) -> Vec<Case> {
         ),
         ("/v1/batches", &[("limit", &LIMITS), ("cursor", &CURSORS), ("crew", &NAMES), ("status", &WORDS)]),
         (&results, &[("status", &WORDS)]),
+        ("/v1/schedules", &[("limit", &LIMITS), ("cursor", &["", "no%20name", "a%2Fb", "%00", "%C3%BC"])]),
         (
             "/v1/dead-letters",
             &[
@@ -79,6 +80,8 @@ pub(super) fn cases(things: &Things) -> Vec<Case> {
         ("/v1/jobs", "limit=5&limit=5", "/limit"),
         ("/v1/jobs", "offset=5", "/offset"),
         ("/v1/batches", "limit=1&limit=2", "/limit"),
+        ("/v1/schedules", "limit=1&limit=2", "/limit"),
+        ("/v1/schedules", "page=2", "/page"),
         ("/v1/deliveries", "limit=1&limit=2", "/limit"),
         (&deliveries, &format!("job={}", things.done), "/job"),
         ("/v1/usage", "to=2026-02-01&to=2026-02-01", "/to"),
