@@ -1,5 +1,5 @@
-//! The corpus of bad requests (`research/reliability.md`, section 5): each case is a request that is wrong in one way and
-//! the only right answer to it. Nothing of it may be taken, hang, make the server fail or stay in its memory.
+//! The corpus of bad requests: each case is a request that is wrong in one way and the only right answer to it. Nothing of
+//! it may be taken, hang, make the server fail or keep a place there.
 //!
 //! The sections are lists of cases, one file each; here is what a case is and how a section is tried. What is right is
 //! tried besides, so that no case is refused for another reason than its own.
@@ -71,7 +71,7 @@ struct Case {
 enum Answer {
     /// A problem.
     Problem(Told),
-    /// This status without a body, of a route that no request reached: what HTTP itself does not allow.
+    /// This status without a body: what HTTP itself does not allow never becomes a request.
     Bare(u16),
     /// The connection ends without an answer of HTTP/1.
     Cut,

@@ -261,16 +261,23 @@ fn of_completions() -> Vec<Case> {
             (with(&good, "response_format", json!({})), "not_supported", "/response_format"),
         ],
     ));
+    cases.extend(of_models(path, &good));
+    cases
+}
+
+/// Models that are no crews, conversations that are none.
+fn of_models(path: &str, good: &Value) -> Vec<Case> {
+    let mut cases = Vec::new();
     for model in ["nobody", "crew/", "crew/nobody", "../assistant", "gpt-4", "\u{0}", &long(1_000)] {
-        let body = with(&good, "model", json!(model));
+        let body = with(good, "model", json!(model));
         cases.push(request(format!("model {model}"), "POST", path).json(&body).fails(404, "not_found"));
     }
     for name in ["", "schlüssel", &long(129)] {
         let request =
             request(format!("conversation {name}"), "POST", path).header("x-quarterdeck-conversation", name);
-        cases.push(request.json(&good).fails(400, "invalid_request").says("X-Quarterdeck-Conversation"));
+        cases.push(request.json(good).fails(400, "invalid_request").says("X-Quarterdeck-Conversation"));
     }
-    let broken = with(&good, "model", json!("broken"));
+    let broken = with(good, "model", json!("broken"));
     cases.push(request("a broken crew", "POST", path).json(&broken).fails(422, "invalid_crew"));
     cases.push(request("a broken crew", "GET", "/v1/models/broken").fails(422, "invalid_crew"));
     cases

@@ -111,6 +111,16 @@ pub(super) fn cases(things: &Things) -> Vec<Case> {
     }
     add("of another crew", "GET", format!("/v1/crews/fixed/status/{done}"), &Value::Null);
     add("of another crew", "POST", format!("/v1/crews/fixed/stop/{}", things.waiting), &Value::Null);
+    cases.extend(no_routes());
+    let long = request("an address of 9,000 bytes", "GET", format!("/v1/jobs/{}", long(9_000)));
+    cases.push(long.fails(400, "invalid_request").says("at most"));
+    let query = request("a query of 9,000 bytes", "GET", format!("/v1/jobs?crew={}", "x".repeat(9_000)));
+    cases.push(query.fails(400, "invalid_request").says("at most"));
+    cases
+}
+
+fn no_routes() -> Vec<Case> {
+    let mut cases = Vec::new();
     for path in [
         "/v1",
         "/v1/",
@@ -142,7 +152,7 @@ pub(super) fn cases(things: &Things) -> Vec<Case> {
         "/v1/crews/..%2f",
         "/\\etc",
     ] {
-        add("no route", "GET", path.to_owned(), &Value::Null);
+        cases.push(request("no route", "GET", path).fails(404, "not_found"));
     }
     for path in [
         "/v1/jobs/",
@@ -152,12 +162,8 @@ pub(super) fn cases(things: &Things) -> Vec<Case> {
         "/v1/chat",
         "/v1/completions",
     ] {
-        add("no route", "POST", path.to_owned(), &json!({}));
+        cases.push(request("no route", "POST", path).json(&json!({})).fails(404, "not_found"));
     }
-    let long = request("an address of 9,000 bytes", "GET", format!("/v1/jobs/{}", long(9_000)));
-    cases.push(long.fails(400, "invalid_request").says("at most"));
-    let query = request("a query of 9,000 bytes", "GET", format!("/v1/jobs?crew={}", "x".repeat(9_000)));
-    cases.push(query.fails(400, "invalid_request").says("at most"));
     cases
 }
 

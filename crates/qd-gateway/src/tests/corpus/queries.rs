@@ -16,10 +16,9 @@ const MOMENTS: [&str; 5] =
 const DAYS: [&str; 5] = ["", "yesterday", "2026-02-30", "2026-1-1", "26-01-01"];
 const NUMBERS: [&str; 6] = ["", "-1", "x", "1.5", "0x1", "99999999999999999999"];
 
-pub(super) fn cases(things: &Things) -> Vec<Case> {
-    let results = format!("/v1/batches/{}/results", things.batch);
-    let deliveries = format!("/v1/jobs/{}/deliveries", things.done);
-    let lists: Vec<List> = vec![
+/// Every list; the addresses of two of them hold an id.
+fn lists<'a>(results: &'a str, deliveries: &'a str) -> Vec<List<'a>> {
+    vec![
         (
             "/v1/jobs",
             &[
@@ -32,7 +31,7 @@ pub(super) fn cases(things: &Things) -> Vec<Case> {
             ],
         ),
         ("/v1/batches", &[("limit", &LIMITS), ("cursor", &CURSORS), ("crew", &NAMES), ("status", &WORDS)]),
-        (&results, &[("status", &WORDS)]),
+        (results, &[("status", &WORDS)]),
         ("/v1/schedules", &[("limit", &LIMITS), ("cursor", &["", "no%20name", "a%2Fb", "%00", "%C3%BC"])]),
         (
             "/v1/dead-letters",
@@ -54,16 +53,21 @@ pub(super) fn cases(things: &Things) -> Vec<Case> {
                 ("job", &["", "x", "1"]),
             ],
         ),
-        (&deliveries, &[("limit", &LIMITS), ("cursor", &CURSORS), ("status", &WORDS)]),
+        (deliveries, &[("limit", &LIMITS), ("cursor", &CURSORS), ("status", &WORDS)]),
         ("/v1/usage", &[("from", &DAYS), ("to", &DAYS), ("crew", &NAMES)]),
         ("/v1/audit", &[("limit", &LIMITS), ("after", &NUMBERS)]),
         ("/v1/crews/fixed", &[("version", &["", "0", "-1", "v1", "1.5", "4294967296"])]),
-    ];
+    ]
+}
+
+pub(super) fn cases(things: &Things) -> Vec<Case> {
+    let results = format!("/v1/batches/{}/results", things.batch);
+    let deliveries = format!("/v1/jobs/{}/deliveries", things.done);
     let mut cases = Vec::new();
     let mut add = |path: &str, query: &str, at: &str| {
         cases.push(request(query, "GET", format!("{path}?{query}")).fails(422, FAILED).at(at));
     };
-    for (path, parameters) in lists {
+    for (path, parameters) in lists(&results, &deliveries) {
         for (name, values) in parameters {
             for value in *values {
                 add(path, &format!("{name}={value}"), &format!("/{name}"));
