@@ -1,14 +1,14 @@
 //! The gateway over real sockets, with a store in memory and an engine that each test plays itself.
 
 mod access;
-mod bad_fields;
-mod bad_requests;
 mod broken_store;
 mod client;
 mod connections;
 mod contract;
 mod conversations;
+mod corpus;
 mod crews;
+mod edges;
 mod engine;
 mod events;
 mod facades;

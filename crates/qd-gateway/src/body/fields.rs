@@ -47,6 +47,11 @@ impl Fields {
         self.errors.push(FieldError { path, code, message: message.into() });
     }
 
+    /// Whether a mistake at this path is known already.
+    pub(crate) fn is_wrong(&self, path: &str) -> bool {
+        self.errors.iter().any(|error| error.path == path)
+    }
+
     /// A text field, if it is there.
     pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
         match self.take(name)? {

@@ -8,7 +8,7 @@ mod request;
 mod stream;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use qd_types::{Code, Job, JobId, JobStatus, Usage};
@@ -22,7 +22,7 @@ use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
 use crate::options::WAIT_MAX;
 use crate::problem::{Problem, status_and_title};
-use crate::routes::{events, json, prefer};
+use crate::routes::{Name, events, json, prefer};
 use crate::submit::{self, Accepted, Submission};
 use request::Asked;
 
@@ -58,7 +58,7 @@ pub(crate) async fn models(State(context): State<Shared>, caller: Caller) -> Res
 pub(crate) async fn model(
     State(context): State<Shared>,
     caller: Caller,
-    Path(name): Path<String>,
+    Name(name): Name,
 ) -> Result<Response, Problem> {
     let crew = request::crew(&context, &caller.tenant, &name).await?;
     Ok(json(StatusCode::OK, &ModelView::new(crew.plan.name().as_str(), crew.stored.created_at)))
@@ -245,7 +245,7 @@ pub(crate) fn about_model() -> Operation {
     Operation::new("facades", "readModel", "one crew as a model")
         .path("name", "Name of a crew.", Schema::text())
         .answers(200, Answer::json("The crew.", "Model"))
-        .fails(&[Code::NotFound])
+        .fails(&[Code::NotFound, Code::InvalidCrew])
 }
 
 pub(crate) fn about_complete() -> Operation {
@@ -268,7 +268,7 @@ pub(crate) fn about_complete() -> Operation {
             &[("chat", value!({ "model": "assistant", "messages": [{ "role": "user", "content": "Which tide is it?" }] }))],
         )
         .answers(200, done)
-        .fails(&[Code::NotSupported, Code::QueueFull])
+        .fails(&[Code::NotSupported, Code::InvalidCrew, Code::QueueFull])
         .fails_as_jobs_do()
 }
 

