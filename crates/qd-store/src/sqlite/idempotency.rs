@@ -76,12 +76,7 @@ pub(super) struct Sweep {
 impl Sweep {
     /// Goes on for a bounded stretch, and starts anew at the end. A key stays as long as its job is not over, whatever its
     /// window says.
-    pub(super) fn sweep(
-        &mut self,
-        connection: &Connection,
-        now: Timestamp,
-        limit: i64,
-    ) -> Result<(), Error> {
+    pub(super) fn sweep(&mut self, connection: &Connection, now: Timestamp, limit: i64) -> Result<(), Error> {
         let looks = limit.saturating_mul(LOOKS);
         let mut statement = connection.prepare_cached(
             "SELECT tenant, scope, key, expires_at <= ?4 AND NOT EXISTS (SELECT 1 FROM jobs WHERE row = i.job AND status < 5) \

@@ -101,9 +101,8 @@ async fn keys_whose_time_is_over_are_deleted_a_stretch_at_a_time_and_others_stay
     clock.advance(std::time::Duration::from_secs(25 * 3_600));
     accept(100..105).await;
     let database = Connection::open(folder.path().join("sub/store.db")).unwrap();
-    let keys = || -> i64 {
-        database.query_row("SELECT count(*) FROM idempotency", [], |row| row.get(0)).unwrap()
-    };
+    let keys =
+        || -> i64 { database.query_row("SELECT count(*) FROM idempotency", [], |row| row.get(0)).unwrap() };
     assert_eq!(keys(), 45);
     store.tick(2).await.unwrap();
     assert_eq!(keys(), 45 - 16, "a stretch of eight for each that may be deleted");
@@ -130,7 +129,11 @@ async fn data_of_an_older_schema_is_carried_over() {
     let new = keyed(new_job(&env), "key", 1, crate::OtherBody::Refuse);
     assert!(matches!(store.enqueue(new.clone()).await.unwrap(), Enqueued::Created(_)));
     let claimed = store.claim(&WorkerId::new("w"), 1).await.unwrap().remove(0);
-    store.record(crate::conformance::record(&claimed, vec![crate::conformance::model_entry(1)])).await.unwrap().unwrap();
+    store
+        .record(crate::conformance::record(&claimed, vec![crate::conformance::model_entry(1)]))
+        .await
+        .unwrap()
+        .unwrap();
     let log = store.log(&tenant, new.id, 0, 99).await.unwrap().unwrap();
     assert_eq!(log.len(), 2);
     drop(store);
