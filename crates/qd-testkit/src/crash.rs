@@ -33,6 +33,8 @@ pub enum When {
     After,
     /// Nobody dies: the write is durable, its answer comes once [`Crash::release`] is called.
     Held,
+    /// Nobody dies: the disk refuses this write, and no other.
+    Refused,
 }
 
 /// Where the process dies.
@@ -97,6 +99,9 @@ impl Crash {
         let here = self.point.filter(|point| point.write == number).map(|point| point.when);
         if here == Some(When::Before) {
             self.die().await;
+        }
+        if here == Some(When::Refused) {
+            return Err(Error::Refused { reason: "a test wants it so".to_owned() });
         }
         let answer = write.await;
         if here == Some(When::After) {
