@@ -69,7 +69,9 @@ fn places<'a>(headers: &HeaderMap, context: &'a Context) -> Result<Option<Semaph
     if declared.is_some_and(|length: usize| length <= SMALL) {
         return Ok(None);
     }
-    context.uploads.try_acquire_many(PLACES).map(Some).map_err(|_| upload::too_many())
+    // Where there are fewer, it takes them all.
+    let most = u32::try_from(context.options.batches.uploads_max).unwrap_or(u32::MAX);
+    context.uploads.try_acquire_many(PLACES.min(most)).map(Some).map_err(|_| upload::too_many())
 }
 
 async fn document(context: &Shared, tenant: &TenantId, body: Value) -> Result<Intake, Problem> {
@@ -297,3 +299,6 @@ fn accepted(answer: BatchAccepted, errors: Vec<FieldError>) -> Result<Accepted, 
         BatchAccepted::Unknown => Err(too_late()),
     }
 }
+
+#[cfg(test)]
+mod tests;
