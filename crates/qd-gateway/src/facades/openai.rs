@@ -248,7 +248,7 @@ pub(crate) fn about_model() -> Operation {
     Operation::new("facades", "readModel", "one crew as a model")
         .path("name", "Name of a crew.", Schema::text())
         .answers(200, Answer::json("The crew.", "Model"))
-        .fails(&[Code::NotFound])
+        .fails(&[Code::NotFound, Code::InvalidCrew])
 }
 
 pub(crate) fn about_complete() -> Operation {
@@ -271,7 +271,7 @@ pub(crate) fn about_complete() -> Operation {
             &[("chat", value!({ "model": "assistant", "messages": [{ "role": "user", "content": "Which tide is it?" }] }))],
         )
         .answers(200, done)
-        .fails(&[Code::NotSupported, Code::QueueFull])
+        .fails(&[Code::NotSupported, Code::InvalidCrew, Code::QueueFull])
         .fails_as_jobs_do()
 }
 
