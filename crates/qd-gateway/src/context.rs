@@ -11,6 +11,7 @@ use crate::access::KeyBook;
 use crate::crews::CrewBook;
 use crate::observe::Observer;
 use crate::options::Options;
+use crate::places::Places;
 
 /// What the gateway asks the rest of the process, for probes.
 pub trait Health: Send + Sync {
@@ -70,9 +71,9 @@ pub(crate) struct Context {
     /// Bytes that large bodies may take together.
     pub(crate) body_bytes: Semaphore,
     /// Places for those who upload a batch.
-    pub(crate) uploads: Semaphore,
+    pub(crate) uploads: Arc<Places>,
     /// Places for those who watch a job.
-    pub(crate) watchers: Arc<Semaphore>,
+    pub(crate) watchers: Arc<Places>,
     /// The server stops: long answers end soon.
     pub(crate) closing: CancellationToken,
 }

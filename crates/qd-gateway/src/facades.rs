@@ -13,6 +13,7 @@ use qd_types::{Code, Input, Job, JobStatus, TenantId};
 use crate::context::Context;
 use crate::crews::{CrewBookError, Published};
 use crate::problem::Problem;
+use crate::submit::Submission;
 
 /// The crew that facades without a crew's name execute, as a tenant has it.
 async fn default_crew(tenant: &TenantId, context: &Context) -> Result<Arc<Published>, Problem> {
@@ -26,6 +27,18 @@ async fn default_crew(tenant: &TenantId, context: &Context) -> Result<Arc<Publis
         Err(CrewBookError::Unusable(why)) => Err(unavailable(why.to_string())),
         Err(CrewBookError::Store(error)) => Err(CrewBookError::Store(error).into()),
     }
+}
+
+/// A job of that crew with a text for its input, as its defaults have it.
+async fn asked_of_default_crew(
+    tenant: &TenantId,
+    context: &Context,
+    field: &'static str,
+    text: String,
+) -> Result<Submission, Problem> {
+    let crew = default_crew(tenant, context).await?;
+    let input = text_input(&crew, field, text)?;
+    Ok(Submission::of(crew, input))
 }
 
 /// An input that carries a text, checked.

@@ -18,6 +18,7 @@ use crate::crews::CrewBook;
 use crate::error::Error;
 use crate::observe::Observer;
 use crate::options::Options;
+use crate::places::Places;
 use crate::router;
 use crate::serve::answer::Answer;
 use crate::serve::{Limits, Port, Shutdown};
@@ -103,8 +104,8 @@ impl Gateway {
         let admin_gate = gate(if is_near { Auth::Open } else { options.auth }, router::needs_of_admin());
         let context = Arc::new(Context {
             body_bytes: Semaphore::new(options.body_bytes_in_flight_max.min(Semaphore::MAX_PERMITS)),
-            uploads: Semaphore::new(options.batches.uploads_max.min(Semaphore::MAX_PERMITS)),
-            watchers: Arc::new(Semaphore::new(options.watchers_max.min(Semaphore::MAX_PERMITS))),
+            uploads: Places::new(options.batches.uploads_max, options.auth != Auth::Open),
+            watchers: Places::new(options.watchers_max, options.auth != Auth::Open),
             store,
             crews,
             keys: Arc::clone(&keys),

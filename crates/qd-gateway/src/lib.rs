@@ -15,6 +15,7 @@ mod gateway;
 mod observe;
 mod openapi;
 mod options;
+mod places;
 mod problem;
 mod query;
 mod router;

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use qd_crew::MACHINE_VERSION;
 use qd_store::{Enqueued, Idempotency, NewJob, OtherBody};
 use qd_types::{Code, ConversationId, Hooks, Input, Job, JobId, NanoDollars, Priority, TenantId, Timestamp};
@@ -94,6 +95,22 @@ pub(crate) struct Accepted {
     pub(crate) replayed: bool,
 }
 
+/// Makes a job of what a tenant asks for, under its key. A request that is not acceptable now may repeat one that was: a
+/// client whose first answer got lost must hear of its job even when the job's time is over or its crew has changed.
+pub(crate) async fn accept(
+    context: &Context,
+    tenant: &TenantId,
+    idempotency: Option<Idempotency>,
+    asked: Result<Submission, Problem>,
+) -> Result<Accepted, Problem> {
+    match asked {
+        Ok(submission) => {
+            enqueue(context, Submission { idempotency, ..submission }.into_job(tenant, context)).await
+        }
+        Err(problem) => replay_or(problem, tenant, context, idempotency.as_ref()).await,
+    }
+}
+
 /// Makes a job durable. One call of the store.
 pub(crate) async fn enqueue(context: &Context, job: NewJob) -> Result<Accepted, Problem> {
     let keyed = job.idempotency.is_some();
@@ -102,8 +119,7 @@ pub(crate) async fn enqueue(context: &Context, job: NewJob) -> Result<Accepted, 
     accepted(answer)
 }
 
-/// The answer to a request that is not acceptable now, but may repeat one that was: a client whose first answer got
-/// lost must hear of its job even when the job's time is over or its crew has changed.
+/// The job that a request made before, or why it makes none.
 pub(crate) async fn replay_or(
     problem: Problem,
     tenant: &TenantId,
@@ -118,6 +134,14 @@ pub(crate) async fn replay_or(
         }
         None => Err(problem),
     }
+}
+
+/// An answer that says whether an earlier request made what it tells of.
+pub(crate) fn marked(mut response: Response, replayed: bool) -> Response {
+    if replayed {
+        response.headers_mut().insert(&IDEMPOTENT_REPLAYED, const { HeaderValue::from_static("true") });
+    }
+    response
 }
 
 fn accepted(answer: Enqueued) -> Result<Accepted, Problem> {

@@ -16,9 +16,9 @@ use crate::{
     BatchPage, BatchQuery, CacheKey, Cancelled, Claimed, CrewRecent, DayUsage, DeadGroup, DeadQuery,
     Delivery, DeliveryPage, DeliveryQuery, Discard, DueSchedules, EndpointState, Enqueued, Error, Fed, Fence,
     Finish, Idempotency, ItemPage, ItemQuery, JobQuery, KeyAdded, NewBatch, NewCrew, NewItem, NewJob, NewKey,
-    NewSchedule, Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut, ScheduleTick,
-    ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, SpendScope, Stats, StoredConversation, StoredCrew,
-    StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
+    NewSchedule, Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePage, SchedulePut,
+    ScheduleQuery, ScheduleTick, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, SpendScope, Stats,
+    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
 };
 
 /// Everything a backend is.
@@ -259,7 +259,7 @@ pub trait Schedules: Send + Sync {
     async fn schedule(&self, tenant: &TenantId, name: &ScheduleName) -> Result<Option<Schedule>, Error>;
 
     /// Those of a tenant, by name.
-    async fn schedules(&self, tenant: &TenantId) -> Result<Vec<Schedule>, Error>;
+    async fn schedules(&self, tenant: &TenantId, query: ScheduleQuery) -> Result<SchedulePage, Error>;
 }
 
 /// Results that are kept for whoever asks the same again. What is in here may go at any time.

@@ -38,7 +38,8 @@ pub use commands::batches::{
 pub use commands::dead::{DEAD_GROUPS_MAX, DEAD_JOBS_MAX, DeadGroup, DeadQuery, Discard};
 pub use commands::human::{Answer, Answered};
 pub use commands::schedules::{
-    DueSchedules, Missed, NewSchedule, Schedule, SchedulePut, ScheduleSpec, ScheduleTick, TickAct, Ticked,
+    DueSchedules, Missed, NewSchedule, Schedule, SchedulePage, SchedulePut, ScheduleQuery, ScheduleSpec,
+    ScheduleTick, TickAct, Ticked,
 };
 pub use commands::{
     Cancelled, Claimed, Enqueued, Fence, Finish, Idempotency, Incarnation, Lease, NewJob, OtherBody, Outcome,

@@ -14,7 +14,6 @@ mod dead;
 mod file_lock;
 mod hooks;
 mod human;
-mod idempotency;
 mod outbox;
 mod query;
 mod reader;

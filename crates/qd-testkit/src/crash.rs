@@ -14,9 +14,9 @@ use qd_store::{
     CrewRecent, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
     Discard, DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish, Idempotency, ItemPage,
     ItemQuery, JobQuery, Jobs, KeyAdded, NewBatch, NewCrew, NewItem, NewJob, NewKey, NewSchedule, Outbox,
-    Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut, ScheduleTick, Schedules,
-    ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, StoredConversation,
-    StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
+    Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePage, SchedulePut, ScheduleQuery,
+    ScheduleTick, Schedules, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
+    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
 };
 use qd_types::{
     BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged,
@@ -383,8 +383,8 @@ impl Schedules for Crash {
         self.inner.schedule(tenant, name).await
     }
 
-    async fn schedules(&self, tenant: &TenantId) -> Result<Vec<Schedule>, Error> {
-        self.inner.schedules(tenant).await
+    async fn schedules(&self, tenant: &TenantId, query: ScheduleQuery) -> Result<SchedulePage, Error> {
+        self.inner.schedules(tenant, query).await
     }
 }
 

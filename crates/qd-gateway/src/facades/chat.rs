@@ -9,13 +9,13 @@ use qd_types::{Code, Job, JobStatus, Priority};
 use serde::Serialize;
 use serde_json::json as value;
 
-use super::{default_crew, text_input};
+use super::asked_of_default_crew;
 use crate::access::Caller;
 use crate::body::{self, Fields};
 use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
 use crate::problem::Problem;
-use crate::routes::{PathJob, conversation_field, jobs::JOB_LINKS, jobs::mark_replayed, json, new_job};
+use crate::routes::{PathJob, conversation_field, jobs::JOB_LINKS, json, new_job};
 use crate::submit::{self, Submission};
 use crate::view::time::Rfc3339;
 
@@ -57,25 +57,19 @@ pub(crate) async fn create(
         fields.integer("priority", 1, new_job::PRIORITY_MAX).and_then(|level| Priority::new(level).ok());
     fields.finish()?;
 
-    let crew = default_crew(&caller.tenant, &context).await?;
-    let input = text_input(&crew, "message", message.unwrap_or_default())?;
-    let submission = Submission {
+    let asked = asked_of_default_crew(&caller.tenant, &context, "message", message.unwrap_or_default()).await;
+    let asked = asked.map(|submission| Submission {
         priority: priority.unwrap_or_default(),
         conversation: user,
-        idempotency,
-        ..Submission::of(crew, input)
-    };
-    let made = submit::enqueue(&context, submission.into_job(&caller.tenant, &context)).await?;
+        ..submission
+    });
+    let made = submit::accept(&context, &caller.tenant, idempotency, asked).await?;
     let view = SubmittedView {
         job_id: made.job.id.to_string(),
         status: status(made.job.status),
         submitted_at: Rfc3339(made.job.created_at),
     };
-    let mut response = json(StatusCode::ACCEPTED, &view);
-    if made.replayed {
-        mark_replayed(&mut response);
-    }
-    Ok(response)
+    Ok(submit::marked(json(StatusCode::ACCEPTED, &view), made.replayed))
 }
 
 /// `GET /chat/{id}`.

@@ -22,7 +22,7 @@ use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
 use crate::options::WAIT_MAX;
 use crate::problem::{Problem, status_and_title};
-use crate::routes::{events, jobs::mark_replayed, json, prefer};
+use crate::routes::{events, json, prefer};
 use crate::submit::{self, Accepted, Submission};
 use request::Asked;
 
@@ -143,7 +143,7 @@ async fn answer(context: &Shared, caller: Caller, request: Request<Body>) -> Res
             let response = match stream {
                 // The crew is another one by now: what the job's last task may call is not known, so it is told at its end.
                 Some(options) => {
-                    let place = events::place(context)?;
+                    let place = events::place(context, &caller.tenant)?;
                     stream::answer(context.clone(), caller, watch, place, &job, None, options)
                 }
                 None => whole(&*prefer::until_over(context, watch, job, WAIT_MAX).await?),
@@ -155,7 +155,7 @@ async fn answer(context: &Shared, caller: Caller, request: Request<Body>) -> Res
     let live = crew.plan.tasks().last().filter(|task| !task.may_call()).map(|task| task.name.clone());
     // Without a place the request is refused before it makes a job, which would be made again by whoever repeats it.
     let streamed = match stream {
-        Some(options) => Some((events::place(context)?, options)),
+        Some(options) => Some((events::place(context, &caller.tenant)?, options)),
         None => None,
     };
     let submission = Submission { conversation, idempotency, ..Submission::of(crew, input) };
@@ -177,10 +177,7 @@ fn of_job(mut response: Response, id: JobId, replayed: bool) -> Response {
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(&JOB, id);
     }
-    if replayed {
-        mark_replayed(&mut response);
-    }
-    response
+    submit::marked(response, replayed)
 }
 
 fn whole(job: &Job) -> Response {

@@ -25,7 +25,7 @@ use crate::openapi::{Answer, Operation, Schema};
 use crate::options::{Options, WAIT_MAX};
 use crate::problem::{Problem, shown};
 use crate::routes::new_job::TIMEOUT_SECONDS_MAX;
-use crate::routes::{Name, jobs::JOB_LINKS, jobs::mark_replayed, json, prefer};
+use crate::routes::{Name, jobs::JOB_LINKS, json, prefer};
 use crate::submit::{self, Submission};
 
 /// The system that holds all crews.
@@ -52,27 +52,18 @@ pub(crate) async fn create(
         let scope = format!("POST /crews/{system}/tasks");
         submit::idempotency(&scope, &key, body::canonical_hash(&body), OtherBody::Refuse)
     });
-    let made = match read(body, &caller.tenant, &context, &system, crews).await {
-        Ok(submission) => {
-            let new = Submission { idempotency, ..submission }.into_job(&caller.tenant, &context);
-            submit::enqueue(&context, new).await?
-        }
-        Err(problem) => submit::replay_or(problem, &caller.tenant, &context, idempotency.as_ref()).await?,
-    };
+    let asked = read(body, &caller.tenant, &context, &system, crews).await;
+    let made = submit::accept(&context, &caller.tenant, idempotency, asked).await?;
     let mut job = made.job;
     // With too many waiting already, the job is answered as it is.
-    if let Ok(_place) = context.watchers.try_acquire() {
+    if let Some(_place) = context.watchers.take(&caller.tenant, 1) {
         // Watch first, then read: an end in between is not missed.
         let watch = context.store.watch(job.id);
         *job = context.job(&caller.tenant, job.id).await?;
         let span = Duration::from_secs(job.timeout_seconds.into()).min(WAIT_MAX);
         job = prefer::until_over(&context, watch, job, span).await?;
     }
-    let mut response = answer(&job);
-    if made.replayed {
-        mark_replayed(&mut response);
-    }
-    Ok(response)
+    Ok(submit::marked(answer(&job), made.replayed))
 }
 
 /// Reads the body of a tenant's request.

@@ -14,13 +14,13 @@ use qd_types::{Code, Job, JobStatus};
 use serde::Serialize;
 use serde_json::{Value, json as value};
 
-use super::{default_crew, text_input};
+use super::asked_of_default_crew;
 use crate::access::Caller;
 use crate::body::{self, Fields};
 use crate::context::Shared;
 use crate::openapi::{Answer, Operation, Schema};
 use crate::problem::Problem;
-use crate::routes::{PathJob, conversation_field, jobs::JOB_LINKS, jobs::mark_replayed, json};
+use crate::routes::{PathJob, conversation_field, jobs::JOB_LINKS, json};
 use crate::submit::{self, KEY_RULE, Submission};
 use crate::view::job::duration_ms;
 
@@ -56,8 +56,6 @@ pub(crate) async fn create(
     }
     fields.finish()?;
 
-    let crew = default_crew(&caller.tenant, &context).await?;
-    let input = text_input(&crew, "task", task.unwrap_or_default())?;
     let on_other_body = if header_key.is_some() { OtherBody::Refuse } else { OtherBody::Replay };
     let idempotency = header_key
         .or(body_key)
@@ -65,13 +63,10 @@ pub(crate) async fn create(
         .map(|(key, hash)| submit::idempotency("POST /tasks", &key, hash, on_other_body));
     let user = user.map_or_else(|| ANONYMOUS.to_owned(), |user| user.to_string());
     let metadata = BTreeMap::from([("user_id".to_owned(), user)]);
-    let submission = Submission { metadata, idempotency, ..Submission::of(crew, input) };
-    let made = submit::enqueue(&context, submission.into_job(&caller.tenant, &context)).await?;
-    let mut response = json(StatusCode::ACCEPTED, &TaskView::from(&*made.job));
-    if made.replayed {
-        mark_replayed(&mut response);
-    }
-    Ok(response)
+    let asked = asked_of_default_crew(&caller.tenant, &context, "task", task.unwrap_or_default()).await;
+    let asked = asked.map(|submission| Submission { metadata, ..submission });
+    let made = submit::accept(&context, &caller.tenant, idempotency, asked).await?;
+    Ok(submit::marked(json(StatusCode::ACCEPTED, &TaskView::from(&*made.job)), made.replayed))
 }
 
 /// `GET /tasks/{id}`.

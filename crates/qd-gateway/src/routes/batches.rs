@@ -16,7 +16,6 @@ use qd_types::{BatchId, Code, CrewName, TenantId};
 use serde::Serialize;
 use serde_json::json as value;
 
-use super::jobs::mark_replayed;
 use super::list_query::{self, LIMIT_DEFAULT, LIMIT_MAX};
 use super::{Name, json};
 use crate::access::Caller;
@@ -90,10 +89,7 @@ async fn made_answer(context: &Context, tenant: &TenantId, accepted: &Accepted) 
     if let Ok(location) = HeaderValue::try_from(format!("/v1/batches/{}", batch.id)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
-    if accepted.replayed {
-        mark_replayed(&mut response);
-    }
-    Ok(response)
+    Ok(submit::marked(response, accepted.replayed))
 }
 
 impl Context {

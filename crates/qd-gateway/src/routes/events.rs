@@ -6,7 +6,6 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -16,13 +15,14 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use qd_store::{LiveEvent, Watch};
 use qd_types::{Code, Entry, JobId, LogItem, Logged, Seq, StepId, TenantId};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
 use super::PathJob;
 use crate::access::Caller;
 use crate::context::{Context, Shared};
 use crate::observe::Open;
 use crate::openapi::{Answer, Operation, Schema};
+use crate::places::Place;
 use crate::problem::{Problem, shown};
 use crate::serve::Endless;
 use crate::view::event;
@@ -46,7 +46,7 @@ pub(crate) async fn events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let last_seen = last_event_id(&headers)?;
-    let place = place(&context)?;
+    let place = place(&context, &caller.tenant)?;
     // Watch first, then read: what is committed in between is heard.
     let watch = context.store.watch(id);
     let job = context.job(&caller.tenant, id).await?;
@@ -73,10 +73,11 @@ pub(crate) async fn events(
 }
 
 /// A place among those who listen.
-pub(crate) fn place(context: &Context) -> Result<OwnedSemaphorePermit, Problem> {
-    Arc::clone(&context.watchers).try_acquire_owned().map_err(|_| {
+pub(crate) fn place(context: &Context, tenant: &TenantId) -> Result<Place, Problem> {
+    context.watchers.take(tenant, 1).ok_or_else(|| {
         let detail =
-            "as many event streams are open as the server keeps; read the job instead, or come back later";
+            "as many event streams are open as the server keeps, of this tenant or in all; read the job instead, or come back \
+             later";
         Problem::new(Code::Overloaded, detail).retry_after(Duration::from_secs(5))
     })
 }
@@ -142,7 +143,7 @@ struct Stream {
     /// Keys that were changed.
     keys: watch::Receiver<()>,
     watch: Watch,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
     _open: Open,
     id: JobId,
     after: Seq,
@@ -156,14 +157,7 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(
-        context: Shared,
-        caller: Caller,
-        watch: Watch,
-        place: OwnedSemaphorePermit,
-        id: JobId,
-        after: Seq,
-    ) -> Self {
+    fn new(context: Shared, caller: Caller, watch: Watch, place: Place, id: JobId, after: Seq) -> Self {
         Self {
             _open: context.observer.stream(),
             keys: context.keys.changes(),

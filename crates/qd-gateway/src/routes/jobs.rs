@@ -21,7 +21,7 @@ use crate::openapi::{Answer, Operation, Schema};
 use crate::options::WAIT_MAX;
 use crate::problem::Problem;
 use crate::query::Parameters;
-use crate::submit::{self, IDEMPOTENT_REPLAYED, Submission};
+use crate::submit;
 use crate::view::{JobView, job};
 
 /// `POST /v1/jobs`.
@@ -37,16 +37,11 @@ pub(crate) async fn create(
     let idempotency = key
         .zip(body_hash)
         .map(|(key, hash)| submit::idempotency("POST /v1/jobs", &key, hash, OtherBody::Refuse));
-    let made = match new_job::read(body, &caller.tenant, &context).await {
-        Ok(submission) => {
-            let new = Submission { idempotency, ..submission }.into_job(&caller.tenant, &context);
-            submit::enqueue(&context, new).await?
-        }
-        Err(problem) => submit::replay_or(problem, &caller.tenant, &context, idempotency.as_ref()).await?,
-    };
+    let asked = new_job::read(body, &caller.tenant, &context).await;
+    let made = submit::accept(&context, &caller.tenant, idempotency, asked).await?;
     let (job, replayed) = (made.job, made.replayed);
     // It is a preference: with too many waiting already, the job is answered as it is.
-    let place = wait.and_then(|_| context.watchers.try_acquire().ok());
+    let place = wait.and_then(|_| context.watchers.take(&caller.tenant, 1));
     let wait = wait.filter(|_| place.is_some());
     let job = match wait {
         Some(span) => {
@@ -62,10 +57,7 @@ pub(crate) async fn create(
     if let Some(span) = wait {
         response.headers_mut().insert(&prefer::PREFERENCE_APPLIED, prefer::applied(span));
     }
-    if replayed {
-        mark_replayed(&mut response);
-    }
-    Ok(response)
+    Ok(submit::marked(response, replayed))
 }
 
 /// The answer that names a job just made.
@@ -75,11 +67,6 @@ pub(crate) fn made_answer(job: &Job, status: StatusCode) -> Response {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
-}
-
-/// Says that an earlier request made the job.
-pub(crate) fn mark_replayed(response: &mut Response) {
-    response.headers_mut().insert(&IDEMPOTENT_REPLAYED, const { HeaderValue::from_static("true") });
 }
 
 /// `GET /v1/jobs/{id}`.

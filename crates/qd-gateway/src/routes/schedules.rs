@@ -9,17 +9,19 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode, header};
 use qd_cron::Timetable;
-use qd_store::{NewSchedule, Schedule, SchedulePut};
+use qd_store::{InvalidCursor, NewSchedule, Schedule, SchedulePut, ScheduleQuery};
 use qd_types::{Code, ScheduleName, TenantId};
 use serde::Serialize;
 use serde_json::json as value;
 
+use super::list_query::{self, LIMIT_DEFAULT, LIMIT_MAX};
 use super::{Name, json};
 use crate::access::Caller;
 use crate::body::Fields;
 use crate::context::{Context, Shared};
 use crate::openapi::{Answer, Operation};
 use crate::problem::Problem;
+use crate::query::Parameters;
 use crate::view::schedule::{self, ScheduleView};
 
 pub(crate) use body::schemas;
@@ -49,13 +51,25 @@ impl Context {
 #[derive(Serialize)]
 struct ListView<'a> {
     schedules: Vec<ScheduleView<'a>>,
+    next_cursor: Option<String>,
 }
 
 /// `GET /v1/schedules`.
-pub(crate) async fn list(State(context): State<Shared>, caller: Caller) -> Result<Response, Problem> {
-    let schedules = context.store.schedules(&caller.tenant).await?;
-    let schedules = schedules.iter().map(ScheduleView::from).collect();
-    Ok(json(StatusCode::OK, &ListView { schedules }))
+pub(crate) async fn list(
+    State(context): State<Shared>,
+    caller: Caller,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let query = ScheduleQuery {
+        limit: parameters.whole("limit", 1, LIMIT_MAX).unwrap_or(LIMIT_DEFAULT),
+        after: parameters
+            .read("cursor", |name| body::is_name(name).then(|| ScheduleName::new(name)).ok_or(InvalidCursor)),
+    };
+    parameters.finish()?;
+    let page = context.store.schedules(&caller.tenant, query).await?;
+    let schedules = page.schedules.iter().map(ScheduleView::from).collect();
+    let view = ListView { schedules, next_cursor: page.next.map(|last| last.to_string()) };
+    Ok(json(StatusCode::OK, &view))
 }
 
 /// `GET /v1/schedules/{name}`.
@@ -173,8 +187,10 @@ fn answer(about: &str) -> Answer {
 
 pub(crate) fn about_list() -> Operation {
     Operation::new("schedules", "listSchedules", "list schedules by name")
-        .answers(200, Answer::json("All of them.", "ScheduleList"))
-        .fails(&[Code::StoreUnavailable])
+        .query("limit", "Most schedules of the page.", list_query::limit_schema())
+        .query("cursor", "Where the page before ended: its `next_cursor`.", body::name_schema())
+        .answers(200, Answer::json("A page of schedules.", "ScheduleList"))
+        .fails(&[Code::ValidationFailed, Code::StoreUnavailable])
 }
 
 pub(crate) fn about_read() -> Operation {

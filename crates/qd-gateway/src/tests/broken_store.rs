@@ -11,9 +11,10 @@ use qd_store::{
     CrewRecent, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
     Discard, DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish, Idempotency, ItemPage,
     ItemQuery, JobQuery, Jobs, KeyAdded, LocalBus, NewBatch, NewCrew, NewItem, NewJob, NewKey, NewSchedule,
-    Outbox, Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePut, ScheduleTick,
-    Schedules, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats, Store,
-    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
+    Outbox, Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePage, SchedulePut,
+    ScheduleQuery, ScheduleTick, Schedules, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend,
+    SpendScope, Stats, Store, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries,
+    Tick, Ticked, UsageQuery,
 };
 use qd_types::{
     BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged,
@@ -223,7 +224,7 @@ impl Schedules for BrokenDisk {
     async fn schedule(&self, _: &TenantId, _: &ScheduleName) -> Result<Option<Schedule>, Error> {
         broken()
     }
-    async fn schedules(&self, _: &TenantId) -> Result<Vec<Schedule>, Error> {
+    async fn schedules(&self, _: &TenantId, _: ScheduleQuery) -> Result<SchedulePage, Error> {
         broken()
     }
 }

@@ -75,6 +75,24 @@ pub struct ScheduleSpec {
     pub missed: Missed,
 }
 
+/// Which schedules to list, by name.
+#[derive(Debug, Clone, Default)]
+pub struct ScheduleQuery {
+    /// Where the page before ended.
+    pub after: Option<ScheduleName>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// One page of schedules.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SchedulePage {
+    /// By name.
+    pub schedules: Vec<Schedule>,
+    /// The last of them, if there are others after it.
+    pub next: Option<ScheduleName>,
+}
+
 /// A schedule as the store keeps it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {

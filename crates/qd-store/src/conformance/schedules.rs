@@ -7,7 +7,8 @@ use qd_types::{CrewName, Input, JobId, NanoDollars, Priority, ScheduleName, Tena
 
 use super::{Fixture, Make, reopened};
 use crate::{
-    Missed, NewSchedule, Schedule, SchedulePut, ScheduleSpec, ScheduleTick, TenantShare, TickAct, Ticked,
+    Missed, NewSchedule, Schedule, SchedulePage, SchedulePut, ScheduleQuery, ScheduleSpec, ScheduleTick,
+    TenantShare, TickAct, Ticked,
 };
 
 fn tenant() -> TenantId {
@@ -91,14 +92,23 @@ pub(crate) async fn kept_schedule_is_read_and_listed_as_it_was_made(make: Make) 
     assert_eq!(f.store.put_schedule(third.clone(), true).await.unwrap(), SchedulePut::Full { kept: 2 });
     let other = TenantId::new("other");
     created(&f, NewSchedule { tenant: other.clone(), ..third }).await;
-    let names = |list: Vec<Schedule>| list.into_iter().map(|one| one.name).collect::<Vec<_>>();
-    assert_eq!(names(f.store.schedules(&tenant()).await.unwrap()), [early.clone(), name()]);
+    let names = |page: SchedulePage| page.schedules.into_iter().map(|one| one.name).collect::<Vec<_>>();
+    let page = async |after: Option<&ScheduleName>, limit| {
+        let query = ScheduleQuery { after: after.cloned(), limit };
+        f.store.schedules(&tenant(), query).await.unwrap()
+    };
+    assert_eq!(names(page(None, 2).await), [early.clone(), name()]);
+    let first = page(None, 1).await;
+    assert_eq!((&first.next, names(first.clone())), (&Some(early.clone()), vec![early.clone()]));
+    let last = page(first.next.as_ref(), 1).await;
+    assert_eq!((&last.next, names(last.clone())), (&None, vec![name()]));
+    assert_eq!(names(page(Some(&name()), 9).await), []);
     assert_eq!(f.store.schedule(&other, &name()).await.unwrap(), None);
     assert!(f.store.pause_schedule(&other, &name(), None).await.unwrap().is_none());
     assert!(!f.store.delete_schedule(&other, &name()).await.unwrap());
     assert!(f.store.delete_schedule(&tenant(), &early).await.unwrap());
     assert!(!f.store.delete_schedule(&tenant(), &early).await.unwrap());
-    assert_eq!(names(f.store.schedules(&tenant()).await.unwrap()), [name()]);
+    assert_eq!(names(page(None, 9).await), [name()]);
 }
 
 pub(crate) async fn tick_makes_one_job_however_many_try(make: Make) {

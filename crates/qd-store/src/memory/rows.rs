@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qd_types::{
-    ConversationId, CrewName, Day, DeliveryId, Hooks, Job, JobId, JobStatus, Logged, NanoDollars, Seq,
+    ConversationId, CrewName, Day, DeliveryId, Hooks, Input, Job, JobId, JobStatus, Logged, NanoDollars, Seq,
     TenantId, Timestamp, Waiting,
 };
 
@@ -99,9 +99,13 @@ impl MemoryRows {
 
 /// Roughly what a job's texts take in an answer.
 pub(super) fn text_bytes(job: &Job) -> usize {
-    let input: usize = job.input.values().map(|value| value.as_str().map_or(64, str::len)).sum();
     let asked = job.waiting.as_ref().map_or(0, |waiting| waiting.ask.output.len());
-    input + asked + job.output.as_ref().map_or(0, |output| output.raw.len())
+    input_bytes(&job.input) + asked + job.output.as_ref().map_or(0, |output| output.raw.len())
+}
+
+/// Roughly what an input's texts take in an answer.
+pub(super) fn input_bytes(input: &Input) -> usize {
+    input.values().map(|value| value.as_str().map_or(64, str::len)).sum()
 }
 
 fn missing(row: RowId) -> Error {

@@ -4,17 +4,28 @@ use std::collections::BTreeMap;
 
 use qd_types::{ScheduleName, TenantId, Timestamp};
 
-use super::rows::MemoryRows;
-use crate::embedded::ScheduleRows;
-use crate::{DueSchedules, Error, Schedule};
+use super::rows::{MemoryRows, input_bytes};
+use crate::embedded::{PAGE_BYTES, ScheduleRows};
+use crate::{DueSchedules, Error, Schedule, SchedulePage, ScheduleQuery};
 
 /// Schedules by tenant and name.
 #[derive(Default)]
 pub(super) struct MemorySchedules(BTreeMap<(TenantId, ScheduleName), Schedule>);
 
 impl MemorySchedules {
-    pub(super) fn of(&self, tenant: &TenantId) -> Vec<Schedule> {
-        self.0.values().filter(|one| one.tenant == *tenant).cloned().collect()
+    pub(super) fn page(&self, tenant: &TenantId, query: &ScheduleQuery) -> SchedulePage {
+        let is_after = |one: &Schedule| query.after.as_ref().is_none_or(|after| one.name > *after);
+        let mut of = self.0.values().filter(|one| one.tenant == *tenant && is_after(one));
+        let (mut page, mut bytes) = (SchedulePage::default(), 0);
+        for one in of.by_ref() {
+            if page.schedules.len() == query.limit || bytes >= PAGE_BYTES {
+                page.next = page.schedules.last().map(|last| last.name.clone());
+                break;
+            }
+            bytes += input_bytes(&one.spec.input);
+            page.schedules.push(one.clone());
+        }
+        page
     }
 
     pub(super) fn get(&self, tenant: &TenantId, name: &ScheduleName) -> Option<Schedule> {

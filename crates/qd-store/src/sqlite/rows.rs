@@ -1,13 +1,16 @@
 //! The writer's rows: one SQL statement for each thing that a transition reads or writes.
 
+mod idempotency;
+
 use qd_types::{
     ConversationId, CrewName, Day, DeliveryId, Hooks, Job, JobId, JobStatus, Logged, NanoDollars, Seq,
     TenantId, Timestamp, Waiting,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::idempotency::Sweep;
-use super::{batches, cache, codec, hooks, human, idempotency, outbox, spend};
+use idempotency::Sweep;
+
+use super::{batches, cache, codec, hooks, human, outbox, spend};
 use crate::embedded::{
     Charge, DurableRows, KEPT_SPEND, KEPT_TURNS, OpenJob, Remembered, RowId, Rows, Settled, Spent, Started,
     Tries,

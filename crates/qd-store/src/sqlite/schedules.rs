@@ -6,8 +6,8 @@ use rusqlite::{Connection, Row, params};
 use super::codec::{self, from_json, json, time};
 use super::rows::SqliteRows;
 use crate::commands::schedules::SPEC_VERSION;
-use crate::embedded::ScheduleRows;
-use crate::{DueSchedules, Error, Schedule};
+use crate::embedded::{PAGE_BYTES, ScheduleRows};
+use crate::{DueSchedules, Error, Schedule, SchedulePage, ScheduleQuery};
 
 const COLUMNS: &str = "tenant, name, revision, v, spec, paused, created_at, updated_at, next_at, due_at, last_at, last_job, \
      missed, tries, error";
@@ -55,8 +55,29 @@ pub(super) fn get(
 }
 
 /// Those of a tenant, by name.
-pub(super) fn of(connection: &Connection, tenant: &TenantId) -> Result<Vec<Schedule>, Error> {
-    all(connection, "WHERE tenant = ?1 ORDER BY name", [tenant.as_str()])
+pub(super) fn page(
+    connection: &Connection,
+    tenant: &TenantId,
+    query: &ScheduleQuery,
+) -> Result<SchedulePage, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS}, length(spec) FROM schedules WHERE tenant = ?1 AND name > ?2 ORDER BY name LIMIT ?3"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    // One more than asked tells whether there is another page.
+    let limit = i64::try_from(query.limit.saturating_add(1)).unwrap_or(i64::MAX);
+    let after = query.after.as_ref().map_or("", ScheduleName::as_str);
+    let mut rows = statement.query(params![tenant.as_str(), after, limit])?;
+    let (mut page, mut bytes) = (SchedulePage::default(), 0);
+    while let Some(row) = rows.next()? {
+        if page.schedules.len() == query.limit || bytes >= PAGE_BYTES {
+            page.next = page.schedules.last().map(|last| last.name.clone());
+            break;
+        }
+        bytes += usize::try_from(row.get::<_, i64>(15)?).unwrap_or(PAGE_BYTES);
+        page.schedules.push(schedule_of(row)?);
+    }
+    Ok(page)
 }
 
 /// Those that somebody has to look at, the longest due first.

@@ -4,7 +4,10 @@ use qd_types::{ScheduleName, TenantId, Timestamp};
 
 use super::Store;
 use crate::observe::Op;
-use crate::{DueSchedules, Error, NewSchedule, Schedule, SchedulePut, ScheduleTick, Ticked};
+use crate::{
+    DueSchedules, Error, NewSchedule, Schedule, SchedulePage, SchedulePut, ScheduleQuery, ScheduleTick,
+    Ticked,
+};
 
 impl Store {
     /// See [`crate::Schedules::put_schedule`].
@@ -66,7 +69,7 @@ impl Store {
     ///
     /// # Errors
     /// If the backend cannot carry it out.
-    pub async fn schedules(&self, tenant: &TenantId) -> Result<Vec<Schedule>, Error> {
-        self.observer.call(Op::Schedules, self.backend.schedules(tenant)).await
+    pub async fn schedules(&self, tenant: &TenantId, query: ScheduleQuery) -> Result<SchedulePage, Error> {
+        self.observer.call(Op::Schedules, self.backend.schedules(tenant, query)).await
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use qd_store::{
-    Batch, BatchQuery, BatchStatus, Delivery, DeliveryQuery, Error, ItemQuery, ItemStatus, Schedule, Store,
+    Batch, BatchQuery, BatchStatus, Delivery, DeliveryQuery, Error, ItemQuery, ItemStatus, Schedule,
+    ScheduleQuery, Store,
 };
 use qd_types::{BatchId, DeliveryId, Job, JobId, JobStatus, ScheduleName, TenantId};
 
@@ -60,7 +61,8 @@ impl Around {
                 let (id, batch) = (batch.id, Batch { open: Vec::new(), ..batch });
                 around.batches.insert(id, KeptBatch { batch, items: items.collect() });
             }
-            for schedule in store.schedules(&tenant).await? {
+            let query = ScheduleQuery { after: None, limit: 500 };
+            for schedule in store.schedules(&tenant, query).await?.schedules {
                 around.schedules.insert((tenant.clone(), schedule.name.clone()), schedule);
             }
             let mut cursor = None;

@@ -14,10 +14,7 @@ const HEADINGS: [&str; 7] = ["name", "cron", "zone", "crew", "next", "last", "no
 pub(super) async fn run(global: &Global, args: Schedule) -> anyhow::Result<Exit> {
     match args {
         Schedule::Add(args) => add(global, &args).await,
-        Schedule::List(args) => {
-            let answer = Client::of(&args.target)?.get("/v1/schedules").await?;
-            show_all(global, &answer["schedules"])
-        }
+        Schedule::List(args) => show_all(global, &all(&Client::of(&args.target)?).await?),
         Schedule::Get(args) => {
             let found = Client::of(&args.target)?.get(&path(&args.name)).await?;
             output::show(global.output, &found, |found| {
@@ -50,6 +47,21 @@ pub(super) async fn run(global: &Global, args: Schedule) -> anyhow::Result<Exit>
             let job = client.post(&format!("{}/run", path(&args.name)), &json!({})).await?;
             output::show(global.output, &job, |job| job["id"].as_str().unwrap_or_default().to_owned())?;
             Ok(Exit::Ok)
+        }
+    }
+}
+
+/// All of them, page by page: a tenant has a thousand at most.
+async fn all(client: &Client) -> anyhow::Result<Value> {
+    let (mut schedules, mut place) = (Vec::new(), String::new());
+    loop {
+        let mut page = client.get(&format!("/v1/schedules?limit=100{place}")).await?;
+        if let Value::Array(found) = page["schedules"].take() {
+            schedules.extend(found);
+        }
+        match page["next_cursor"].as_str() {
+            Some(cursor) => place = format!("&cursor={}", encoded(cursor)),
+            None => return Ok(schedules.into()),
         }
     }
 }

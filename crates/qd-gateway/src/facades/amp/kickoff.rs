@@ -16,7 +16,6 @@ use crate::body::{self, Fields};
 use crate::context::{Context, Shared};
 use crate::openapi::{Answer, Operation, Schema};
 use crate::problem::Problem;
-use crate::routes::jobs::mark_replayed;
 use crate::routes::{Name, json};
 use crate::submit::{self, Submission};
 
@@ -50,18 +49,10 @@ async fn start(
         submit::idempotency("POST /v1/crews/{name}/kickoff", &key, hash, OtherBody::Refuse)
     });
     let tenant = &caller.tenant;
-    let made = match read(context, tenant, name, body).await {
-        Ok(submission) => {
-            let new = Submission { idempotency, ..submission }.into_job(tenant, context);
-            submit::enqueue(context, new).await?
-        }
-        Err(problem) => submit::replay_or(problem, tenant, context, idempotency.as_ref()).await?,
-    };
-    let mut response = json(StatusCode::OK, &value!({ "kickoff_id": made.job.id }));
-    if made.replayed {
-        mark_replayed(&mut response);
-    }
-    Ok(response)
+    let asked = read(context, tenant, name, body).await;
+    let made = submit::accept(context, tenant, idempotency, asked).await?;
+    let response = json(StatusCode::OK, &value!({ "kickoff_id": made.job.id }));
+    Ok(submit::marked(response, made.replayed))
 }
 
 async fn read(context: &Context, tenant: &TenantId, name: &str, body: Value) -> Result<Submission, Problem> {

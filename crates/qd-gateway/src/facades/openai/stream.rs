@@ -13,12 +13,12 @@ use bytes::Bytes;
 use qd_store::{LiveEvent, Watch};
 use qd_types::{Code, Delta, Job, JobId, StepId, TaskId};
 use serde_json::{Value, json};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::request::StreamOptions;
 use super::{UsageView, completion_id, outcome, seconds};
 use crate::access::Caller;
 use crate::context::Shared;
+use crate::places::Place;
 use crate::problem::Problem;
 use crate::routes::events;
 
@@ -31,7 +31,7 @@ pub(super) fn answer(
     context: Shared,
     caller: Caller,
     watch: Watch,
-    place: OwnedSemaphorePermit,
+    place: Place,
     job: &Job,
     live: Option<TaskId>,
     options: StreamOptions,
@@ -92,7 +92,7 @@ struct Stream {
     context: Shared,
     caller: Caller,
     watch: Watch,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
     job: JobId,
     head: Head,
     options: StreamOptions,

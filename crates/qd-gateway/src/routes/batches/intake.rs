@@ -10,13 +10,13 @@ use qd_crew::MACHINE_VERSION;
 use qd_store::{Batch, BatchAccepted, BatchOpened, Idempotency, ItemInput, NewBatch, NewItem, OtherBody};
 use qd_types::{BatchId, Code, TenantId};
 use serde_json::Value;
-use tokio::sync::SemaphorePermit;
 
 use super::parameters::{self, Template};
 use super::{input, upload};
 use crate::body::{self, Fields, pointer};
 use crate::context::{Context, Shared};
 use crate::crews::Published;
+use crate::places::Place;
 use crate::problem::{FieldError, Problem};
 use crate::submit;
 
@@ -26,7 +26,7 @@ const PIECE: usize = 250;
 const PIECE_BYTES: usize = 512 * 1024;
 /// A document up to this size takes no place among the uploads; a larger one so many.
 const SMALL: usize = 256 * 1024;
-const PLACES: u32 = 4;
+const PLACES: usize = 4;
 /// Mistakes that are kept to be told if nothing else can be.
 const ERRORS_MAX: usize = 50;
 /// What is kept of the mistakes of one input.
@@ -52,7 +52,7 @@ pub(super) async fn take(
     request: Request<Body>,
 ) -> Result<Accepted, Problem> {
     let options = &context.options;
-    let _places = places(request.headers(), context)?;
+    let _places = places(request.headers(), tenant, context)?;
     // What has no room beside others could never be read.
     let most = options.batches.json_bytes_max.min(options.body_bytes_in_flight_max);
     let body = body::json_within(request, context, most).await?;
@@ -64,14 +64,12 @@ pub(super) async fn take(
 }
 
 /// A document stays in memory until all of it is taken in, and is many times larger there. Small ones always pass.
-fn places<'a>(headers: &HeaderMap, context: &'a Context) -> Result<Option<SemaphorePermit<'a>>, Problem> {
+fn places(headers: &HeaderMap, tenant: &TenantId, context: &Context) -> Result<Option<Place>, Problem> {
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: usize| length <= SMALL) {
         return Ok(None);
     }
-    // Where there are fewer, it takes them all.
-    let most = u32::try_from(context.options.batches.uploads_max).unwrap_or(u32::MAX);
-    context.uploads.try_acquire_many(PLACES.min(most)).map(Some).map_err(|_| upload::too_many())
+    context.uploads.take(tenant, PLACES).map(Some).ok_or_else(upload::too_many)
 }
 
 async fn document(context: &Shared, tenant: &TenantId, body: Value) -> Result<Intake, Problem> {

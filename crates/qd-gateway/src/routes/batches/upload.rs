@@ -20,7 +20,7 @@ pub(super) async fn take(
     key: Option<&str>,
     request: Request<Body>,
 ) -> Result<Accepted, Problem> {
-    let _place = context.uploads.try_acquire().map_err(|_| too_many())?;
+    let _place = context.uploads.take(tenant, 1).ok_or_else(too_many)?;
     let query = query(&request)?;
     let mut hash = Sha256::new_with_prefix(body::canonical_hash(&query));
     let mut intake = open(context, tenant, query).await;
@@ -59,7 +59,7 @@ pub(super) async fn take(
 }
 
 pub(super) fn too_many() -> Problem {
-    let detail = "as many batches are being uploaded as the server takes at once; come back in a moment";
+    let detail = "as many batches are being uploaded as the server takes at once of this tenant or in all; come back in a moment";
     Problem::new(Code::Overloaded, detail).retry_after(std::time::Duration::from_secs(5))
 }
 

@@ -10,7 +10,7 @@ use qd_store::OtherBody;
 use qd_types::{Code, Input, Job, JobStatus};
 use serde_json::json;
 
-use super::{JOB_LINKS, made_answer, mark_replayed};
+use super::{JOB_LINKS, made_answer};
 use crate::access::Caller;
 use crate::body::{self, Fields};
 use crate::context::{Context, Shared};
@@ -46,18 +46,9 @@ pub(crate) async fn redrive(
         );
         return Err(Problem::new(Code::JobNotFailed, detail));
     }
-    let made = match again(&context, &failed, input).await {
-        Ok(submission) => {
-            let new = Submission { idempotency, ..submission }.into_job(&caller.tenant, &context);
-            submit::enqueue(&context, new).await?
-        }
-        Err(problem) => submit::replay_or(problem, &caller.tenant, &context, idempotency.as_ref()).await?,
-    };
-    let mut response = made_answer(&made.job, StatusCode::ACCEPTED);
-    if made.replayed {
-        mark_replayed(&mut response);
-    }
-    Ok(response)
+    let asked = again(&context, &failed, input).await;
+    let made = submit::accept(&context, &caller.tenant, idempotency, asked).await?;
+    Ok(submit::marked(made_answer(&made.job, StatusCode::ACCEPTED), made.replayed))
 }
 
 /// The input that takes the place of the old one, if the request has a body.

@@ -8,7 +8,7 @@ use qd_store::{Answer as Said, Answered, OtherBody};
 use qd_types::{Code, Job, JobId, StepId, Verdict};
 use serde_json::{Value, json as value};
 
-use super::{JOB_LINKS, mark_replayed};
+use super::JOB_LINKS;
 use crate::access::Caller;
 use crate::body::{self, Fields};
 use crate::context::{Context, Shared};
@@ -39,11 +39,7 @@ pub(crate) async fn resume(
     let by = caller.answers_as();
     let said = Said { job: id, step, verdict, by, hooks: None, idempotency };
     let Resumed { job, replayed } = answer(&context, &caller, said).await?;
-    let mut response = json(StatusCode::ACCEPTED, &JobView::from(&*job));
-    if replayed {
-        mark_replayed(&mut response);
-    }
-    Ok(response)
+    Ok(submit::marked(json(StatusCode::ACCEPTED, &JobView::from(&*job)), replayed))
 }
 
 /// A job that has its answer.

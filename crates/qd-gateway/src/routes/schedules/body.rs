@@ -194,8 +194,9 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
     let new = body_schema().about("What to execute again and again.").field("name", name_schema());
     let body = body_schema().about("The same; its name stands in the path.");
     let list = Schema::object()
-        .about("Schedules by name.")
-        .field("schedules", Schema::list(Schema::named("Schedule")));
+        .about("A page of schedules, by name.")
+        .field("schedules", Schema::list(Schema::named("Schedule")))
+        .field("next_cursor", name_schema().nullable().about("Of the next page; null at the end."));
     let deleted = Schema::object()
         .about("What is gone.")
         .field("name", Schema::text())

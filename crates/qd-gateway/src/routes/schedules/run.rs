@@ -12,7 +12,7 @@ use crate::context::{Context, Shared};
 use crate::crews::CrewBookError;
 use crate::openapi::{Answer, Operation};
 use crate::problem::Problem;
-use crate::routes::jobs::{JOB_LINKS, made_answer, mark_replayed};
+use crate::routes::jobs::{JOB_LINKS, made_answer};
 use crate::submit::{self, Submission};
 
 /// `POST /v1/schedules/{name}/run`: a job as the next tick would make it. Its ticks stay as they are.
@@ -28,18 +28,9 @@ pub(crate) async fn run(
         submit::idempotency("POST /v1/schedules/{name}/run", key, hash, OtherBody::Refuse)
     });
     let schedule = context.schedule(&caller.tenant, &name).await?;
-    let made = match submission(&context, &schedule).await {
-        Ok(submission) => {
-            let new = Submission { idempotency, ..submission }.into_job(&caller.tenant, &context);
-            submit::enqueue(&context, new).await?
-        }
-        Err(problem) => submit::replay_or(problem, &caller.tenant, &context, idempotency.as_ref()).await?,
-    };
-    let mut response = made_answer(&made.job, StatusCode::ACCEPTED);
-    if made.replayed {
-        mark_replayed(&mut response);
-    }
-    Ok(response)
+    let asked = submission(&context, &schedule).await;
+    let made = submit::accept(&context, &caller.tenant, idempotency, asked).await?;
+    Ok(submit::marked(made_answer(&made.job, StatusCode::ACCEPTED), made.replayed))
 }
 
 async fn submission(context: &Context, schedule: &Schedule) -> Result<Submission, Problem> {

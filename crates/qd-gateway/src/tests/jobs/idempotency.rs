@@ -1,11 +1,14 @@
 //! Repeating requests with a key: on every route that makes jobs.
 
-use qd_store::{NewJob, OtherBody};
-use qd_types::{CrewName, JobId, TenantId};
+use std::sync::Arc;
+use std::time::Duration;
+
+use qd_env::{Env, ManualClock};
 use serde_json::{Value, json};
 
-use crate::tests::Server;
+use crate::Rates;
 use crate::tests::client::Reply;
+use crate::tests::{Server, publish, spec};
 
 const KEY: &str = "idempotency-key";
 
@@ -130,41 +133,39 @@ async fn refused_requests_do_not_burn_the_key() {
     assert_eq!((made.status, made.header("idempotent-replayed")), (202, None));
 }
 
+/// With the key of a number, unless the body has one.
+async fn again(server: &Server, n: usize, path: &str, body: &Value) -> Reply {
+    if body.get("idempotency_key").is_some() {
+        return server.post(path, body).await;
+    }
+    server.post_with(path, &[(KEY, &n.to_string())], body).await
+}
+
 #[tokio::test]
 async fn a_repeated_request_hears_of_its_job_although_it_would_not_be_accepted_now() {
-    let server = Server::start().await;
-    let body = json!({ "crew": "solo", "input": { "topic": "a" } });
-    let first = server.post("/v1/jobs", &body).await;
-    let job =
-        server.store.job(&TenantId::default(), JobId::parse(&id(&first)).unwrap()).await.unwrap().unwrap();
-    // As if it had been accepted while its crew was still there.
-    let gone = json!({ "crew": "gone", "input": { "topic": "a" } });
-    let hash = crate::body::canonical_hash(&gone);
-    let accepted = NewJob {
-        id: JobId::parse("0198c0de-0000-7000-8000-000000000001").unwrap(),
-        tenant: job.tenant,
-        crew: CrewName::new("gone"),
-        crew_version: job.crew_version,
-        machine_version: job.machine_version,
-        total_tasks: 1,
-        input: job.input,
-        priority: job.priority,
-        conversation: None,
-        run_at: None,
-        expires_at: None,
-        timeout_seconds: 300,
-        max_attempts: 5,
-        metadata: job.metadata,
-        budget: None,
-        webhook_url: None,
-        hooks: None,
-        redrive_of: None,
-        idempotency: Some(crate::submit::idempotency("POST /v1/jobs", "k", hash, OtherBody::Refuse)),
-    };
-    let accepted_id = accepted.id.to_string();
-    server.store.enqueue(accepted).await.unwrap();
-    let again = server.post_with("/v1/jobs", &[(KEY, "k")], &gone).await;
-    assert_eq!((again.status, again.header("idempotent-replayed")), (202, Some("true")), "{}", again.text());
-    assert_eq!(id(&again), accepted_id);
-    server.post_with("/v1/jobs", &[(KEY, "other")], &gone).await.problem(422, "unknown_crew");
+    let clock = Arc::new(ManualClock::at(1_700_000_000_000));
+    let server = Server::built(Env::with(clock.clone(), 5), |_| {}, |_| {}, Rates::default()).await;
+    let in_body = ("/tasks", json!({ "task": "a", "idempotency_key": "in-the-body" }));
+    let asked: Vec<_> = routes().map(|(path, body, _)| (path, body)).into_iter().chain([in_body]).collect();
+    let mut made = Vec::new();
+    for (n, (path, body)) in asked.iter().enumerate() {
+        made.push(id(&again(&server, n, path, body).await));
+    }
+    // From now on it wants two variables, and none of them is a text.
+    for crew in ["solo", "assistant"] {
+        publish(&server.store, crew, &spec(crew, "Compare {left} and {right}", None)).await;
+    }
+    clock.advance(Duration::from_secs(3));
+    for (n, (path, body)) in asked.iter().enumerate() {
+        let again = again(&server, n, path, body).await;
+        assert_eq!(
+            (again.status, again.header("idempotent-replayed")),
+            (202, Some("true")),
+            "{}",
+            again.text()
+        );
+        assert_eq!(id(&again), made[n], "{path}");
+        let new = server.post_with(path, &[(KEY, "new")], body).await;
+        assert!([422, 503].contains(&new.status), "{path}: {}", new.text());
+    }
 }

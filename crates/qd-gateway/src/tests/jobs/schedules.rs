@@ -90,6 +90,28 @@ async fn a_schedule_is_made_changed_paused_and_deleted() {
 }
 
 #[tokio::test]
+async fn schedules_are_listed_page_by_page() {
+    let server = still().await;
+    for name in ["c", "a", "b"] {
+        assert_eq!(server.post("/v1/schedules", &hourly(name)).await.status, 201);
+    }
+    let mut names = Vec::new();
+    let mut path = "/v1/schedules?limit=2".to_owned();
+    loop {
+        let page = server.get(&path).await.json();
+        let found: Vec<_> =
+            page["schedules"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+        names.push(found);
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/v1/schedules?limit=2&cursor={cursor}");
+    }
+    assert_eq!(names, [vec![json!("a"), json!("b")], vec![json!("c")]]);
+    for query in ["limit=0", "limit=501", "cursor=no%20name", "page=2"] {
+        server.get(&format!("/v1/schedules?{query}")).await.problem(422, "validation_failed");
+    }
+}
+
+#[tokio::test]
 async fn a_schedule_is_run_by_hand_as_its_ticks_run() {
     let server = still().await;
     let body = json!({
@@ -161,7 +183,7 @@ async fn wrong_schedules_are_refused_with_every_mistake() {
     }
     server.put_schedule("/v1/schedules/a%20b", &hourly("n")).await.problem(422, "validation_failed");
     server.put_schedule("/v1/schedules/n", &hourly("n")).await.problem(422, "validation_failed");
-    assert_eq!(server.get("/v1/schedules").await.json(), json!({ "schedules": [] }));
+    assert_eq!(server.get("/v1/schedules").await.json(), json!({ "schedules": [], "next_cursor": null }));
 }
 
 #[tokio::test]
@@ -191,7 +213,10 @@ async fn schedules_of_tenants_are_apart() {
     ] {
         ask(&keys[1], method, path, &Value::Null).await.problem(404, "not_found");
     }
-    assert_eq!(ask(&keys[1], "GET", "/v1/schedules", &Value::Null).await.json(), json!({ "schedules": [] }));
+    assert_eq!(
+        ask(&keys[1], "GET", "/v1/schedules", &Value::Null).await.json(),
+        json!({ "schedules": [], "next_cursor": null })
+    );
     assert_eq!(ask(&keys[1], "PUT", "/v1/schedules/s", &body).await.status, 201, "one of its own");
     assert_eq!(ask(&keys[0], "DELETE", "/v1/schedules/s", &Value::Null).await.status, 200);
     assert_eq!(ask(&keys[1], "GET", "/v1/schedules/s", &Value::Null).await.status, 200);

@@ -1,8 +1,8 @@
 //! Jobs that wait for people: their answers, the reminders, and the end of patience.
 
 use qd_types::{
-    AnsweredBy, Class, Code, CrewName, Entry, Failure, Job, JobStatus, LogItem, Logged, OnExpiry, StepId,
-    TenantId, Timestamp, Verdict, Waiting,
+    AnsweredBy, Class, Code, CrewName, Entry, Failure, Job, JobStatus, LogItem, Logged, OnExpiry, TenantId,
+    Timestamp, Verdict, Waiting,
 };
 
 use super::super::rows::{RowId, Rows};
@@ -11,7 +11,8 @@ use super::{Core, Notice};
 use crate::{Answer, Answered, Enqueued, Error, Tick};
 
 impl<R: Rows> Core<R> {
-    /// Takes an answer: it is journaled and the job queued, or it is told why not.
+    /// Takes an answer: it is journaled and the job queued, or it is told why not. Whether the same was said before, to a
+    /// job that does not wait with this question, is for readers to find out.
     pub(crate) fn answer(&mut self, tenant: &TenantId, answer: &Answer) -> Result<Answered, Error> {
         let Some(row) = self.rows.find(tenant, answer.job)? else { return Ok(Answered::Unknown) };
         if let Some(idempotency) = &answer.idempotency {
@@ -24,7 +25,7 @@ impl<R: Rows> Core<R> {
         let job = self.rows.load(row)?;
         let is_meant = |waiting: &Waiting| answer.step.as_ref().is_none_or(|step| *step == waiting.ask.step);
         let Some(waiting) = job.waiting.as_deref().filter(|waiting| is_meant(waiting)) else {
-            return self.said_before(row, job, answer);
+            return Ok(Answered::NotWaiting(Box::new(job)));
         };
         // One that comes after the time is up and before anybody has noticed is in time.
         let now = self.env.now();
@@ -38,17 +39,6 @@ impl<R: Rows> Core<R> {
             self.take_key(tenant, idempotency, row)?;
         }
         Ok(Answered::Taken(Box::new(self.rows.load(row)?)))
-    }
-
-    /// The answer to one that comes too late, or too early.
-    fn said_before(&mut self, row: RowId, job: Job, answer: &Answer) -> Result<Answered, Error> {
-        let log = self.rows.log(row, 0, usize::MAX)?;
-        let said = log.iter().rev().find_map(|logged| verdict_on(logged, answer.step.as_ref()));
-        Ok(match said {
-            Some((_, verdict)) if *verdict == answer.verdict => Answered::Replayed(Box::new(job)),
-            Some((step, _)) => Answered::Otherwise { step: step.clone() },
-            None => Answered::NotWaiting(Box::new(job)),
-        })
     }
 
     /// Journals what was said. The job goes on, or fails if it was sent back once too often.
@@ -143,14 +133,5 @@ impl<R: Rows> Core<R> {
         self.schedule.place_waiting(row, waiting.wake_at());
         self.notices.push(Notice::Changed(job.id));
         Ok(())
-    }
-}
-
-/// What an item says of a question; of any without a step.
-fn verdict_on<'a>(logged: &'a Logged, step: Option<&StepId>) -> Option<(&'a StepId, &'a Verdict)> {
-    let LogItem::Entry { entry } = &logged.item else { return None };
-    match &**entry {
-        Entry::Human { step: of, verdict, .. } if step.is_none_or(|step| step == of) => Some((of, verdict)),
-        _ => None,
     }
 }

@@ -5,7 +5,10 @@ use qd_types::{ScheduleName, TenantId, Timestamp};
 
 use super::MemoryBackend;
 use crate::embedded::ScheduleRows;
-use crate::{DueSchedules, Error, NewSchedule, Schedule, SchedulePut, ScheduleTick, Schedules, Ticked};
+use crate::{
+    DueSchedules, Error, NewSchedule, Schedule, SchedulePage, SchedulePut, ScheduleQuery, ScheduleTick,
+    Schedules, Ticked,
+};
 
 #[async_trait]
 impl Schedules for MemoryBackend {
@@ -38,7 +41,7 @@ impl Schedules for MemoryBackend {
         Ok(self.lock().rows.schedules.get(tenant, name))
     }
 
-    async fn schedules(&self, tenant: &TenantId) -> Result<Vec<Schedule>, Error> {
-        Ok(self.lock().rows.schedules.of(tenant))
+    async fn schedules(&self, tenant: &TenantId, query: ScheduleQuery) -> Result<SchedulePage, Error> {
+        Ok(self.lock().rows.schedules.page(tenant, &query))
     }
 }

@@ -6,7 +6,10 @@ use qd_types::{ScheduleName, TenantId, Timestamp};
 use super::super::schedules;
 use super::SqliteBackend;
 use crate::embedded::ScheduleRows;
-use crate::{DueSchedules, Error, NewSchedule, Schedule, SchedulePut, ScheduleTick, Schedules, Ticked};
+use crate::{
+    DueSchedules, Error, NewSchedule, Schedule, SchedulePage, SchedulePut, ScheduleQuery, ScheduleTick,
+    Schedules, Ticked,
+};
 
 #[async_trait]
 impl Schedules for SqliteBackend {
@@ -43,8 +46,8 @@ impl Schedules for SqliteBackend {
         self.readers.read(move |connection| schedules::get(connection, &tenant, &name)).await
     }
 
-    async fn schedules(&self, tenant: &TenantId) -> Result<Vec<Schedule>, Error> {
+    async fn schedules(&self, tenant: &TenantId, query: ScheduleQuery) -> Result<SchedulePage, Error> {
         let tenant = tenant.clone();
-        self.readers.read(move |connection| schedules::of(connection, &tenant)).await
+        self.readers.read(move |connection| schedules::page(connection, &tenant, &query)).await
     }
 }
