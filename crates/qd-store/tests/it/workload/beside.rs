@@ -121,8 +121,10 @@ impl Workload {
         Ok(())
     }
 
+    /// A moment that no schedule had yet: the store knows ticks by it for longer than this workload's jobs are kept.
     fn soon(&mut self) -> Timestamp {
-        let wait = Duration::from_secs(self.rng.u64(..60));
+        self.texts += 1;
+        let wait = Duration::from_secs(self.rng.u64(..60)) + Duration::from_millis(self.texts.into());
         self.now().plus(wait)
     }
 
@@ -180,10 +182,12 @@ impl Workload {
         let mut due = self.store.due_schedules(10).await?.schedules;
         if due.is_empty() {
             let tenant = self.rng.choice(tenants()).expect("two");
-            let (name, now) = (ScheduleName::new(SCHEDULES[0]), self.now());
+            self.texts += 1;
+            let name = ScheduleName::new(SCHEDULES[0]);
+            let overdue = Timestamp(self.now().0 - i64::from(self.texts));
             self.doubt.rest = true;
             let asked = self.fs.position();
-            self.put_schedule(tenant, name, now).await?;
+            self.put_schedule(tenant, name, overdue).await?;
             let changes = vec![self.around().await?];
             self.note(asked, changes);
             due = self.store.due_schedules(10).await?.schedules;
@@ -212,10 +216,9 @@ impl Workload {
         let mut changes = vec![self.around().await?];
         match ticked {
             Ticked::Made(made) if makes_job => {
-                // A schedule that was made anew for the same moment has had that tick.
-                assert!(made.id == id || self.view.jobs.contains_key(&made.id), "{made:?}");
-                self.promised.push((made.id, 0));
-                changes.push(Change::Job(made.id, self.kept(&tenant, made.id).await?));
+                assert_eq!(made.id, id);
+                self.promised.push((id, 0));
+                changes.push(Change::Job(id, self.kept(&tenant, id).await?));
             }
             Ticked::Noted if !makes_job => {}
             other => panic!("nobody else ticks: {other:?}"),
