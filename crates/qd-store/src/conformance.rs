@@ -231,7 +231,8 @@ macro_rules! conformance_suite {
                 stats: queue_is_counted_by_priority_with_its_oldest, last_hour_is_summed_up, last_hour_of_each_crew_is_summed_up;
                 crews: publishing_the_same_spec_makes_no_new_version, a_version_follows_only_the_one_that_is_expected,
                     who_publishes_over_the_api_is_written_down_and_bounded;
-                dead: failed_jobs_are_grouped_by_their_cause, what_is_run_again_or_discarded_is_no_dead_letter_any_more;
+                dead: failed_jobs_are_grouped_by_their_cause, what_is_run_again_or_discarded_is_no_dead_letter_any_more,
+                    only_what_is_owed_passes_the_bounds_of_the_queue, large_dead_letters_come_in_pieces;
                 access: kept_key_is_listed_as_it_was_made, revoked_key_stays_revoked, replaced_key_ends_after_the_overlap,
                     keys_are_bounded_and_old_ones_make_room, every_change_is_written_down_and_chained,
                     audit_log_and_keys_outlive_the_process;
@@ -249,7 +250,7 @@ macro_rules! conformance_suite {
                     posted_delivery_needs_no_job, jobs_stay_as_long_as_a_delivery_needs_them;
                 batches: batch_is_nobodys_business_until_it_is_accepted, batch_that_was_given_up_leaves_nothing,
                     inputs_become_jobs_in_order_and_no_more_at_once_than_asked, inputs_leave_room_in_the_queue_for_others,
-                    batches_take_turns, last_job_ends_the_batch_once_and_with_one_delivery_for_each_receiver,
+                    batches_take_turns, batches_without_room_hide_none_behind_them, last_job_ends_the_batch_once_and_with_one_delivery_for_each_receiver,
                     every_way_in_which_a_job_ends_counts_in_its_batch,
                     cancelled_batch_starts_nothing_and_its_jobs_are_cancelled, same_key_gives_the_same_batch,
                     batch_without_anything_to_execute_is_not_accepted, results_come_in_order_page_by_page_and_by_status,

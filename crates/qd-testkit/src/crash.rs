@@ -33,6 +33,8 @@ pub enum When {
     After,
     /// Nobody dies: the write is durable, its answer comes once [`Crash::release`] is called.
     Held,
+    /// Nobody dies: the disk refuses this write, and no other.
+    Refused,
 }
 
 /// Where the process dies.
@@ -40,7 +42,6 @@ pub enum When {
 pub struct CrashPoint {
     /// Counted from 0, over what writes something: a claim that hands nothing out does not, nor does a round of feeding that
     /// feeds nothing.
-    /// Counted from 0, over claims that hand something out, records, finishes and answers of people.
     pub write: usize,
     /// On which side of it.
     pub when: When,
@@ -97,6 +98,9 @@ impl Crash {
         let here = self.point.filter(|point| point.write == number).map(|point| point.when);
         if here == Some(When::Before) {
             self.die().await;
+        }
+        if here == Some(When::Refused) {
+            return Err(Error::Refused { reason: "a test wants it so".to_owned() });
         }
         let answer = write.await;
         if here == Some(When::After) {

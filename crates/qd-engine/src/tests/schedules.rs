@@ -7,6 +7,7 @@ use std::time::Duration;
 use qd_cron::Timetable;
 use qd_env::ManualClock;
 use qd_store::{JobQuery, Missed, NewSchedule, Schedule, SchedulePut, ScheduleSpec};
+use qd_testkit::{Crash, CrashPoint, When};
 use qd_types::{CrewName, Input, Job, Priority, ScheduleName, TenantId, Timestamp};
 
 use super::{Engine, Env, Options, PLAIN, Plans, Store, catalog, models, open, publish};
@@ -35,10 +36,15 @@ fn at(text: &str) -> Timestamp {
 
 impl Office {
     async fn open(now: &str) -> Self {
+        Self::over(now, |store| store).await
+    }
+
+    /// The same with something around the store.
+    async fn over(now: &str, wrap: impl FnOnce(Store) -> Store) -> Self {
         let clock = Arc::new(ManualClock::at(at(now).0));
         let env = Env::with(clock.clone(), 7);
         let options = qd_store::Options { max_depth: 1_000, ..qd_store::Options::default() };
-        let store = qd_store::open(&options, &env).unwrap();
+        let store = wrap(qd_store::open(&options, &env).unwrap());
         publish(&store, &catalog(&env), PLAIN).await;
         let engine = start(&store, &env);
         Self { clock, env, store, engine, is_paused: true }
@@ -49,8 +55,12 @@ impl Office {
     }
 
     async fn put(&self, spec: ScheduleSpec) {
+        self.put_as(name(), spec).await;
+    }
+
+    async fn put_as(&self, name: ScheduleName, spec: ScheduleSpec) {
         let next_at = Timetable::parse(&spec.cron, &spec.zone).unwrap().after(self.env.now());
-        let new = NewSchedule { tenant: TenantId::default(), name: name(), spec, paused: false, next_at };
+        let new = NewSchedule { tenant: TenantId::default(), name, spec, paused: false, next_at };
         let put = self.store.put_schedule(new, true).await.unwrap();
         assert!(matches!(put, SchedulePut::Created(_) | SchedulePut::Replaced(_)));
     }
@@ -240,6 +250,28 @@ async fn a_full_queue_puts_a_tick_off_and_a_pause_or_an_edit_ends_it() {
     let edited = small.read().await;
     assert_eq!((edited.paused, edited.next_at), (false, Some(at("2026-01-01T07:30:00Z"))));
     small.engine.stop().await;
+    office.engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_that_cannot_be_looked_after_holds_no_other_up() {
+    // The first tick, after three schedules were made.
+    let refuse_first = CrashPoint { write: 3, when: When::Refused };
+    let office = Office::over("2026-01-01T00:00:30Z", |store| {
+        store.wrapped(|inner| Crash::new(inner, Some(refuse_first)))
+    })
+    .await;
+    for (name, minute) in [("first", 1), ("second", 2), ("third", 3)] {
+        let of_name = ScheduleSpec {
+            metadata: [("by".to_owned(), name.to_owned())].into(),
+            ..spec(&format!("{minute} * * * *"), "UTC", Missed::RunOnce)
+        };
+        office.put_as(ScheduleName::new(name), of_name).await;
+    }
+    office.later(MINUTE * 5).await;
+    let jobs = office.jobs().await;
+    let by: Vec<_> = jobs.iter().map(|job| job.metadata["by"].as_str()).collect();
+    assert_eq!(by, ["second", "third", "first"], "the others in the same round, it itself in the next");
     office.engine.stop().await;
 }
 

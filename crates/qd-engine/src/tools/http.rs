@@ -284,6 +284,10 @@ impl Tool for HttpTool {
             // A call that may happen once ends before its job's time does, so that somebody hears of a doubt.
             let is_once = self.about.effect == ToolEffect::AtMostOnce;
             let left = invocation.time_left.saturating_sub(if is_once { MARGIN } else { Duration::ZERO });
+            if is_once && left.is_zero() {
+                let why = "it was not called, because its job's time is nearly up";
+                return Err(ToolFault::Told(why.to_owned()));
+            }
             let patience = self.about.timeout.min(left);
             let tries = if is_once { 1 } else { TRIES };
             let asked = async {

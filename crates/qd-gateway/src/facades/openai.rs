@@ -137,10 +137,18 @@ async fn answer(context: &Shared, caller: Caller, request: Request<Body>) -> Res
         Ok(found) => found,
         // A request that was fine once hears of its job, although its crew has changed.
         Err(problem) => {
-            let known = submit::replay_or(problem, &caller.tenant, context, idempotency.as_ref()).await?;
-            let watch = context.store.watch(known.job.id);
-            let job = prefer::until_over(context, watch, known.job, WAIT_MAX).await?;
-            return Ok(of_job(whole(&job), job.id, true));
+            let Accepted { job, .. } =
+                submit::replay_or(problem, &caller.tenant, context, idempotency.as_ref()).await?;
+            let (id, watch) = (job.id, context.store.watch(job.id));
+            let response = match stream {
+                // The crew is another one by now: what the job's last task may call is not known, so it is told at its end.
+                Some(options) => {
+                    let place = events::place(context, &caller.tenant)?;
+                    stream::answer(context.clone(), caller, watch, place, &job, None, options)
+                }
+                None => whole(&*prefer::until_over(context, watch, job, WAIT_MAX).await?),
+            };
+            return Ok(of_job(response, id, true));
         }
     };
     // A task that may call tools is told at its end.

@@ -220,6 +220,34 @@ pub(crate) async fn batches_take_turns(make: Make) {
     assert!(one.abs_diff(two) <= 8, "{one} and {two}");
 }
 
+pub(crate) async fn batches_without_room_hide_none_behind_them(make: Make) {
+    const MANY: usize = 600;
+    let f = Fixture::new(make, |options: &mut Options| {
+        options.open_batches = MANY;
+        let share = TenantShare { max_queued: Some(1), max_running: None };
+        options.tenants.named.insert(TenantId::new("small"), share);
+    });
+    let small = || NewBatch { tenant: TenantId::new("small"), ..new_batch(&f, 1) };
+    futures::future::join_all((0..MANY).map(|_| accept_of(&f, small(), items(2)))).await;
+    let hidden = accept(&f, new_batch(&f, 1), items(1)).await;
+    // All that this tenant may have queued, so that none of its batches has room.
+    assert_eq!(f.store.feed_batches(1).await.unwrap().started.len(), 1);
+    let mut rounds = 0;
+    while counts(&f, hidden).await.pending > 0 {
+        let fed = f.store.feed_batches(1_000).await.unwrap();
+        assert!(fed.is_held_back && rounds < 4, "round {rounds}: {fed:?}");
+        rounds += 1;
+    }
+    assert!(rounds > 1, "more batches than one round looks at");
+    // And those before it have their turn once there is room.
+    f.claim(2).await;
+    rounds = 0;
+    while feed(&f).await == 0 {
+        assert!(rounds < 4, "round {rounds}");
+        rounds += 1;
+    }
+}
+
 pub(crate) async fn last_job_ends_the_batch_once_and_with_one_delivery_for_each_receiver(make: Make) {
     let shop = Subscription { endpoint: "shop".into(), events: vec![Event::BatchFinished], crews: None };
     let f = Fixture::new(make, |options: &mut Options| options.subscriptions = vec![shop].into());

@@ -3,7 +3,7 @@
 use qd_types::{Class, Code, CrewName, Failure, JobId, TaskId, TenantId};
 
 use super::{Fixture, Make, finish};
-use crate::{Actor, DeadQuery, Discard, Outcome};
+use crate::{Actor, DeadQuery, Discard, Enqueued, NewJob, Options, Outcome, TenantShare};
 
 /// Accepts a job and lets it fail.
 async fn fail(f: &Fixture, crew: &str, code: Code, task: Option<&str>) -> JobId {
@@ -16,6 +16,15 @@ async fn fail(f: &Fixture, crew: &str, code: Code, task: Option<&str>) -> JobId 
     f.store.finish(finish(&claimed, Outcome::Failed(failure))).await.unwrap().unwrap();
     f.advance(1_000);
     id
+}
+
+/// What runs a job again.
+fn again(f: &Fixture, failed: JobId) -> NewJob {
+    NewJob { redrive_of: Some(failed), ..f.job() }
+}
+
+fn discard(tenant: &str, jobs: Vec<JobId>) -> Discard {
+    Discard { tenant: TenantId::new(tenant), jobs, reason: "a test".into(), by: Actor::Console }
 }
 
 async fn dead(f: &Fixture, query: DeadQuery) -> Vec<JobId> {
@@ -77,17 +86,9 @@ pub(crate) async fn what_is_run_again_or_discarded_is_no_dead_letter_any_more(ma
     for _ in 0..3 {
         ids.push(fail(&f, "news", Code::NoOutput, None).await);
     }
-    let mut again = f.job();
-    again.redrive_of = Some(ids[0]);
-    let again = f.accept(again).await;
+    let again = f.accept(again(&f, ids[0])).await;
     assert_eq!(dead(&f, DeadQuery::default()).await, ids[1..]);
 
-    let discard = |tenant: &str, jobs: Vec<JobId>| Discard {
-        tenant: TenantId::new(tenant),
-        jobs,
-        reason: "a test".into(),
-        by: Actor::Console,
-    };
     let theirs = f.store.discard(discard("other", ids.clone())).await.unwrap();
     assert!(theirs.is_empty(), "of another tenant");
     let done =
@@ -104,4 +105,63 @@ pub(crate) async fn what_is_run_again_or_discarded_is_no_dead_letter_any_more(ma
     let failure = Failure::new(Code::NoOutput, Class::Permanent, "again");
     f.store.finish(finish(&claimed, Outcome::Failed(failure))).await.unwrap().unwrap();
     assert_eq!(dead(&f, DeadQuery::default()).await, [ids[2], again]);
+}
+
+pub(crate) async fn only_what_is_owed_passes_the_bounds_of_the_queue(make: Make) {
+    let full = |options: &mut Options| options.max_depth = 1;
+    let over_quota = |options: &mut Options| {
+        let share = TenantShare { max_queued: Some(1), max_running: None };
+        options.tenants.named.insert(TenantId::default(), share);
+    };
+    for adjust in [full as fn(&mut Options), over_quota] {
+        let f = Fixture::new(make, adjust);
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            ids.push(fail(&f, "news", Code::NoOutput, None).await);
+        }
+        f.accept_plain().await;
+        let refused = async |new: NewJob, why: &str| {
+            let answer = f.store.enqueue(new).await.unwrap();
+            assert!(
+                matches!(answer, Enqueued::Full { .. } | Enqueued::OverQuota { .. }),
+                "{why}: {answer:?}"
+            );
+        };
+        let mut edited = again(&f, ids[0]);
+        edited.input.insert("topic".into(), "another".into());
+        refused(edited, "with another input it is another job").await;
+        refused(again(&f, f.env.job_id()), "nobody knows what it runs again").await;
+        assert_eq!(dead(&f, DeadQuery::default()).await, ids, "a refusal deals with nothing");
+        let made = f.accept(again(&f, ids[0])).await;
+        refused(again(&f, ids[0]), "it was run again already").await;
+        f.store.discard(discard("default", vec![ids[1]])).await.unwrap();
+        refused(again(&f, ids[1]), "it was discarded").await;
+        assert_eq!(f.store.stats().await.unwrap().queued, 2);
+        // Where there is room, it may be run again as often as anybody likes.
+        assert_eq!(f.claim(2).await.iter().filter(|claimed| claimed.job.id == made).count(), 1);
+        f.accept(again(&f, ids[0])).await;
+    }
+}
+
+pub(crate) async fn large_dead_letters_come_in_pieces(make: Make) {
+    let f = Fixture::new(make, |_| {});
+    let mut ids = Vec::new();
+    for _ in 0..7 {
+        let mut large = f.job();
+        large.input.insert("message".into(), "x".repeat(1 << 20).into());
+        ids.push(f.accept(large).await);
+        let failure = Failure::new(Code::NoOutput, Class::Permanent, "nothing");
+        f.store.finish(finish(&f.claim_one().await, Outcome::Failed(failure))).await.unwrap().unwrap();
+    }
+    let mut pieces = Vec::new();
+    loop {
+        let piece = dead(&f, DeadQuery::default()).await;
+        if piece.is_empty() {
+            break;
+        }
+        assert!(piece.len() <= 5, "{}", piece.len());
+        assert_eq!(f.store.discard(discard("default", piece.clone())).await.unwrap(), piece);
+        pieces.extend(piece);
+    }
+    assert_eq!(pieces, ids, "the oldest first, and all of them in the end");
 }

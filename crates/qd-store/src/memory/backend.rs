@@ -158,11 +158,11 @@ impl DeadLetters for MemoryBackend {
     }
 
     async fn dead_count(&self, tenant: &TenantId, query: DeadQuery) -> Result<u64, Error> {
-        Ok(self.lock().rows.dead_jobs(tenant, &query).count() as u64)
+        Ok(self.lock().rows.dead(tenant, &query).count() as u64)
     }
 
     async fn dead_jobs(&self, tenant: &TenantId, query: DeadQuery, limit: usize) -> Result<Vec<Job>, Error> {
-        Ok(self.lock().rows.dead_jobs(tenant, &query).take(limit).cloned().collect())
+        Ok(self.lock().rows.dead_jobs(tenant, &query, limit))
     }
 
     async fn discard(&self, discard: Discard) -> Result<Vec<JobId>, Error> {

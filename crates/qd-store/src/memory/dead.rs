@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use qd_types::{Job, JobStatus, TenantId};
 
-use super::rows::MemoryRows;
+use super::rows::{MemoryRows, text_bytes};
 use crate::commands::dead::DEAD_GROUPS_MAX;
-use crate::embedded::{DeadRows, RowId};
+use crate::embedded::{DeadRows, PAGE_BYTES, RowId};
 use crate::{DeadGroup, DeadQuery, Error};
 
 impl DeadQuery {
@@ -21,8 +21,20 @@ impl DeadQuery {
 }
 
 impl MemoryRows {
-    /// Oldest first.
-    pub(super) fn dead_jobs<'a>(
+    /// Oldest first; fewer than asked for if they are large.
+    pub(super) fn dead_jobs(&self, tenant: &TenantId, query: &DeadQuery, limit: usize) -> Vec<Job> {
+        let mut dead = self.dead(tenant, query).take(limit);
+        let (mut jobs, mut bytes) = (Vec::new(), 0);
+        while bytes < PAGE_BYTES
+            && let Some(job) = dead.next()
+        {
+            bytes += text_bytes(job);
+            jobs.push(job.clone());
+        }
+        jobs
+    }
+
+    pub(super) fn dead<'a>(
         &'a self,
         tenant: &'a TenantId,
         query: &'a DeadQuery,
@@ -37,7 +49,7 @@ impl MemoryRows {
 
     pub(super) fn dead_groups(&self, tenant: &TenantId, query: &DeadQuery) -> Vec<DeadGroup> {
         let mut groups: BTreeMap<_, DeadGroup> = BTreeMap::new();
-        for job in self.dead_jobs(tenant, query) {
+        for job in self.dead(tenant, query) {
             let (Some(error), Some(at)) = (&job.error, job.finished_at) else { continue };
             let key = (job.crew.clone(), error.code.as_str(), error.task.clone());
             let group = groups.entry(key).or_insert_with(|| DeadGroup {

@@ -98,7 +98,7 @@ impl MemoryRows {
 }
 
 /// Roughly what a job's texts take in an answer.
-fn text_bytes(job: &Job) -> usize {
+pub(super) fn text_bytes(job: &Job) -> usize {
     let asked = job.waiting.as_ref().map_or(0, |waiting| waiting.ask.output.len());
     input_bytes(&job.input) + asked + job.output.as_ref().map_or(0, |output| output.raw.len())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qd_env::{Env, ManualClock};
-use qd_store::{Durability, Enqueued, Error, Store, open};
+use qd_store::{BatchAccepted, Durability, Enqueued, Error, Store, open};
 use qd_types::{LogItem, Timestamp, Usage};
 
 use crate::ledger::{Kept, Step, View};
@@ -55,6 +55,7 @@ impl Account<'_> {
         for kept in found.jobs.values() {
             sums(kept)?;
         }
+        found.around.agrees(found.jobs.values().map(|kept| &kept.job)).map_err(Verdict::Torn)?;
         let view = self.matching(&found)?;
         keys(&view, &store).await?;
         works(&store, &env).await
@@ -133,15 +134,25 @@ async fn keys(view: &View, store: &Store) -> Result<(), Verdict> {
             other => return Err(Verdict::Torn(format!("{key} leads to {other:?} instead of {id}"))),
         }
     }
+    for ((tenant, key), id) in &view.batch_keys {
+        if !view.around.batches.contains_key(id) {
+            continue;
+        }
+        match store.replay_batch(tenant, keyed(key)).await {
+            Ok(Some(BatchAccepted::Replayed(batch))) if batch.id == *id => {}
+            other => return Err(Verdict::Torn(format!("{key} leads to {other:?} instead of {id}"))),
+        }
+    }
     Ok(())
 }
 
-/// Jobs are accepted, and handed out once each.
+/// Jobs are accepted and made of batches, and handed out once each.
 pub(crate) async fn works(store: &Store, env: &Env) -> Result<(), Verdict> {
     let broken = |error: Error| Verdict::DoesNotWork(error.to_string());
     let job = plain(env);
     store.enqueue(job.clone()).await.map_err(broken)?;
     store.tick(1_000).await.map_err(broken)?;
+    store.feed_batches(1_000).await.map_err(broken)?;
     let claimed = store.claim(&worker(), 1_000).await.map_err(broken)?;
     let mut ids: Vec<_> = claimed.iter().map(|claim| claim.job.id).collect();
     ids.sort_unstable();

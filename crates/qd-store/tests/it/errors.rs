@@ -95,6 +95,7 @@ async fn after(fs: &FaultFs, fault: Fault, workload: &mut Workload) -> Met {
     let found = View::of(&workload.store).await.unwrap();
     assert!(found.jobs == workload.view.jobs, "{fault:?}: a refused operation left something behind");
     assert_eq!(found.conversations, workload.view.conversations, "{fault:?}");
+    assert_eq!(workload.view.around.differs(&found.around), None, "{fault:?}");
     if fault.sticky {
         let job = plain(&Env::with(Arc::new(ManualClock::at(START)), fault.at));
         workload.store.enqueue(job).await.expect_err("there is no room yet");
@@ -137,6 +138,7 @@ async fn left(folder: &Path, account: &Account, fault: Fault) {
     if !doubt.rest {
         assert_eq!((&view.conversations, &view.crews), (&found.conversations, &found.crews), "{fault:?}");
         assert_eq!(view.access, found.access, "{fault:?}");
+        assert_eq!(view.around.differs(&found.around), None, "{fault:?}");
     }
     assert!(found.jobs.values().all(|kept| kept.job.status != JobStatus::Running));
     if let Err(verdict) = works(&store, &env).await {

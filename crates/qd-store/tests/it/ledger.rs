@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use qd_store::{AuditHead, JobQuery, Store, StoredConversation, StoredKey};
-use qd_types::{ConversationId, Job, JobId, JobStatus, LogItem, Logged, TenantId, Timestamp};
+use qd_types::{BatchId, ConversationId, Job, JobId, JobStatus, LogItem, Logged, TenantId, Timestamp};
+
+use crate::around::Around;
 
 /// Tenants of the workload.
 pub(crate) fn tenants() -> [TenantId; 2] {
@@ -35,6 +37,10 @@ pub(crate) struct View {
     pub(crate) access: (Vec<StoredKey>, AuditHead),
     /// Jobs by tenant and idempotency key.
     pub(crate) keys: BTreeMap<(TenantId, String), JobId>,
+    /// Batches, schedules and deliveries.
+    pub(crate) around: Arc<Around>,
+    /// Batches by tenant and idempotency key.
+    pub(crate) batch_keys: BTreeMap<(TenantId, String), BatchId>,
 }
 
 /// What a step changed.
@@ -45,6 +51,8 @@ pub(crate) enum Change {
     Crew((TenantId, String), (u32, String)),
     Key((TenantId, String), JobId),
     Access((Vec<StoredKey>, AuditHead)),
+    Around(Arc<Around>),
+    BatchKey((TenantId, String), BatchId),
 }
 
 /// One operation.
@@ -70,13 +78,16 @@ impl View {
                 Change::Crew(name, newest) => drop(self.crews.insert(name, newest)),
                 Change::Key(key, job) => drop(self.keys.insert(key, job)),
                 Change::Access(access) => self.access = access,
+                Change::Around(around) => self.around = around,
+                Change::BatchKey(key, batch) => drop(self.batch_keys.insert(key, batch)),
             }
         }
     }
 
     /// What a store shows. Idempotency keys cannot be listed; they are asked for one by one.
     pub(crate) async fn of(store: &Store) -> Result<Self, qd_store::Error> {
-        let mut view = Self { access: store.keys().await?, ..Self::default() };
+        let around = Arc::new(Around::of(store).await?);
+        let mut view = Self { access: store.keys().await?, around, ..Self::default() };
         for tenant in tenants() {
             let mut cursor = None;
             loop {
@@ -123,7 +134,10 @@ impl View {
         if self.access != found.access {
             return Some(format!("access {:?} instead of {:?}", found.access, self.access));
         }
-        (self.crews != found.crews).then(|| format!("crews {:?} instead of {:?}", found.crews, self.crews))
+        if self.crews != found.crews {
+            return Some(format!("crews {:?} instead of {:?}", found.crews, self.crews));
+        }
+        self.around.differs(&found.around)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Power failures: a workload is recorded, then the power goes after each of its writes and syncs, and what may be left
 //! on the disk is opened and compared with what had been acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 use std::thread;
@@ -10,7 +10,7 @@ use qd_faultfs::{Disk, Event, FaultFs, Left, Trust};
 use qd_store::Durability;
 
 use crate::check::{Account, Verdict, block_on};
-use crate::ledger::{Step, View};
+use crate::ledger::{Change, Step, View};
 use crate::workload::Workload;
 
 /// Threads that look at states.
@@ -182,6 +182,22 @@ fn leave_shared_memory(folder: &Path, seed: u64) {
     std::fs::write(folder.join("store.db-shm"), bytes).unwrap();
 }
 
+/// What the record holds besides plain jobs: batches, those that are over, jobs made by schedules, deliveries that were
+/// tried.
+fn besides(steps: &[Step]) -> [usize; 4] {
+    let (mut batches, mut over) = (BTreeSet::new(), BTreeSet::new());
+    let (mut ticks, mut tried) = (BTreeSet::new(), BTreeSet::new());
+    for change in steps.iter().flat_map(|step| &step.changes) {
+        let Change::Around(around) = change else { continue };
+        batches.extend(around.batches.keys().copied());
+        let ended = around.batches.values().filter(|kept| kept.batch.finished_at.is_some());
+        over.extend(ended.map(|kept| kept.batch.id));
+        ticks.extend(around.schedules.values().filter_map(|schedule| schedule.last_job));
+        tried.extend(around.deliveries.values().filter(|one| one.last.is_some()).map(|one| one.id));
+    }
+    [batches.len(), over.len(), ticks.len(), tried.len()]
+}
+
 fn assert_none(wrong: &[(String, Verdict)]) {
     for (place, verdict) in wrong.iter().take(3) {
         eprintln!("{place}: {verdict}");
@@ -192,6 +208,9 @@ fn assert_none(wrong: &[(String, Verdict)]) {
 #[test]
 fn power_failure_at_any_write_loses_nothing_that_was_acknowledged() {
     let recorded = recorded(Durability::Strict, 1);
+    let [batches, over, ticks, tried] = besides(&recorded.steps);
+    println!("{batches} batches, {over} of them over; {ticks} ticks; {tried} deliveries");
+    assert!(batches >= 5 && over >= 2 && ticks >= 5 && tried >= 10);
     let count = states(2_100);
     assert_none(&recorded.check(count, Trust::Syncs, &FATES));
     println!("{count} states after a power failure, at {} writes and syncs", recorded.events.len());

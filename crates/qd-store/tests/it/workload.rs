@@ -1,4 +1,7 @@
-//! A workload that a seed reproduces: every operation of the store, some at once, with what it acknowledged.
+//! A workload that a seed reproduces: every operation of the store, some at once, with what it acknowledged. Batches,
+//! schedules and deliveries are in `workload/beside.rs`.
+
+mod beside;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,10 +22,14 @@ use qd_types::{
     Source, StepId, StopReason, TaskId, TenantId, Timestamp, Usage, Verdict, WorkerId,
 };
 
+use crate::around::Around;
 use crate::ledger::{Change, Kept, Step, View, conversations, tenants};
 
 /// When every workload begins.
 pub(crate) const START: i64 = 1_700_000_000_000;
+
+/// Who is told of ends.
+const RECEIVER: &str = "https://receiver.example/ends";
 
 /// What an operation that was not acknowledged may have changed.
 #[derive(Debug, Clone, Default)]
@@ -30,7 +37,7 @@ pub(crate) struct Doubt {
     pub(crate) jobs: BTreeSet<JobId>,
     /// Any job.
     pub(crate) all: bool,
-    /// Crews and conversations.
+    /// Crews, conversations, keys, and what stands around jobs.
     pub(crate) rest: bool,
 }
 
@@ -161,7 +168,7 @@ impl Workload {
     }
 
     async fn act(&mut self) -> Result<(), Error> {
-        match self.rng.u32(..100) {
+        match self.rng.u32(..126) {
             0..20 => self.accept().await,
             20..24 => self.repeat_a_key().await,
             24..44 => self.claim().await,
@@ -173,6 +180,12 @@ impl Workload {
             91..93 => self.publish().await,
             93..95 => self.forget().await,
             95..97 => self.change_keys().await,
+            97..100 => self.accept_batch().await,
+            100..105 => self.feed_batches().await,
+            105..106 => self.cancel_batch().await,
+            106..108 => self.change_a_schedule().await,
+            108..112 => self.tick_a_schedule().await,
+            112..122 => self.deliver().await,
             _ => self.checkpoint(),
         }
     }
@@ -190,6 +203,11 @@ impl Workload {
         let step = Step { asked, acked: self.fs.position(), at: self.now(), changes };
         self.view.apply(&step);
         self.steps.push(step);
+    }
+
+    /// What stands around jobs, after an operation that may have changed it.
+    async fn around(&self) -> Result<Change, Error> {
+        Ok(Change::Around(Arc::new(Around::of(&self.store).await?)))
     }
 
     async fn kept(&self, tenant: &TenantId, id: JobId) -> Result<Option<Arc<Kept>>, Error> {
@@ -219,6 +237,9 @@ impl Workload {
         if self.rng.u8(..10) < 1 {
             // Larger than a page of the database.
             job.input.insert("text".into(), "long ".repeat(self.rng.usize(1_000..3_000)).into());
+        }
+        if self.rng.u8(..10) < 5 {
+            job.webhook_url = Some(RECEIVER.to_owned());
         }
         job
     }
@@ -391,6 +412,7 @@ impl Workload {
             let conversation = self.store.conversation(&held.job.tenant, &name, 500).await?;
             changes.push(Change::Conversation((held.job.tenant, name), conversation));
         }
+        changes.push(self.around().await?);
         self.note(asked, changes);
         Ok(())
     }
@@ -436,13 +458,14 @@ impl Workload {
         let open: Vec<_> = self.view.jobs.values().filter(|kept| !kept.job.status.is_terminal()).collect();
         let Some(kept) = self.rng.choice(open) else { return Ok(()) };
         let (tenant, id) = (kept.job.tenant.clone(), kept.job.id);
-        self.doubt = Doubt::of([id]);
+        self.doubt = Doubt { rest: true, ..Doubt::of([id]) };
         let asked = self.fs.position();
         let Cancelled::Now(job) = self.store.cancel(&tenant, id).await? else { panic!("it was not over") };
         assert_eq!(job.status, JobStatus::Cancelled);
         self.held.retain(|held| held.job.id != id);
         let kept = self.kept(&tenant, id).await?.expect("cancelled");
-        self.note(asked, vec![Change::Job(id, Some(kept))]);
+        let changes = vec![Change::Job(id, Some(kept)), self.around().await?];
+        self.note(asked, changes);
         Ok(())
     }
 
@@ -472,6 +495,7 @@ impl Workload {
         self.held.retain(|held| {
             found.jobs.get(&held.job.id).is_some_and(|kept| kept.job.status == JobStatus::Running)
         });
+        changes.push(Change::Around(found.around));
         self.note(asked, changes);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What is sent, what comes back, what is refused: over sockets of this machine.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -92,12 +93,21 @@ fn options(url: &str) -> HttpToolOptions {
 }
 
 async fn call(options: HttpToolOptions, arguments: Value) -> Result<String, ToolFault> {
+    call_within(Duration::from_secs(60), &|| true, options, arguments).await
+}
+
+/// The same for a job that has some time left, and wants it or not.
+async fn call_within(
+    time_left: Duration,
+    is_wanted: &(dyn Fn() -> bool + Send + Sync),
+    options: HttpToolOptions,
+    arguments: Value,
+) -> Result<String, ToolFault> {
     let tool = HttpTool::new(DescribedTool::new(options, &bounds()).unwrap(), guard());
     let (arguments, step): (Input, _) =
         (serde_json::from_value(arguments).unwrap(), StepId::tool(&TaskId::new("t"), 1, 0));
     let job = JobId::parse("0198c0de-0000-7000-8000-000000000001").unwrap();
-    let time_left = Duration::from_secs(60);
-    tool.call(Invocation { arguments: &arguments, job, step: &step, time_left, is_wanted: &|| true }).await
+    tool.call(Invocation { arguments: &arguments, job, step: &step, time_left, is_wanted }).await
 }
 
 #[tokio::test]
@@ -284,6 +294,46 @@ async fn a_call_takes_no_longer_than_it_may_and_no_more_is_read_than_that() {
     let service = Service::start(&[&ok(&"x".repeat((1 << 20) + 1))]).await;
     let fault = call(options(&service.url), json!({})).await;
     assert_eq!(fault, Err(ToolFault::Told("the answer is larger than 1 MiB; ask for less".into())));
+}
+
+#[tokio::test]
+async fn a_call_that_may_happen_once_ends_before_its_jobs_time_does_or_is_not_begun() {
+    let within = async |millis: u64, effect: ToolEffect| {
+        let service = Service::start(&["hang"]).await;
+        let asked = HttpToolOptions { effect, ..options(&service.url) };
+        let fault = call_within(Duration::from_millis(millis), &|| true, asked, json!({})).await.unwrap_err();
+        (fault, service.heard().len())
+    };
+    let silent = |seconds: &str| format!("the service did not answer within {seconds} s");
+    let once = ToolEffect::AtMostOnce;
+    assert_eq!(within(1_500, once).await, (ToolFault::Unknown(silent("1")), 1));
+    assert_eq!(within(1_500, ToolEffect::Idempotent).await, (ToolFault::Told(silent("1.5")), 1));
+    for millis in [0, 1, 500] {
+        let (fault, calls) = within(millis, once).await;
+        let ToolFault::Told(why) = fault else {
+            panic!("nothing happened, so nobody is in doubt: {fault:?}")
+        };
+        assert!(why.contains("was not called"), "{why}");
+        assert_eq!(calls, 0, "{millis} ms before the end");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_wants_any_more_is_not_repeated() {
+    const BUSY: &str = "HTTP/1.1 503 -\r\ncontent-length: 4\r\nconnection: close\r\n\r\nbusy";
+    let time_left = Duration::from_secs(60);
+    for (wanted, calls) in [(0, 1), (1, 2), (9, 3)] {
+        let service = Service::start(&[BUSY]).await;
+        let asked = AtomicUsize::new(0);
+        let is_wanted = || asked.fetch_add(1, Ordering::SeqCst) < wanted;
+        let fault = call_within(time_left, &is_wanted, options(&service.url), json!({})).await;
+        let told = "the service answered 503 (Service Unavailable): busy".to_owned();
+        assert_eq!(
+            (fault, service.heard().len()),
+            (Err(ToolFault::Told(told)), calls),
+            "wanted {wanted} times"
+        );
+    }
 }
 
 #[tokio::test]

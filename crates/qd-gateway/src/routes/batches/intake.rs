@@ -297,3 +297,6 @@ fn accepted(answer: BatchAccepted, errors: Vec<FieldError>) -> Result<Accepted, 
         BatchAccepted::Unknown => Err(too_late()),
     }
 }
+
+#[cfg(test)]
+mod tests;

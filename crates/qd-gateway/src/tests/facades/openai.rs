@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::client::Reply;
 use super::super::engine::{failure, output};
-use super::super::{Server, soon};
+use super::super::{Server, publish, soon, spec};
 
 const COMPLETIONS: &str = "/v1/chat/completions";
 const KEY: &str = "idempotency-key";
@@ -146,4 +146,44 @@ async fn a_stream_without_a_place_makes_no_job() {
     refused.problem(503, "overloaded");
     assert!(refused.header("retry-after").is_some());
     assert_eq!(server.jobs().await, 1);
+}
+
+#[tokio::test]
+async fn a_repeated_request_hears_of_its_job_although_its_crew_has_changed() {
+    let server = Server::start().await;
+    publish(&server.store, "chatty", &spec("chatty", "Answer {message}", None)).await;
+    let key = |stream: bool| if stream { "k-stream" } else { "k-whole" };
+    let mut first = Vec::new();
+    for stream in [false, true] {
+        let body = asked("chatty", stream);
+        let reply = server.complete(&[(KEY, key(stream))], &body, server.answered()).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        first.push(reply);
+    }
+    // The next version cannot be used here, the one after it takes no text.
+    let unusable = spec("chatty", "Answer {message}", Some("nowhere/model"));
+    let speechless = spec("chatty", "Compare {left} and {right}", None);
+    for (changed, refused) in [(unusable, "invalid_crew"), (speechless, "validation_failed")] {
+        publish(&server.store, "chatty", &changed).await;
+        soon("the newest version is seen", async {
+            let job = json!({ "crew": "chatty", "input": { "message": "x" } });
+            while server.post("/v1/jobs", &job).await.json()["code"] != refused {}
+        })
+        .await;
+        let before = server.jobs().await;
+        for (stream, first) in [false, true].into_iter().zip(&first) {
+            let (headers, body) = ([(KEY, key(stream))], asked("chatty", stream));
+            let again = soon("the answer", server.post_with(COMPLETIONS, &headers, &body)).await;
+            assert_eq!((again.status, again.header("idempotent-replayed")), (200, Some("true")));
+            assert_eq!(again.header("x-quarterdeck-job"), first.header("x-quarterdeck-job"));
+            assert_eq!(again.header("content-type"), first.header("content-type"), "{refused}");
+            assert_eq!(again.text(), first.text(), "{refused}");
+            // Another body is another request, also now.
+            let other = server.post_with(COMPLETIONS, &headers, &asked("chatty", !stream)).await;
+            other.problem(422, "idempotency_conflict");
+            let fresh = server.post(COMPLETIONS, &body).await;
+            assert!(fresh.status >= 400, "nobody asked this before: {}", fresh.text());
+        }
+        assert_eq!(server.jobs().await, before);
+    }
 }

@@ -187,6 +187,64 @@ async fn an_upload_that_breaks_off_or_dawdles_leaves_nothing_and_its_place_is_fr
     more.problem(429, "quota_exceeded");
 }
 
+/// A document that is large by blanks alone.
+fn large() -> String {
+    json!({ "crew": "solo", "inputs": [{ "topic": "t" }] }).to_string() + &" ".repeat(300 * 1024)
+}
+
+fn head(framing: &str) -> String {
+    format!(
+        "POST /v1/batches HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{framing}\r\n\
+         connection: close\r\n\r\n"
+    )
+}
+
+impl Server {
+    async fn document(&self, body: &str) -> Reply {
+        self.request("POST", "/v1/batches", &[("content-type", "application/json")], body.as_bytes()).await
+    }
+
+    /// Asks with a large document until it is answered so.
+    async fn large_is_answered(&self, status: u16) -> Reply {
+        soon("the answer", async {
+            loop {
+                let reply = self.document(&large()).await;
+                assert!(matches!(reply.status, 202 | 503), "{}", reply.text());
+                if reply.status == status {
+                    return reply;
+                }
+            }
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn large_documents_take_places_among_the_uploads_and_small_ones_always_pass() {
+    let server = Server::with(|options| options.batches.uploads_max = 5, |_| {}).await;
+    assert_eq!(server.document(&large()).await.status, 202);
+    let mut held = TcpStream::connect(server.address).await.unwrap();
+    let length = format!("content-length: {}", large().len());
+    held.write_all(head(&length).as_bytes()).await.unwrap();
+    let refused = server.large_is_answered(503).await;
+    refused.problem(503, "overloaded");
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    // One that does not say how long it is may be long.
+    let chunked = head("transfer-encoding: chunked") + "2\r\n{}\r\n0\r\n\r\n";
+    parse(&raw(server.address, chunked.as_bytes()).await).problem(503, "overloaded");
+    // There is a place for lines, and none is needed for little.
+    assert_eq!(server.upload("crew=solo", &[], "{\"topic\":\"t\"}\n").await.status, 202);
+    assert_eq!(server.batch(json!([{ "topic": "t" }])).await.status, 202);
+    drop(held);
+    server.large_is_answered(202).await;
+}
+
+#[tokio::test]
+async fn a_large_document_takes_all_places_where_there_are_few() {
+    let server = Server::with(|options| options.batches.uploads_max = 1, |_| {}).await;
+    assert_eq!(server.document(&large()).await.status, 202);
+}
+
 #[tokio::test]
 async fn the_same_key_gives_the_same_batch_whichever_way_it_comes() {
     let server = Server::start().await;

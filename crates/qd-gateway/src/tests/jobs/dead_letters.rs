@@ -128,3 +128,18 @@ async fn what_is_discarded_keeps_its_reason_in_the_audit_log() {
     // The job itself is as it was.
     assert_eq!(server.get(&format!("/v1/jobs/{first}")).await.json()["status"], "failed");
 }
+
+#[tokio::test]
+async fn large_dead_letters_are_all_discarded_although_they_are_read_in_pieces() {
+    let server = Server::with(|options| options.body_bytes_max = 4 << 20, |_| {}).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        // Two of them fill what is read at once.
+        ids.push(json!(failed(&server, &"x".repeat(3 << 20), Code::NoOutput).await.to_string()));
+    }
+    let path = format!("{DEAD}/discard");
+    let counted = server.post(&path, &json!({ "reason": "x", "dry_run": true })).await.json();
+    assert_eq!((&counted["matched"], &counted["left"]), (&json!(3), &json!(3)));
+    let all = server.post(&path, &json!({ "crew": "solo", "reason": "x" })).await;
+    assert_eq!(all.json(), json!({ "matched": 3, "discarded": ids, "left": 0 }));
+}
