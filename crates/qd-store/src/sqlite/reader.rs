@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Error;
 
@@ -37,12 +37,25 @@ impl Readers {
         let answer = tokio::task::spawn_blocking(move || {
             let connection =
                 idle.lock().unwrap_or_else(PoisonError::into_inner).pop().ok_or(Error::Closed)?;
-            let answer = query(&connection);
-            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-            drop(permit);
-            answer
+            let borrowed = Borrowed { connection: Some(connection), idle, _permit: permit };
+            borrowed.connection.as_ref().map_or(Err(Error::Closed), query)
         });
         answer.await.map_err(|_| Error::Closed)?
+    }
+}
+
+/// A connection while a query has it. It comes back also from a query that panics: there are no others.
+struct Borrowed {
+    connection: Option<Connection>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    // Given back after the connection.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.extend(self.connection.take());
     }
 }
 
@@ -55,4 +68,25 @@ fn open_reader(database: &Path) -> Result<Connection, Error> {
     )?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, READERS, Readers};
+
+    #[tokio::test]
+    async fn queries_that_panic_take_no_connection_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("store.db");
+        rusqlite::Connection::open(&database).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+        let readers = Readers::open(&database).unwrap();
+        for _ in 0..=READERS {
+            let panicked = readers.read::<(), _>(|_| panic!("a bug")).await;
+            assert!(matches!(panicked, Err(Error::Closed)));
+        }
+        let count = readers.read(|connection| {
+            Ok(connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0))?)
+        });
+        assert_eq!(count.await.unwrap(), 0);
+    }
 }
