@@ -73,7 +73,9 @@ async fn work(shared: &Shared, claimed: &Claimed) -> Option<Finish> {
     let give_up = |outcome| Some(end(claimed, Vec::new(), progress.clone(), outcome));
     let plan = match plan(shared, claimed).await {
         Ok(plan) => plan,
-        Err(PlanError::Unavailable(failure)) => return give_up(Outcome::Failed(failure)),
+        Err(PlanError::Unavailable(failure)) => {
+            return give_up(Outcome::Failed(Past::read(&claimed.log, |_| {}).with_doubts(failure)));
+        }
         Err(PlanError::Store(error)) => return give_up(store_trouble(&error)),
     };
     shared.observer.begun(claimed, shared.env.now());

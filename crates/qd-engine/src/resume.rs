@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use qd_types::{Class, Entry, JobStatus, LogItem, Logged, StepId, StepKind, TaskId, Timestamp};
+use qd_types::{Class, Entry, Failure, JobStatus, LogItem, Logged, StepId, StepKind, TaskId, Timestamp};
 
 use crate::chain::FailedTry;
 
@@ -31,6 +31,20 @@ pub(crate) struct Past {
 }
 
 impl Past {
+    /// A failure of a job that does not go on, which also says what nobody will ask about any more: whoever runs the job
+    /// again would call it a second time.
+    pub(crate) fn with_doubts(&self, mut failure: Failure) -> Failure {
+        let mut steps: Vec<&str> = self.intended.iter().map(StepId::as_str).collect();
+        steps.sort_unstable();
+        if !steps.is_empty() {
+            failure.message += &format!(
+                "; the job was about to call a tool in {} and nobody knows whether it did: look there before it is run again",
+                steps.join(", ")
+            );
+        }
+        failure
+    }
+
     /// Folds a log; `learn` gets every entry in order.
     pub(crate) fn read(log: &[Logged], mut learn: impl FnMut(&Entry)) -> Self {
         let mut past = Self::default();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use qd_store::{Answer, Answered, Leases, Record, Store};
 use qd_types::{
-    AgentId, AnsweredBy, Call, Catalog, ChatReply, Entry, Job, JobId, JobStatus, LogItem, NanoDollars,
+    AgentId, AnsweredBy, Call, Catalog, ChatReply, Code, Entry, Job, JobId, JobStatus, LogItem, NanoDollars,
     Progress, Source, StepId, StopReason, TaskId, TenantId, ToolCall, ToolSpec, Usage, Verdict, WorkerId,
 };
 
@@ -60,6 +60,23 @@ fn catalog_with(env: &Env, tool: &str) -> Arc<Catalog> {
     let spec = catalog.tools["calculator"].clone();
     catalog.tools.entry(tool.to_owned()).or_insert(ToolSpec { name: tool.to_owned(), ..spec });
     Arc::new(catalog)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_cannot_go_on_says_which_call_is_in_doubt() {
+    let env = env();
+    let options = qd_store::Options { leases: Leases::For(LEASE), ..qd_store::Options::default() };
+    let store = qd_store::open(&options, &env).unwrap();
+    publish(&store, &catalog_with(&env, "abacus"), &CREW.replace("[calculator", "[abacus")).await;
+    let id = accept(&store, job(&env, "sums", "question", "what is 6 * 7?")).await;
+    die_in_the_call(&store, id, "abacus").await;
+    // The process after it does not have the tool, and so not the crew.
+    let plans = Plans::new(store.clone(), catalog(&env));
+    let engine = Engine::start(quick(), store.clone(), models(&env), plans, env.clone(), &Arc::default());
+    let error = finished(&store, id).await.error.expect("it fails");
+    assert_eq!(error.code, Code::CrewUnavailable);
+    assert!(error.message.contains(&format!("in {} and nobody knows", step().as_str())), "{error:?}");
+    engine.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
