@@ -16,8 +16,7 @@ use qd_types::{BatchId, Code, CrewName, TenantId};
 use serde::Serialize;
 use serde_json::json as value;
 
-use super::list_query::{self, LIMIT_DEFAULT, LIMIT_MAX};
-use super::{Name, json};
+use super::{Name, json, list_query};
 use crate::access::Caller;
 use crate::body::are_lines;
 use crate::context::{Context, Shared};
@@ -146,7 +145,7 @@ pub(crate) async fn list(
             &BatchStatus::ALL.map(|status| (status.as_str(), status)),
         ),
         crew: parameters.read("crew", CrewName::parse),
-        limit: parameters.whole("limit", 1, LIMIT_MAX).unwrap_or(LIMIT_DEFAULT),
+        limit: list_query::limit(&mut parameters),
         cursor: parameters.read("cursor", str::parse),
     };
     parameters.finish()?;

@@ -9,9 +9,9 @@ use crate::query::Parameters;
 use crate::view::time;
 
 /// Size of a page that asks for none.
-pub(crate) const LIMIT_DEFAULT: usize = 50;
+const LIMIT_DEFAULT: usize = 50;
 /// Largest page.
-pub(crate) const LIMIT_MAX: usize = 500;
+const LIMIT_MAX: usize = 500;
 
 /// Reads the parameters.
 pub(crate) fn read(mut parameters: Parameters) -> Result<JobQuery, Problem> {
@@ -20,7 +20,7 @@ pub(crate) fn read(mut parameters: Parameters) -> Result<JobQuery, Problem> {
         crew: parameters.read("crew", CrewName::parse),
         created_after: parameters.read("created_after", time::parse),
         created_before: parameters.read("created_before", time::parse),
-        limit: parameters.whole("limit", 1, LIMIT_MAX).unwrap_or(LIMIT_DEFAULT),
+        limit: limit(&mut parameters),
         cursor: parameters.read("cursor", str::parse::<Cursor>),
     };
     parameters.finish()?;
@@ -28,6 +28,11 @@ pub(crate) fn read(mut parameters: Parameters) -> Result<JobQuery, Problem> {
 }
 
 /// The size of a page.
+pub(crate) fn limit(parameters: &mut Parameters) -> usize {
+    parameters.whole("limit", 1, LIMIT_MAX).unwrap_or(LIMIT_DEFAULT)
+}
+
+/// The same for the document.
 pub(crate) fn limit_schema() -> Schema {
     Schema::whole(1, LIMIT_MAX as i64).by_default(LIMIT_DEFAULT)
 }

@@ -14,8 +14,7 @@ use qd_types::{Code, ScheduleName, TenantId};
 use serde::Serialize;
 use serde_json::json as value;
 
-use super::list_query::{self, LIMIT_DEFAULT, LIMIT_MAX};
-use super::{Name, json};
+use super::{Name, json, list_query};
 use crate::access::Caller;
 use crate::body::Fields;
 use crate::context::{Context, Shared};
@@ -61,7 +60,7 @@ pub(crate) async fn list(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let query = ScheduleQuery {
-        limit: parameters.whole("limit", 1, LIMIT_MAX).unwrap_or(LIMIT_DEFAULT),
+        limit: list_query::limit(&mut parameters),
         after: parameters
             .read("cursor", |name| body::is_name(name).then(|| ScheduleName::new(name)).ok_or(InvalidCursor)),
     };

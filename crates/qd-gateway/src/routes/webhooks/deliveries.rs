@@ -16,9 +16,6 @@ use crate::query::Parameters;
 use crate::routes::{Name, PathJob, json, list_query};
 use crate::view::delivery::{self, DeliveryView};
 
-const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 500;
-
 /// The delivery that the path names.
 pub(crate) struct PathDelivery(DeliveryId);
 
@@ -102,7 +99,7 @@ fn read_query(parameters: &mut Parameters) -> DeliveryQuery {
         status: parameters.word("status", "status of a delivery", &status),
         endpoint: parameters.take("endpoint"),
         event: parameters.read("event", event),
-        limit: parameters.whole("limit", 1, LIMIT_MAX).unwrap_or(LIMIT_DEFAULT),
+        limit: list_query::limit(parameters),
         cursor: parameters.read("cursor", str::parse::<Cursor>),
         job: None,
     }
@@ -118,7 +115,7 @@ fn job(text: &str) -> Result<JobId, String> {
 }
 
 fn listing(operation: Operation) -> Operation {
-    let limit = Schema::whole(1, LIMIT_MAX as i64).by_default(LIMIT_DEFAULT);
+    let limit = list_query::limit_schema();
     operation
         .query("status", "Only deliveries that stand there.", delivery::status_schema())
         .query("endpoint", "Only to this endpoint of the configuration.", Schema::text())
