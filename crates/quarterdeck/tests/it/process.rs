@@ -96,8 +96,12 @@ impl Process {
     pub(crate) async fn says(&mut self, marker: &str) -> String {
         loop {
             match tokio::time::timeout(PATIENCE, self.lines.recv()).await {
-                Ok(Some(line)) if line.contains(marker) => return line,
-                Ok(Some(_)) => {}
+                Ok(Some(line)) => {
+                    self.seen.push(line.clone());
+                    if line.contains(marker) {
+                        return line;
+                    }
+                }
                 Ok(None) => panic!("it ended and never said `{marker}`"),
                 Err(_) => panic!("it never said `{marker}`"),
             }
