@@ -65,10 +65,12 @@ impl Account<'_> {
     fn matching(&self, found: &View) -> Result<View, Verdict> {
         let mut view = self.view.clone();
         let Some(difference) = view.differs(found) else { return Ok(view) };
+        let mut differences = vec![difference];
         for step in &self.steps[self.acked..self.asked] {
             view.apply(step);
-            if view.differs(found).is_none() {
-                return Ok(view);
+            match view.differs(found) {
+                None => return Ok(view),
+                Some(difference) => differences.push(difference),
             }
         }
         let mut earlier = View::default();
@@ -79,7 +81,11 @@ impl Account<'_> {
                 last = Some(place);
             }
         }
-        Err(last.map_or(Verdict::Torn(difference), |last| Verdict::Lost(self.acked - last)))
+        Err(match last {
+            Some(last) => Verdict::Lost(self.acked - last),
+            // One for each step that may have been the last.
+            None => Verdict::Torn(differences.join("; after the next: ")),
+        })
     }
 }
 

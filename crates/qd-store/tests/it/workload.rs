@@ -445,12 +445,14 @@ impl Workload {
         };
         let answer =
             Answer { job, step: None, verdict, by: AnsweredBy::Anyone, hooks: None, idempotency: None };
-        self.doubt = Doubt::of([job]);
+        self.doubt = Doubt { rest: true, ..Doubt::of([job]) };
         let asked = self.fs.position();
         let Answered::Taken(_) = self.store.answer(&tenant, answer).await? else { panic!("it waits") };
         let kept = self.kept(&tenant, job).await?.expect("answered");
         self.promised.push((job, kept.log.len()));
-        self.note(asked, vec![Change::Job(job, Some(kept))]);
+        // A word too many ends the job, of which its receiver is told.
+        let changes = vec![Change::Job(job, Some(kept)), self.around().await?];
+        self.note(asked, changes);
         Ok(())
     }
 
