@@ -64,7 +64,7 @@ async fn round(carried: Carried) -> anyhow::Result<f64> {
     let folder = project(&settings(mode))?;
     let mut keys = Vec::new();
     for n in 0..KEYS {
-        keys.push(key(folder.path(), n).await?);
+        keys.push(key(folder.path(), &format!("tenant-{n}")).await?);
     }
     let headers = move |n: u64| {
         let key = &keys[usize::try_from(n).unwrap_or_default() % KEYS];
@@ -90,11 +90,10 @@ async fn round(carried: Carried) -> anyhow::Result<f64> {
     Ok(closed.rate())
 }
 
-/// Makes a key of a tenant of its own on the store of a stopped server.
-async fn key(folder: &std::path::Path, n: usize) -> anyhow::Result<String> {
-    let tenant = format!("tenant-{n}");
+/// Makes a key of a tenant on the store of a stopped server.
+pub(crate) async fn key(folder: &std::path::Path, tenant: &str) -> anyhow::Result<String> {
     let output = Command::new(binary()?)
-        .args(["keys", "create", "bench", "--quiet", "--scope", "jobs:write", "--tenant", &tenant])
+        .args(["keys", "create", "bench", "--quiet", "--scope", "jobs:write", "--tenant", tenant])
         .current_dir(folder)
         .env_clear()
         .stdin(Stdio::null())

@@ -15,18 +15,9 @@ const ROUNDS: usize = 2_000;
 
 pub(crate) async fn run() -> anyhow::Result<()> {
     println!("## accept to first model call");
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let provider = listener.local_addr()?;
-    let (arrived, mut arrivals) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let _ = stream.set_nodelay(true);
-            tokio::spawn(answer(stream, arrived.clone()));
-        }
-    });
+    let (provider, mut arrivals) = provider(Duration::ZERO).await?;
     let folder = project(&format!(
-        "default_crew = \"echo\"\ndefault_model = \"stub/m\"\n[log]\nlevel = \"error\"\n\
-         [providers.stub]\nkind = \"openai\"\nbase_url = \"http://{provider}/v1\"\nstream = false\n"
+        "default_crew = \"echo\"\ndefault_model = \"stub/m\"\n[log]\nlevel = \"error\"\n{provider}"
     ))?;
     let server = Server::serve(folder.path()).await?;
     let mut wire = Wire::connect(&server.address).await?;
@@ -49,12 +40,28 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn micros(span: Duration) -> u64 {
+/// A provider that notes when calls arrive and answers each after so long: its settings, as `stub`, and what it notes.
+pub(crate) async fn provider(takes: Duration) -> anyhow::Result<(String, mpsc::UnboundedReceiver<Instant>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let (arrived, arrivals) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let _ = stream.set_nodelay(true);
+            tokio::spawn(answer(stream, arrived.clone(), takes));
+        }
+    });
+    let settings =
+        format!("[providers.stub]\nkind = \"openai\"\nbase_url = \"http://{address}/v1\"\nstream = false\n");
+    Ok((settings, arrivals))
+}
+
+pub(crate) fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX).max(1)
 }
 
 /// Answers every request on a connection with the same completion and tells when each arrived.
-async fn answer(mut stream: TcpStream, arrived: mpsc::UnboundedSender<Instant>) {
+async fn answer(mut stream: TcpStream, arrived: mpsc::UnboundedSender<Instant>, takes: Duration) {
     let body = r#"{"id":"x","object":"chat.completion","model":"m","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"hello"}}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
     let reply = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
@@ -74,6 +81,9 @@ async fn answer(mut stream: TcpStream, arrived: mpsc::UnboundedSender<Instant>) 
         if buffer.len() >= head + 4 + length.unwrap_or(0) {
             let _ = arrived.send(Instant::now());
             buffer.clear();
+            if !takes.is_zero() {
+                tokio::time::sleep(takes).await;
+            }
             if stream.write_all(reply.as_bytes()).await.is_err() {
                 return;
             }

@@ -16,6 +16,7 @@ mod idle;
 mod latency;
 mod layer;
 mod load;
+mod neighbour;
 mod process;
 mod refusals;
 mod resilience;
@@ -30,6 +31,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn main() -> anyhow::Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
+    the_server(&wants).await?;
+    the_model_layer(&wants).await?;
+    // Half an hour: only by name.
+    if wanted.iter().any(|name| name == "soak") {
+        clients::soak().await?;
+    }
+    Ok(())
+}
+
+async fn the_server(wants: &impl Fn(&str) -> bool) -> anyhow::Result<()> {
     if wants("baseline") {
         baseline::run().await?;
     }
@@ -41,6 +52,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wants("auth") {
         auth::run().await?;
+    }
+    if wants("neighbour") {
+        neighbour::run().await?;
     }
     if wants("refusals") {
         refusals::run().await?;
@@ -69,6 +83,13 @@ async fn main() -> anyhow::Result<()> {
     if wants("slow") {
         slow::run().await?;
     }
+    if wants("webhooks") {
+        webhooks::run().await?;
+    }
+    Ok(())
+}
+
+async fn the_model_layer(wants: &impl Fn(&str) -> bool) -> anyhow::Result<()> {
     if wants("layer") {
         layer::run().await?;
     }
@@ -86,13 +107,6 @@ async fn main() -> anyhow::Result<()> {
     }
     if wants("overload") {
         resilience::overload().await?;
-    }
-    if wants("webhooks") {
-        webhooks::run().await?;
-    }
-    // Half an hour: only by name.
-    if wanted.iter().any(|name| name == "soak") {
-        clients::soak().await?;
     }
     Ok(())
 }

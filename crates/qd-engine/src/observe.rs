@@ -143,13 +143,15 @@ impl Observer {
         self.metrics.workers.with(["draining"]).set(count(draining));
     }
 
-    /// Takes a slot until the guard goes.
-    pub(crate) fn slot(&self) -> Slot<'_> {
-        self.idle.dec();
+    /// Counts a slot as taken until the guard goes. Spare ones are never idle: they are not for everybody.
+    pub(crate) fn busy(&self, spare: bool) -> Busy<'_> {
+        if !spare {
+            self.idle.dec();
+        }
         for gauge in &self.busy {
             gauge.inc();
         }
-        Slot(self)
+        Busy { observer: self, spare }
     }
 
     /// An attempt has its plan and begins.
@@ -386,15 +388,20 @@ fn tell_failed(job: &Job, step: &StepId, failure: &Failure, call: &Call) {
     );
 }
 
-/// A slot that is taken.
-pub(crate) struct Slot<'a>(&'a Observer);
+/// A slot that is counted as taken.
+pub(crate) struct Busy<'a> {
+    observer: &'a Observer,
+    spare: bool,
+}
 
-impl Drop for Slot<'_> {
+impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        for gauge in &self.0.busy {
+        for gauge in &self.observer.busy {
             gauge.dec();
         }
-        self.0.idle.inc();
+        if !self.spare {
+            self.observer.idle.inc();
+        }
     }
 }
 

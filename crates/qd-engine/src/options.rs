@@ -12,6 +12,8 @@ use crate::{Budgets, HttpTool, WebhookOptions};
 pub struct Options {
     /// Jobs at once in this process.
     pub slots: usize,
+    /// Further jobs at once, of tenants of which few run: they do not wait until jobs of others end. At most `slots`.
+    pub spare_slots: usize,
     /// A lease must be renewed within this; renewal happens every third of it.
     pub lease: Duration,
     /// How long a stopping engine waits for effects in flight before it drops them.
@@ -40,6 +42,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             slots: 16,
+            spare_slots: 4,
             lease: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
             poll: Duration::from_secs(1),

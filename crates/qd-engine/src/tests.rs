@@ -11,6 +11,7 @@ mod limits;
 mod metrics;
 mod recourse;
 mod schedules;
+mod slots;
 mod tools;
 mod webhooks;
 

@@ -16,9 +16,10 @@ use crate::{
     BatchPage, BatchQuery, CacheKey, Cancelled, Claimed, CrewRecent, DayUsage, DeadGroup, DeadQuery,
     Delivery, DeliveryPage, DeliveryQuery, Discard, DueSchedules, EndpointState, Enqueued, Error, Fed, Fence,
     Finish, Idempotency, ItemPage, ItemQuery, JobQuery, KeyAdded, NewBatch, NewCrew, NewItem, NewJob, NewKey,
-    NewSchedule, Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePage, SchedulePut,
-    ScheduleQuery, ScheduleTick, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, SpendScope, Stats,
-    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
+    NewSchedule, Page, Published, Recent, Record, Refused, Revocation, Room, Schedule, SchedulePage,
+    SchedulePut, ScheduleQuery, ScheduleTick, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn,
+    SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick,
+    Ticked, UsageQuery,
 };
 
 /// Everything a backend is.
@@ -42,8 +43,8 @@ pub trait Jobs: Send + Sync {
     /// that were fine when they were first made and would not be accepted now.
     async fn replay(&self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<Enqueued>, Error>;
 
-    /// Hands out up to `max` ready jobs under leases, fairly.
-    async fn claim(&self, worker: &WorkerId, max: usize) -> Result<Vec<Claimed>, Error>;
+    /// Hands out ready jobs under leases, fairly: those for any slot first.
+    async fn claim(&self, worker: &WorkerId, room: Room) -> Result<Vec<Claimed>, Error>;
 
     /// Says that the worker lives and holds these; answers those that it must let go of.
     async fn renew(&self, worker: &WorkerId, held: Vec<(JobId, Fence)>) -> Result<Vec<Revocation>, Error>;

@@ -173,6 +173,23 @@ pub struct Lease {
     pub until: Option<Timestamp>,
 }
 
+/// How many jobs a claim may hand out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Jobs whose turn it is.
+    pub any: usize,
+    /// Further ones, by how few jobs of their tenant run: with `n` of these left, a job of the tenant of which the fewest
+    /// run, if those are fewer than `n`; of one tenant its most urgent.
+    pub spare: usize,
+}
+
+impl From<usize> for Room {
+    /// For jobs whose turn it is.
+    fn from(any: usize) -> Self {
+        Self { any, spare: 0 }
+    }
+}
+
 /// A job in a worker's hands.
 #[derive(Debug, Clone)]
 pub struct Claimed {

@@ -17,6 +17,7 @@ mod poison;
 mod queries;
 mod queue;
 mod schedules;
+mod spare;
 mod spend;
 mod stats;
 mod time;
@@ -31,7 +32,7 @@ use qd_types::{
 };
 
 use crate::{
-    Claimed, Enqueued, Fence, Finish, Idempotency, Leases, NewJob, Options, OtherBody, Outcome, Record,
+    Claimed, Enqueued, Fence, Finish, Idempotency, Leases, NewJob, Options, OtherBody, Outcome, Record, Room,
     Store, open,
 };
 
@@ -78,8 +79,8 @@ impl Fixture {
         self.accept(self.job()).await
     }
 
-    pub(crate) async fn claim(&self, max: usize) -> Vec<Claimed> {
-        self.store.claim(&worker(), max).await.unwrap()
+    pub(crate) async fn claim(&self, room: impl Into<Room>) -> Vec<Claimed> {
+        self.store.claim(&worker(), room).await.unwrap()
     }
 
     pub(crate) async fn claim_one(&self) -> Claimed {
@@ -209,6 +210,9 @@ macro_rules! conformance_suite {
                     tenants_take_turns, noisy_neighbour_delays_a_quiet_tenant_by_one_claim_at_most,
                     tenant_over_its_quota_is_refused_and_others_are_not, running_jobs_of_a_tenant_are_bounded_and_others_pass,
                     jobs_that_stand_aside_are_counted_cancelled_and_outlive_a_restart, claim_takes_no_more_than_asked_and_no_job_twice;
+                spare: spare_slots_are_for_tenants_of_which_fewer_run_than_are_left, slots_for_any_job_are_filled_first_and_by_turns,
+                    tenants_without_anything_take_turns_at_spare_slots, spare_slots_pass_over_tenants_that_stand_aside_and_see_them_again,
+                    spare_slots_keep_the_order_of_conversations_and_leave_suspects_alone, hint_comes_for_jobs_that_a_spare_slot_was_left_for_only;
                 lease: record_and_finish_need_the_current_fence, lapsed_lease_is_rescued_and_the_old_worker_refused,
                     renewed_lease_does_not_lapse, cancel_revokes_the_lease, released_job_is_not_in_doubt, doubt_outlives_a_release_that_did_not_settle_it,
                     log_is_gapless_and_complete, spend_adds_up, finish_carries_the_last_entries;

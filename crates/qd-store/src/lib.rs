@@ -43,7 +43,7 @@ pub use commands::schedules::{
 };
 pub use commands::{
     Cancelled, Claimed, Enqueued, Fence, Finish, Idempotency, Incarnation, Lease, NewJob, OtherBody, Outcome,
-    Record, Refused, Revocation, Revoked, StoredConversation, StoredMessage, Tick, Turn, TurnRole,
+    Record, Refused, Revocation, Revoked, Room, StoredConversation, StoredMessage, Tick, Turn, TurnRole,
 };
 pub use crews::{CREW_VERSIONS_MAX, CREWS_MAX, NewCrew, OnlyIf, Published};
 pub use error::Error;

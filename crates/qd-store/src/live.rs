@@ -37,6 +37,10 @@ pub trait Live: Send + Sync {
     fn work_arrived(&self);
     /// Waits for [`Live::work_arrived`]; returns at once if it happened since the last wait.
     async fn work(&self);
+    /// Tells a dispatcher that a job became ready that a spare slot is for.
+    fn spare_work_arrived(&self);
+    /// Waits for [`Live::spare_work_arrived`]; returns at once if it happened since the last wait.
+    async fn spare_work(&self);
     /// Tells whoever delivers that deliveries were written or come due at another time.
     fn deliveries_written(&self);
     /// Waits for [`Live::deliveries_written`]; returns at once if it happened since the last wait.
@@ -62,6 +66,7 @@ pub(crate) fn tell(live: &dyn Live, notices: &[Notice]) {
         match notice {
             Notice::Changed(job) => live.changed(*job),
             Notice::Work => live.work_arrived(),
+            Notice::SpareWork => live.spare_work_arrived(),
             Notice::Deliveries => live.deliveries_written(),
             Notice::Batches => live.batches_changed(),
             Notice::Revoked(job, fence) => live.lease_revoked(*job, *fence),
@@ -84,6 +89,7 @@ pub struct LocalBus {
     watched: AtomicUsize,
     topics: Arc<Topics>,
     work: Notify,
+    spare_work: Notify,
     deliveries: Notify,
     batches: Notify,
     revocation: Notify,
@@ -151,6 +157,14 @@ impl Live for LocalBus {
 
     async fn work(&self) {
         self.work.notified().await;
+    }
+
+    fn spare_work_arrived(&self) {
+        self.spare_work.notify_one();
+    }
+
+    async fn spare_work(&self) {
+        self.spare_work.notified().await;
     }
 
     fn deliveries_written(&self) {

@@ -20,7 +20,7 @@ use crate::observe::{Observer, Op};
 use crate::{
     Act, Actor, AuditHead, Audited, Backend, CacheKey, Cancelled, Claimed, CrewRecent, DayUsage, Enqueued,
     Error, Fence, Finish, Idempotency, JobQuery, KeyAdded, Live, NewCrew, NewJob, NewKey, Page, Published,
-    Recent, Record, Refused, Revocation, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, Stats,
+    Recent, Record, Refused, Revocation, Room, ScopeSpend, Slice, SliceAsk, SliceReturn, SpendScope, Stats,
     StoredConversation, StoredCrew, StoredKey, Tick, Turn, UsageQuery, Watch,
 };
 
@@ -84,8 +84,8 @@ impl Store {
     ///
     /// # Errors
     /// If the backend cannot carry it out.
-    pub async fn claim(&self, worker: &WorkerId, max: usize) -> Result<Vec<Claimed>, Error> {
-        self.observer.call(Op::Claim, self.backend.claim(worker, max)).await
+    pub async fn claim(&self, worker: &WorkerId, room: impl Into<Room>) -> Result<Vec<Claimed>, Error> {
+        self.observer.call(Op::Claim, self.backend.claim(worker, room.into())).await
     }
 
     /// See [`crate::Jobs::renew`].
@@ -383,6 +383,11 @@ impl Store {
     /// Waits for a hint that a job became ready.
     pub async fn work(&self) {
         self.live.work().await;
+    }
+
+    /// Waits for a hint that a job became ready for one of the spare slots that the last claim left free.
+    pub async fn spare_work(&self) {
+        self.live.spare_work().await;
     }
 
     /// Whether a lease is known to be revoked: to be asked before each call. `false` may be late, except where the

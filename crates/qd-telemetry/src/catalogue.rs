@@ -113,7 +113,7 @@ catalogue! {
     schedule_ticks: Counters "quarterdeck_schedule_ticks_total" ["outcome"] "Ticks of schedules: `made` a job, `left_out` because nobody was there in time, `failed`, to be tried again, or `given_up`";
 
     workers: Gauges "quarterdeck_workers" ["state"] "Workers of this process: `ready` or `draining`";
-    worker_slots: Gauges "quarterdeck_worker_slots" ["state"] "Slots of this process: `busy` or `idle`";
+    worker_slots: Gauges "quarterdeck_worker_slots" ["state"] "Slots of this process: `busy`, spare ones included, or `idle`, without them";
 
     store_op_duration: Histograms in STORE "quarterdeck_store_op_duration_seconds" ["op"] "Time of a store operation, waiting for its turn and its commit included";
     store_errors: Counters "quarterdeck_store_errors_total" ["op"] "Store operations that could not be carried out";

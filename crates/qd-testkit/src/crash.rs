@@ -14,9 +14,10 @@ use qd_store::{
     CrewRecent, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
     Discard, DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish, Idempotency, ItemPage,
     ItemQuery, JobQuery, Jobs, KeyAdded, NewBatch, NewCrew, NewItem, NewJob, NewKey, NewSchedule, Outbox,
-    Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePage, SchedulePut, ScheduleQuery,
-    ScheduleTick, Schedules, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
-    StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, Ticked, UsageQuery,
+    Page, Published, Recent, Record, Refused, Revocation, Room, Schedule, SchedulePage, SchedulePut,
+    ScheduleQuery, ScheduleTick, Schedules, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend,
+    SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick,
+    Ticked, UsageQuery,
 };
 use qd_types::{
     BatchId, ConversationId, CrewName, CrewVersion, DeliveryId, Job, JobId, JobStatus, KeyId, Logged,
@@ -136,13 +137,13 @@ impl Jobs for Crash {
         self.inner.replay(tenant, idempotency).await
     }
 
-    async fn claim(&self, worker: &WorkerId, max: usize) -> Result<Vec<Claimed>, Error> {
+    async fn claim(&self, worker: &WorkerId, room: Room) -> Result<Vec<Claimed>, Error> {
         self.check().await;
         // An empty claim writes nothing and happens as often as somebody looks.
         if self.inner.stats().await?.queued == 0 {
             return Ok(Vec::new());
         }
-        self.write(self.inner.claim(worker, max)).await
+        self.write(self.inner.claim(worker, room)).await
     }
 
     async fn renew(&self, worker: &WorkerId, held: Vec<(JobId, Fence)>) -> Result<Vec<Revocation>, Error> {

@@ -174,8 +174,17 @@ pub(crate) enum Sharing {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Worker {
     pub(crate) slots: usize,
+    #[serde(default)]
+    pub(crate) spare_slots: Option<usize>,
     pub(crate) lease_seconds: u64,
     pub(crate) drain_timeout_seconds: u64,
+}
+
+impl Worker {
+    /// Jobs at once beyond `slots`, of tenants of which few run: at most as many again.
+    pub(crate) fn spare(&self) -> usize {
+        self.spare_slots.unwrap_or(self.slots / 4).min(self.slots)
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

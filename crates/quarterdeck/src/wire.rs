@@ -332,6 +332,7 @@ fn engine_options(config: &Config) -> anyhow::Result<qd_engine::Options> {
     let s = &config.settings;
     Ok(qd_engine::Options {
         slots: s.worker.slots,
+        spare_slots: s.worker.spare(),
         lease: Duration::from_secs(s.worker.lease_seconds),
         drain_timeout: Duration::from_secs(s.worker.drain_timeout_seconds),
         retry: qd_engine::RetryPolicy {

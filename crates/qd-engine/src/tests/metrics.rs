@@ -9,7 +9,7 @@ use super::{Bench, accept, finished, job, parking, quick};
 use crate::Options;
 
 /// The value of a series, as it is served.
-fn value(bench: &Bench, series: &str) -> Option<f64> {
+pub(super) fn value(bench: &Bench, series: &str) -> Option<f64> {
     let text = bench.metrics.render(Exposition::Prometheus);
     text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }

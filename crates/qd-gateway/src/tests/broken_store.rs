@@ -11,7 +11,7 @@ use qd_store::{
     CrewRecent, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage, DeliveryQuery,
     Discard, DueSchedules, EndpointState, Enqueued, Error, Fed, Fence, Finish, Idempotency, ItemPage,
     ItemQuery, JobQuery, Jobs, KeyAdded, LocalBus, NewBatch, NewCrew, NewItem, NewJob, NewKey, NewSchedule,
-    Outbox, Page, Published, Recent, Record, Refused, Revocation, Schedule, SchedulePage, SchedulePut,
+    Outbox, Page, Published, Recent, Record, Refused, Revocation, Room, Schedule, SchedulePage, SchedulePut,
     ScheduleQuery, ScheduleTick, Schedules, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend,
     SpendScope, Stats, Store, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries,
     Tick, Ticked, UsageQuery,
@@ -40,7 +40,7 @@ impl Jobs for BrokenDisk {
     async fn replay(&self, _: &TenantId, _: &qd_store::Idempotency) -> Result<Option<Enqueued>, Error> {
         broken()
     }
-    async fn claim(&self, _: &WorkerId, _: usize) -> Result<Vec<Claimed>, Error> {
+    async fn claim(&self, _: &WorkerId, _: Room) -> Result<Vec<Claimed>, Error> {
         broken()
     }
     async fn renew(&self, _: &WorkerId, _: Vec<(JobId, Fence)>) -> Result<Vec<Revocation>, Error> {

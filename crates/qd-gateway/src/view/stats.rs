@@ -154,7 +154,7 @@ pub(crate) struct ScaleView {
     slots_per_worker: usize,
     /// Of this process.
     busy_slots: usize,
-    /// Busy of all slots of this process, 0 to 1.
+    /// Busy slots to slots of this process: above 1 while spare ones are in use.
     utilisation: f64,
     /// Workers for this demand with a fifth of their slots free. Nothing if this process has no slots.
     desired: Option<usize>,
@@ -205,7 +205,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Schema)> {
     let workers = Schema::object()
         .about("The worker of this process.")
         .field("slots", Schema::count())
-        .field("busy_slots", Schema::count());
+        .field("busy_slots", Schema::count().about("Spare ones included."));
     let stats = Schema::object()
         .about("The queue, the last hour and the workers, in figures.")
         .field("queue", queue)

@@ -15,7 +15,9 @@ use qd_types::{
 
 use super::human::{ask, said};
 use super::{Fixture, Make, finish_under, lapsing, model_entry, record_under, worker};
-use crate::{Answered, Cancelled, Claimed, Enqueued, Fence, Idempotency, OtherBody, Outcome, Refused, open};
+use crate::{
+    Answered, Cancelled, Claimed, Enqueued, Fence, Idempotency, OtherBody, Outcome, Refused, Room, open,
+};
 
 #[derive(Debug, Clone)]
 enum Act {
@@ -27,7 +29,7 @@ enum Act {
         delay: Option<u64>,
         expires: Option<u64>,
     },
-    Claim(usize),
+    Claim(Room),
     Record(usize),
     Finish(usize, End),
     Cancel(usize),
@@ -66,7 +68,7 @@ fn act() -> impl Strategy<Value = Act> {
     ];
     prop_oneof![
         6 => accept.prop_map(|(tenant, level, conversation, key, delay, expires)| Act::Accept { tenant, level, conversation, key, delay, expires }),
-        5 => (1..4_usize).prop_map(Act::Claim),
+        5 => (0..4_usize, 0..4_usize).prop_map(|(any, spare)| Act::Claim(Room { any, spare })),
         3 => (0..8_usize).prop_map(Act::Record),
         5 => (0..8_usize, end).prop_map(|(which, end)| Act::Finish(which, end)),
         1 => (0..20_usize).prop_map(Act::Cancel),
@@ -149,6 +151,17 @@ impl Model {
         }
     }
 
+    /// What a claim may hand out for a spare slot while this many are free. A suspect needs a slot of its own.
+    fn spare_claimable(&self, free: usize) -> Vec<usize> {
+        let mut claimable = self.claimable();
+        claimable.retain(|place| !self.suspect(*place) && self.running(self.jobs[*place].tenant) < free);
+        claimable
+    }
+
+    fn running(&self, tenant: u8) -> usize {
+        self.places(|job| job.tenant == tenant && job.status == JobStatus::Running).len()
+    }
+
     fn places(&self, wanted: impl Fn(&ModelJob) -> bool) -> Vec<usize> {
         (0..self.jobs.len()).filter(|place| wanted(&self.jobs[*place])).collect()
     }
@@ -203,7 +216,7 @@ impl Run {
     async fn act(&mut self, act: &Act) {
         match act {
             Act::Accept { .. } => self.accept(act).await,
-            Act::Claim(max) => self.claim(*max).await,
+            Act::Claim(room) => self.claim(*room).await,
             Act::Record(which) => self.record(*which).await,
             Act::Finish(which, end) => self.finish(*which, *end).await,
             Act::Cancel(which) => self.cancel(*which).await,
@@ -272,15 +285,35 @@ impl Run {
         }
     }
 
-    async fn claim(&mut self, max: usize) {
-        let claimed = self.fixture.store.claim(&worker(), max).await.unwrap();
-        for claim in &claimed {
+    async fn claim(&mut self, room: Room) {
+        let claimed = self.fixture.store.claim(&worker(), room).await.unwrap();
+        for (n, claim) in claimed.iter().enumerate() {
+            if n >= room.any {
+                self.entitled(claim, room.any + room.spare - n);
+            }
             self.take(claim);
         }
-        if claimed.len() < max {
+        if claimed.len() < room.any {
             let left = self.model.claimable();
             assert!(left.is_empty(), "{left:?} were left although fewer than asked were handed out");
         }
+        let free = (room.any + room.spare).saturating_sub(claimed.len()).min(room.spare);
+        let left = self.model.spare_claimable(free);
+        assert!(left.is_empty(), "{left:?} were left although {free} spare slots were");
+    }
+
+    /// A job that was handed out for a spare slot while this many were free.
+    fn entitled(&self, claim: &Claimed, free: usize) {
+        let place = self.model.jobs.iter().position(|job| job.id == claim.job.id).expect("an accepted job");
+        let (model, job) = (&self.model, &self.model.jobs[place]);
+        let entitled = model.spare_claimable(free);
+        assert!(entitled.contains(&place), "a job that no spare slot is for was handed out");
+        let fewest = entitled.iter().map(|p| model.running(model.jobs[*p].tenant)).min();
+        assert_eq!(fewest, Some(model.running(job.tenant)), "a tenant of which fewer run was passed");
+        let more_urgent = entitled
+            .iter()
+            .find(|p| model.jobs[**p].tenant == job.tenant && model.jobs[**p].level > job.level);
+        assert_eq!(more_urgent, None, "a more urgent job of the same tenant was passed");
     }
 
     fn take(&mut self, claim: &Claimed) {

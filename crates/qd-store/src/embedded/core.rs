@@ -54,6 +54,8 @@ pub(crate) enum Notice {
     Changed(JobId),
     /// A job became ready.
     Work,
+    /// A job became ready that a spare slot is for.
+    SpareWork,
     /// Deliveries were written, or come due at another time.
     Deliveries,
     /// A batch may make jobs.
@@ -103,6 +105,9 @@ impl<R: Rows> Core<R> {
 
     /// What to tell after the commit.
     pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
+        if self.schedule.take_spare_wanted() {
+            self.notices.push(Notice::SpareWork);
+        }
         std::mem::take(&mut self.notices)
     }
 

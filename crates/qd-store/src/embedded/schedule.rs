@@ -4,6 +4,7 @@
 //! counted apart. A million queued jobs must fit: what only few jobs have stands beside the entries, and the entries
 //! stand in a B-tree, which never moves them all at once as a growing table would.
 
+mod fewest;
 mod ready;
 mod tenants;
 mod timers;
@@ -163,6 +164,10 @@ pub(crate) struct Schedule {
     queued: [usize; Priority::LEVELS],
     /// Delayed ones that no worker took up yet.
     scheduled: usize,
+    /// Spare slots that the last claim left free, because nobody was entitled to them.
+    spare_left: usize,
+    /// Since then somebody came who is.
+    spare_wanted: bool,
 }
 
 impl Schedule {
@@ -183,6 +188,8 @@ impl Schedule {
             tenants: Tenants::new(shares),
             queued: Default::default(),
             scheduled: 0,
+            spare_left: 0,
+            spare_wanted: false,
         }
     }
 
@@ -323,6 +330,27 @@ impl Schedule {
         Some(row)
     }
 
+    /// The same for a spare slot while `left` of them are free: a job of the tenant of which the fewest run, and fewer than
+    /// are free. So one tenant may take many while there are many, and the last goes to one that has nothing.
+    pub(crate) fn take_spare(&mut self, left: usize) -> Option<RowId> {
+        let row = match (self.alone, self.suspects.is_empty()) {
+            (None, true) => self.ready.next_of_fewest(left),
+            (Some(_), _) | (None, false) => None,
+        };
+        self.unplace(row?);
+        row
+    }
+
+    /// A claim left so many spare slots free: whoever is entitled to one of them later is news.
+    pub(crate) fn left_spare(&mut self, left: usize) {
+        (self.spare_left, self.spare_wanted) = (left, false);
+    }
+
+    /// Whether a job became ready since that a spare slot is for. Asking it forgets it.
+    pub(crate) fn take_spare_wanted(&mut self) -> bool {
+        std::mem::take(&mut self.spare_wanted)
+    }
+
     /// Puts a job in a worker's hands.
     pub(crate) fn place_held(&mut self, row: RowId, hold: Hold) {
         if let Some(until) = hold.until {
@@ -334,8 +362,11 @@ impl Schedule {
             self.alone = Some(row);
         }
         self.held.insert(entry.id, row);
-        if self.tenants.runs(entry.tenant) {
-            self.ready.set_aside(entry.tenant);
+        let tenant = entry.tenant;
+        let (running, used_up) = self.tenants.runs(tenant);
+        self.ready.moved(tenant, running - 1, running);
+        if used_up {
+            self.ready.set_aside((tenant, running));
         }
         self.hold_line(row);
     }
@@ -425,8 +456,11 @@ impl Schedule {
             }
             Place::Held(hold) => {
                 self.held.remove(&entry.id);
-                if self.tenants.stops(entry.tenant) {
-                    self.ready.let_in(entry.tenant);
+                let tenant = entry.tenant;
+                let (running, has_room) = self.tenants.stops(tenant);
+                self.ready.moved(tenant, running + 1, running);
+                if has_room {
+                    self.ready.let_in((tenant, running));
                 }
                 self.alone.take_if(|alone| *alone == row);
                 if let Some(until) = hold.until {
@@ -529,7 +563,9 @@ impl Schedule {
                 self.suspects.insert(row);
                 return;
             }
-            self.ready.insert(entry.priority.index(), entry.tenant, row);
+            let running = self.tenants.running_of(entry.tenant);
+            self.ready.insert(entry.priority.index(), (entry.tenant, running), row);
+            self.spare_wanted |= running < self.spare_left;
         }
     }
 
@@ -538,7 +574,8 @@ impl Schedule {
             return;
         }
         let Some(entry) = self.jobs.get(&row) else { return };
-        self.ready.remove(entry.priority.index(), entry.tenant, row);
+        let running = self.tenants.running_of(entry.tenant);
+        self.ready.remove(entry.priority.index(), (entry.tenant, running), row);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     Conversations, CrewRecent, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage,
     DeliveryQuery, Discard, EndpointState, Enqueued, Error, Fence, Finish, Idempotency, Incarnation,
     JobQuery, Jobs, KeyAdded, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent, Record, Refused,
-    Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
+    Revocation, Room, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope, Stats,
     StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
 };
 
@@ -67,8 +67,8 @@ impl Jobs for MemoryBackend {
         self.change(|core| core.replay(tenant, idempotency))
     }
 
-    async fn claim(&self, worker: &WorkerId, max: usize) -> Result<Vec<Claimed>, Error> {
-        self.change(|core| (0..max).map_while(|_| core.claim(worker).transpose()).collect())
+    async fn claim(&self, worker: &WorkerId, room: Room) -> Result<Vec<Claimed>, Error> {
+        self.change(|core| core.claim(worker, room))
     }
 
     async fn renew(&self, worker: &WorkerId, held: Vec<(JobId, Fence)>) -> Result<Vec<Revocation>, Error> {

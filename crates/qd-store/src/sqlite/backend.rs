@@ -27,8 +27,9 @@ use crate::{
     Conversations, CrewRecent, Crews, DayUsage, DeadGroup, DeadLetters, DeadQuery, Delivery, DeliveryPage,
     DeliveryQuery, Discard, Durability, EndpointState, Enqueued, Error, Fence, Finish, Idempotency,
     Incarnation, JobQuery, Jobs, KeyAdded, Live, NewCrew, NewJob, NewKey, Outbox, Page, Published, Recent,
-    Record, Refused, Revocation, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend, SpendScope,
-    Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick, UsageQuery,
+    Record, Refused, Revocation, Room, ScopeSpend, Settlement, Slice, SliceAsk, SliceReturn, Spend,
+    SpendScope, Stats, StoredConversation, StoredCrew, StoredKey, TakeDeliveries, TakenDeliveries, Tick,
+    UsageQuery,
 };
 
 /// The backend behind `sqlite:PATH`.
@@ -153,9 +154,9 @@ impl Jobs for SqliteBackend {
         self.writer.call(move |core| core.replay(&tenant, &idempotency)).await
     }
 
-    async fn claim(&self, worker: &WorkerId, max: usize) -> Result<Vec<Claimed>, Error> {
+    async fn claim(&self, worker: &WorkerId, room: Room) -> Result<Vec<Claimed>, Error> {
         let worker = worker.clone();
-        self.writer.call(move |core| (0..max).map_while(|_| core.claim(&worker).transpose()).collect()).await
+        self.writer.call(move |core| core.claim(&worker, room)).await
     }
 
     async fn renew(&self, worker: &WorkerId, held: Vec<(JobId, Fence)>) -> Result<Vec<Revocation>, Error> {

@@ -160,6 +160,11 @@ const BATCHES: &[Key] = &[
 
 const WORKER: &[Key] = &[
     set("slots", Whole(0, 10_000)),
+    key(
+        "spare_slots",
+        Whole(0, 10_000),
+        "Jobs at once beyond `slots`, of tenants of which few run: while n of these are free, one of a tenant with fewer than n. So a quiet tenant does not wait for jobs of a busy one. At most `slots`; without it a quarter of them.",
+    ),
     set("lease_seconds", Whole(3, 3_600)),
     set("drain_timeout_seconds", Whole(0, 3_600)),
 ];

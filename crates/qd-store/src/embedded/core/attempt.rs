@@ -7,12 +7,29 @@ use super::super::schedule::Hold;
 use super::outbox::About;
 use super::spend::Charges;
 use super::{Core, Notice};
-use crate::{Claimed, Error, Fence, Finish, Lease, Outcome, Record, Refused, Revocation, Revoked};
+use crate::{Claimed, Error, Fence, Finish, Lease, Outcome, Record, Refused, Revocation, Revoked, Room};
 
 impl<R: Rows> Core<R> {
-    /// Hands out the job whose turn it is.
-    pub(crate) fn claim(&mut self, worker: &WorkerId) -> Result<Option<Claimed>, Error> {
-        let Some(row) = self.schedule.take_next() else { return Ok(None) };
+    /// Hands out the jobs whose turn it is.
+    pub(crate) fn claim(&mut self, worker: &WorkerId, room: Room) -> Result<Vec<Claimed>, Error> {
+        let (mut claimed, mut spare) = (Vec::new(), room.spare);
+        while claimed.len() < room.any {
+            let Some(row) = self.schedule.take_next() else { break };
+            let Some(job) = self.hand_out(row, worker)? else { break };
+            claimed.push(job);
+        }
+        while spare > 0 {
+            let Some(row) = self.schedule.take_spare(spare) else { break };
+            let Some(job) = self.hand_out(row, worker)? else { break };
+            claimed.push(job);
+            spare -= 1;
+        }
+        self.schedule.left_spare(spare);
+        Ok(claimed)
+    }
+
+    /// Puts a job that is in no place in a worker's hands.
+    fn hand_out(&mut self, row: RowId, worker: &WorkerId) -> Result<Option<Claimed>, Error> {
         let now = self.env.now();
         let Some(entry) = self.schedule.get(row) else { return Ok(None) };
         let started = Started { attempt: entry.attempt + 1, epoch: entry.epoch() + 1, started_at: now };

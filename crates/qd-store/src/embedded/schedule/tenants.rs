@@ -103,17 +103,22 @@ impl Tenants {
         self.all[key as usize].queued -= 1;
     }
 
-    /// One of its jobs runs; whether its share of the workers is used up now.
-    pub(super) fn runs(&mut self, key: TenantKey) -> bool {
-        let tenant = &mut self.all[key as usize];
-        tenant.running += 1;
-        tenant.share.max_running.is_some_and(|most| tenant.running >= most)
+    /// How many of its jobs run.
+    pub(super) fn running_of(&self, key: TenantKey) -> usize {
+        self.all[key as usize].running
     }
 
-    /// One of its jobs runs no longer; whether its share of the workers has room now.
-    pub(super) fn stops(&mut self, key: TenantKey) -> bool {
+    /// One of its jobs runs: how many do now, and whether its share of the workers is used up.
+    pub(super) fn runs(&mut self, key: TenantKey) -> (usize, bool) {
+        let tenant = &mut self.all[key as usize];
+        tenant.running += 1;
+        (tenant.running, tenant.share.max_running.is_some_and(|most| tenant.running >= most))
+    }
+
+    /// One of its jobs runs no longer: how many do now, and whether its share of the workers has room.
+    pub(super) fn stops(&mut self, key: TenantKey) -> (usize, bool) {
         let tenant = &mut self.all[key as usize];
         tenant.running -= 1;
-        tenant.share.max_running.is_none_or(|most| tenant.running < most)
+        (tenant.running, tenant.share.max_running.is_none_or(|most| tenant.running < most))
     }
 }

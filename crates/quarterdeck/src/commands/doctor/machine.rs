@@ -59,7 +59,7 @@ pub(super) fn open_files(config: &Config) -> Finding {
     };
     // A model call may hold a connection for each effect of each job at work.
     let s = &config.settings;
-    let calls = (s.worker.slots * s.limits.parallel_effects) as u64;
+    let calls = ((s.worker.slots + s.worker.spare()) * s.limits.parallel_effects) as u64;
     let (needed, wanted) =
         (FILES_OF_OUR_OWN + calls, FILES_OF_OUR_OWN + calls + s.server.max_connections as u64);
     let fix = format!("raise it: `ulimit -n {wanted}`, or LimitNOFILE={wanted} of the service");

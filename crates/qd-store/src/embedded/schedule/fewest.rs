@@ -1,0 +1,69 @@
+//! The tenants that have ready jobs, in order of how few of their jobs run: whose turn it is at the spare slots.
+//!
+//! Who runs what is counted elsewhere and told here; a tenant without a ready job, or one that stands aside, is not here.
+
+use std::collections::BTreeSet;
+
+use super::TenantKey;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Fewest {
+    order: BTreeSet<(usize, TenantKey)>,
+    /// Who had the last turn: among equals the one after it is next.
+    last: TenantKey,
+}
+
+impl Fewest {
+    /// A tenant of which this many jobs run has a ready one; said again, it changes nothing.
+    pub(super) fn enter(&mut self, tenant: TenantKey, running: usize) {
+        self.order.insert((running, tenant));
+    }
+
+    /// A tenant has no ready job any more.
+    pub(super) fn leave(&mut self, tenant: TenantKey, running: usize) {
+        self.order.remove(&(running, tenant));
+    }
+
+    /// Another number of a tenant's jobs run now.
+    pub(super) fn moved(&mut self, tenant: TenantKey, from: usize, to: usize) {
+        if self.order.remove(&(from, tenant)) {
+            self.order.insert((to, tenant));
+        }
+    }
+
+    /// The tenant whose turn it is, if fewer than `below` of its jobs run. Calling it takes the turn.
+    pub(super) fn next(&mut self, below: usize) -> Option<TenantKey> {
+        let (running, first) = self.order.first().copied().filter(|(running, _)| *running < below)?;
+        let equals = self.order.range((running, self.last.saturating_add(1))..=(running, TenantKey::MAX));
+        self.last = equals.map(|(_, tenant)| *tenant).next().unwrap_or(first);
+        Some(self.last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Fewest;
+
+    #[test]
+    fn fewest_running_come_first_and_equals_take_turns() {
+        let mut fewest = Fewest::default();
+        for (tenant, running) in [(1, 9), (2, 1), (3, 1), (4, 1)] {
+            fewest.enter(tenant, running);
+        }
+        let turns: Vec<_> = (0..4).map(|_| fewest.next(2).unwrap()).collect();
+        assert_eq!(turns, [2, 3, 4, 2]);
+        fewest.moved(4, 1, 0);
+        assert_eq!((fewest.next(2), fewest.next(2)), (Some(4), Some(4)));
+        assert_eq!((fewest.next(1), fewest.next(0)), (Some(4), None));
+    }
+
+    #[test]
+    fn whoever_left_has_no_turn_and_is_not_brought_back_by_what_it_runs() {
+        let mut fewest = Fewest::default();
+        fewest.enter(7, 0);
+        fewest.leave(7, 0);
+        fewest.moved(7, 0, 1);
+        assert_eq!(fewest.next(9), None);
+    }
+}
