@@ -21,6 +21,7 @@ mod sse;
 mod supervisor;
 mod wire;
 
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -39,7 +40,9 @@ fn main() -> ExitCode {
             return exit::Exit::Failed.into();
         }
     };
-    let outcome = runtime.block_on(commands::run(cli));
+    // Behind a pointer, or every command is compiled once for each of the runtime's schedulers.
+    let command: Pin<Box<dyn Future<Output = _>>> = Box::pin(commands::run(cli));
+    let outcome = runtime.block_on(command);
     // What still runs is a blocking read of the terminal at most.
     runtime.shutdown_background();
     match outcome {
