@@ -103,8 +103,8 @@ struct Parts<'a> {
     crew: Fields<'a>,
     agents: Vec<Item<'a>>,
     tasks: Vec<Item<'a>>,
-    /// Whether the only agent may do tasks that name none.
-    agent_may_be_implied: bool,
+    /// Then the only agent may do tasks that name none, and what is asked may be the only task.
+    is_one_file: bool,
 }
 
 impl<'a> Parts<'a> {
@@ -112,13 +112,10 @@ impl<'a> Parts<'a> {
         let crew = root_fields(root, "a crew file is a mapping with `agents` and `tasks`", report)?;
         let agents = match crew.present("agents") {
             Some(node) => items::agents(node, report),
-            None => lacking(&crew, "agents", report),
+            None => lacks_agents(&crew, report),
         };
-        let tasks = match crew.present("tasks") {
-            Some(node) => items::tasks(node, report),
-            None => lacking(&crew, "tasks", report),
-        };
-        Some(Self { crew, agents, tasks, agent_may_be_implied: true })
+        let tasks = crew.present("tasks").map(|node| items::tasks(node, report)).unwrap_or_default();
+        Some(Self { crew, agents, tasks, is_one_file: true })
     }
 
     fn of_folder(
@@ -139,7 +136,7 @@ impl<'a> Parts<'a> {
         if let Some(node) = crew.present("tasks") {
             tasks = items::select_tasks(tasks, node, report);
         }
-        Some(Self { crew, agents, tasks, agent_may_be_implied: false })
+        Some(Self { crew, agents, tasks, is_one_file: false })
     }
 }
 
@@ -157,8 +154,8 @@ fn root_fields<'a>(root: &'a Node, expected: &str, report: &mut Report) -> Optio
     }
 }
 
-fn lacking<'a>(crew: &Fields<'_>, key: &str, report: &mut Report) -> Vec<Item<'a>> {
-    report.error(crew.at, format!("the crew lacks `{key}`"));
+fn lacks_agents<'a>(crew: &Fields<'_>, report: &mut Report) -> Vec<Item<'a>> {
+    report.error(crew.at, "the crew lacks `agents`");
     Vec::new()
 }
 
@@ -180,12 +177,15 @@ fn assemble(mut parts: Parts<'_>, default_name: &str, report: &mut Report) -> Dr
     for (index, item) in parts.agents.iter().enumerate() {
         agents.push(unless_broken(item, report, |report| agent::read(index, item, &mut places, report)));
     }
-    let implied = agents.first().filter(|_| parts.agent_may_be_implied && agents.len() == 1);
+    let implied = agents.first().filter(|_| parts.is_one_file && agents.len() == 1);
     let implied = implied.map(|agent| agent.name.clone());
     let mut tasks = Vec::new();
     for (index, item) in parts.tasks.iter().enumerate() {
         let read = |report: &mut Report| task::read(index, item, implied.as_ref(), &mut places, report);
         tasks.push(unless_broken(item, report, read));
+    }
+    if let Some(first) = agents.first().filter(|_| parts.is_one_file && tasks.is_empty()) {
+        tasks.push(task::asked_of(first.name.clone()));
     }
     let spec = CrewSpec { v: SPEC_VERSION, name, process, agents, tasks, max_rpm, model_cache, inputs };
     Draft { spec, places }

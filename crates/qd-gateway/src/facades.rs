@@ -12,7 +12,7 @@ use qd_types::{Code, Input, Job, JobStatus, TenantId};
 
 use crate::context::Context;
 use crate::crews::{CrewBookError, Published};
-use crate::problem::Problem;
+use crate::problem::{FieldError, Problem};
 use crate::submit::Submission;
 
 /// The crew that facades without a crew's name execute, as a tenant has it.
@@ -37,19 +37,45 @@ async fn asked_of_default_crew(
     text: String,
 ) -> Result<Submission, Problem> {
     let crew = default_crew(tenant, context).await?;
-    let input = text_input(&crew, field, text)?;
+    let input = text_input(&crew, field, text, ChosenBy::Configuration)?;
     Ok(Submission::of(crew, input))
 }
 
+/// Who is to choose another crew where one cannot be asked with a text.
+#[derive(Debug, Clone, Copy)]
+enum ChosenBy {
+    Configuration,
+    /// This field of the request.
+    Field(&'static str),
+}
+
+impl ChosenBy {
+    fn problem(self, detail: String) -> Problem {
+        match self {
+            Self::Configuration => Problem::new(Code::CrewUnavailable, detail),
+            Self::Field(field) => Problem::of_fields(vec![FieldError {
+                path: format!("/{field}"),
+                code: Code::ValidationFailed,
+                message: detail,
+            }]),
+        }
+    }
+}
+
 /// An input that carries a text, checked.
-fn text_input(crew: &Published, field: &'static str, text: String) -> Result<Input, Problem> {
+fn text_input(
+    crew: &Published,
+    field: &'static str,
+    text: String,
+    chosen: ChosenBy,
+) -> Result<Input, Problem> {
     let name = crew.plan.name();
     let Some((last, others)) = crew.text_variables.split_last() else {
         let detail = format!(
             "crew `{name}` has no place for a text: give it the variable `message`, or exactly one \
              variable that needs a value"
         );
-        return Err(Problem::new(Code::CrewUnavailable, detail));
+        return Err(chosen.problem(detail));
     };
     let mut input = Input::new();
     for other in others {
@@ -64,9 +90,9 @@ fn text_input(crew: &Published, field: &'static str, text: String) -> Result<Inp
             "crew `{name}` needs more than a text: variable `{}`: {}; give it a default in the crew",
             problem.variable, problem.message
         );
-        return Err(Problem::new(Code::CrewUnavailable, detail));
+        return Err(chosen.problem(detail));
     }
-    let of_field = |problem: qd_crew::InputProblem| crate::problem::FieldError {
+    let of_field = |problem: qd_crew::InputProblem| FieldError {
         path: format!("/{field}"),
         code: Code::ValidationFailed,
         message: problem.message,

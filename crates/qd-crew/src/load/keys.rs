@@ -80,7 +80,13 @@ pub(super) const CREW: Keys = &[
     ("name", Read(Form::Text, "Its name; that of the file or folder without.")),
     ("process", Read(Form::Word(&["sequential"]), "How its tasks follow each other: one after the other.")),
     ("agents", Read(Form::Agents, "Who does the tasks, by name.")),
-    ("tasks", Read(Form::Tasks, "What is done, in this order.")),
+    (
+        "tasks",
+        Read(
+            Form::Tasks,
+            "What is done, in this order. Without any the first agent does what is asked: the input `message`.",
+        ),
+    ),
     ("inputs", Read(Form::Inputs, "Values of variables that a job does not give.")),
     ("verbose", Harmless),
     ("stream", Harmless),

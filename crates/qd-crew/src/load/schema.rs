@@ -42,7 +42,7 @@ pub fn schema(of: SchemaOf) -> Value {
 
 fn definitions() -> Value {
     let mut crew = object("A crew: agents and the tasks they do, in one file.", keys::CREW);
-    crew["required"] = json!(["agents", "tasks"]);
+    crew["required"] = json!(["agents"]);
     let mut agent = object("An agent: who does tasks.", keys::AGENT);
     agent["required"] = json!(["role", "goal", "backstory"]);
     let mut task = object("A task: what to do, by whom, with which context.", keys::TASK);

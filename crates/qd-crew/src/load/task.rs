@@ -41,6 +41,23 @@ pub(super) fn read(
     }
 }
 
+/// The task of a crew without any: whatever it is asked.
+pub(super) fn asked_of(agent: AgentId) -> TaskSpec {
+    TaskSpec {
+        name: TaskId::new("answer"),
+        description: "{message}".to_owned(),
+        expected_output: "What is asked for, complete and correct".to_owned(),
+        agent,
+        fallback_agents: Vec::new(),
+        context: None,
+        tools: Vec::new(),
+        markdown: false,
+        human_input: None,
+        conversation: None,
+        model_cache: None,
+    }
+}
+
 /// The agent's name; empty, and reported, if there is none.
 fn agent_of(
     fields: &Fields<'_>,

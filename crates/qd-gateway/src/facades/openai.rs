@@ -15,7 +15,7 @@ use qd_types::{Code, Job, JobId, JobStatus, Usage};
 use serde::Serialize;
 use serde_json::{Value, json as value};
 
-use super::text_input;
+use super::{ChosenBy, text_input};
 use crate::access::Caller;
 use crate::body;
 use crate::context::Shared;
@@ -130,7 +130,7 @@ async fn answer(context: &Shared, caller: Caller, request: Request<Body>) -> Res
     });
     let Asked { model, text, conversation, stream } = request::read(body, named)?;
     let crew = match request::crew(context, &caller.tenant, &model).await {
-        Ok(crew) => text_input(&crew, "messages", text).map(|input| (crew, input)),
+        Ok(crew) => text_input(&crew, "messages", text, ChosenBy::Field("model")).map(|input| (crew, input)),
         Err(problem) => Err(problem),
     };
     let (crew, input) = match crew {

@@ -16,7 +16,7 @@ use qd_store::OtherBody;
 use qd_types::{Code, CrewName, Job, JobStatus, Priority, TenantId};
 use serde_json::json as value;
 
-use super::{error_text, text_input};
+use super::{ChosenBy, error_text, text_input};
 use crate::access::Caller;
 use crate::body::{self, Fields};
 use crate::context::{Context, Shared};
@@ -81,7 +81,7 @@ async fn read(
     let timeout = fields.integer("timeout", 1, TIMEOUT_SECONDS_MAX);
     fields.finish()?;
     let crew = crew(context, tenant, system, crews, &name).await?;
-    let input = text_input(&crew, "description", description)?;
+    let input = text_input(&crew, "description", description, ChosenBy::Field("crew_name"))?;
     let timeout_seconds = timeout.and_then(|n| u32::try_from(n).ok());
     Ok(Submission { priority, timeout_seconds, ..Submission::of(crew, input) })
 }

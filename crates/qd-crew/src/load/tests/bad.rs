@@ -339,8 +339,7 @@ fn whole_crews() {
     check_all(
         &[
             ("agents: {}\ntasks: []", "x:1:9 the crew has no agents\nx:2:8 the crew has no tasks"),
-            ("agents:\ntasks:", "x:1:1 the crew lacks `agents`\nx:1:1 the crew lacks `tasks`"),
-            ("agents: {w: {role: R, goal: G, backstory: B}}\ntasks: []", "x:2:8 the crew has no tasks"),
+            ("agents:\ntasks:", "x:1:1 the crew lacks `agents`"),
             (
                 "agents: 5\ntasks: 5",
                 "x:1:9 the agents must be a mapping by name, found a number\nx:2:8 the tasks must be a mapping by name, found a number",

@@ -244,3 +244,21 @@ fn the_examples_load_without_warnings() {
         assert_eq!((&stored, stored.hash()), (&spec, spec.hash()));
     }
 }
+
+#[test]
+fn crew_without_tasks_does_what_it_is_asked() {
+    let agent = "agents: {w: {role: R, goal: G, backstory: B}}";
+    let explicit = format!(
+        "{agent}\ntasks: [{{name: answer, description: '{{message}}', \
+         expected_output: 'What is asked for, complete and correct'}}]"
+    );
+    let expected = read(&explicit).spec;
+    for text in [agent.to_owned(), format!("{agent}\ntasks:"), format!("{agent}\ntasks: []")] {
+        assert_eq!(read(&text), Loaded { spec: expected.clone(), warnings: Vec::new() }, "{text}");
+    }
+    // Which of two is meant is a guess, and told.
+    let two = "agents:\n  w: {role: R, goal: G, backstory: B}\n  v: {role: R, goal: G, backstory: B}\n";
+    let Loaded { spec, warnings } = read(two);
+    assert_eq!(spec.tasks[0].agent.as_str(), "w");
+    assert!(warnings.len() == 1 && warnings[0].to_string().contains("`v`"), "{warnings:?}");
+}

@@ -103,7 +103,7 @@ fn no_crews() -> Vec<Case> {
         ("an alias of nothing", "agents: *nothing\n".to_owned()),
         ("deep", format!("a: {}{}", "[".repeat(5_000), "]".repeat(5_000))),
         ("no agents", format!("tasks:\n  - {{{TASK}}}\n")),
-        ("no tasks", format!("agents:\n  a: {{{AGENT}}}\n")),
+        ("tasks that are a number", format!("agents:\n  a: {{{AGENT}}}\ntasks: 1\n")),
         ("an agent that is a number", "agents: {a: 1}\ntasks: []\n".to_owned()),
         ("an unknown key", crew("surprise: 1", "", "")),
         ("an unknown model", crew("", ", llm: nowhere/model", "")),

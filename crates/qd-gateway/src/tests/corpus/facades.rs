@@ -218,6 +218,8 @@ fn of_completions() -> Vec<Case> {
         path,
         vec![
             (json!({}), FAILED, "/messages /model"),
+            (with(&good, "model", json!("fixed")), FAILED, "/model"),
+            (with(&good, "model", json!("pair")), FAILED, "/model"),
             (said(json!([])), FAILED, "/messages"),
             (said(json!("m")), FAILED, "/messages"),
             (said(json!({ "role": "user" })), FAILED, "/messages"),

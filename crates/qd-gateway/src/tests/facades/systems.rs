@@ -111,8 +111,12 @@ async fn a_system_that_is_not_there_and_a_crew_without_a_place_for_a_text_are_ex
     let server = server().await;
     let reply = server.get("/crews/press/metrics").await;
     assert!(reply.problem(404, "not_found")["detail"].as_str().unwrap().contains("there are default, shop"));
-    let problem = server.post(SHOP, &task("pair")).await.problem(503, "crew_unavailable");
-    assert!(problem["detail"].as_str().unwrap().contains("has no place for a text"), "{problem}");
+    let problem = server.post(SHOP, &task("pair")).await.problem(422, "validation_failed");
+    assert_eq!(problem["errors"][0]["path"], "/crew_name");
+    assert!(
+        problem["errors"][0]["message"].as_str().unwrap().contains("has no place for a text"),
+        "{problem}"
+    );
     assert_eq!(server.store.stats().await.unwrap().queued, 0, "nothing was stored");
 }
 
@@ -162,7 +166,7 @@ async fn a_repeated_task_is_answered_even_when_its_crew_takes_no_text_any_more()
     let (first, ()) = tokio::join!(server.post_with(path, &key, &body), engine);
     publish(&server.store, "solo", &spec("solo", "Compare {left} and {right}", None)).await;
     clock.advance(Duration::from_secs(3));
-    server.post(path, &body).await.problem(503, "crew_unavailable");
+    server.post(path, &body).await.problem(422, "validation_failed");
     let again = server.post_with(path, &key, &body).await;
     assert_eq!((again.status, again.json()), (200, first.json()));
 }
