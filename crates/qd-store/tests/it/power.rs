@@ -184,7 +184,7 @@ fn leave_shared_memory(folder: &Path, seed: u64) {
 
 /// What the record holds besides plain jobs: batches, those that are over, jobs made by schedules, deliveries that were
 /// tried.
-fn besides(steps: &[Step]) -> [usize; 4] {
+pub(crate) fn besides(steps: &[Step]) -> [usize; 4] {
     let (mut batches, mut over) = (BTreeSet::new(), BTreeSet::new());
     let (mut ticks, mut tried) = (BTreeSet::new(), BTreeSet::new());
     for change in steps.iter().flat_map(|step| &step.changes) {

@@ -4,6 +4,7 @@
 mod beside;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -160,15 +161,25 @@ impl Workload {
 
     /// One turn of it: one operation, or some at once.
     pub(crate) async fn turn(&mut self) -> Result<(), Error> {
+        self.turn_among(0..126).await
+    }
+
+    /// The same with a batch, a schedule or deliveries.
+    pub(crate) async fn turn_beside(&mut self) -> Result<(), Error> {
+        self.turn_among(97..122).await
+    }
+
+    async fn turn_among(&mut self, acts: Range<u32>) -> Result<(), Error> {
         self.doubt = Doubt::default();
         self.promised.clear();
-        self.act().await?;
+        let act = self.rng.u32(acts);
+        self.act(act).await?;
         self.doubt = Doubt::default();
         Ok(())
     }
 
-    async fn act(&mut self) -> Result<(), Error> {
-        match self.rng.u32(..126) {
+    async fn act(&mut self, act: u32) -> Result<(), Error> {
+        match act {
             0..20 => self.accept().await,
             20..24 => self.repeat_a_key().await,
             24..44 => self.claim().await,
