@@ -37,6 +37,9 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             Next::Claim => {
                 // Attempts that end in the same commit give their slots back together: one claim serves them all.
                 tokio::task::yield_now().await;
+                if shared.stopping.is_cancelled() {
+                    break;
+                }
                 claim(&shared, &slots, hopes).await
             }
         };
@@ -56,6 +59,8 @@ enum Next {
 /// Nothing once the engine stops.
 async fn wait(shared: &Shared, slots: &Slots, hopes: Hopes) -> Option<Next> {
     tokio::select! {
+        // Nothing is claimed any more once the engine stops. No other branch starves: what hints bring is hoped for once.
+        biased;
         () = shared.stopping.cancelled() => None,
         () = slots.free(), if hopes.any => Some(Next::Claim),
         () = slots.spare_free(), if hopes.spare => Some(Next::Claim),

@@ -212,7 +212,8 @@ macro_rules! conformance_suite {
                     jobs_that_stand_aside_are_counted_cancelled_and_outlive_a_restart, claim_takes_no_more_than_asked_and_no_job_twice;
                 spare: spare_slots_are_for_tenants_of_which_fewer_run_than_are_left, slots_for_any_job_are_filled_first_and_by_turns,
                     tenants_without_anything_take_turns_at_spare_slots, spare_slots_pass_over_tenants_that_stand_aside_and_see_them_again,
-                    spare_slots_keep_the_order_of_conversations_and_leave_suspects_alone, hint_comes_for_jobs_that_a_spare_slot_was_left_for_only;
+                    spare_slots_keep_the_order_of_conversations_and_leave_suspects_alone, hint_comes_for_jobs_that_a_spare_slot_was_left_for_only,
+                    no_hint_for_jobs_that_nobody_may_take_and_one_once_they_may;
                 lease: record_and_finish_need_the_current_fence, lapsed_lease_is_rescued_and_the_old_worker_refused,
                     renewed_lease_does_not_lapse, cancel_revokes_the_lease, released_job_is_not_in_doubt, doubt_outlives_a_release_that_did_not_settle_it,
                     log_is_gapless_and_complete, spend_adds_up, finish_carries_the_last_entries;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use qd_store::Room;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// Jobs of one claim.
+/// Jobs of one claim, of either kind.
 const CLAIM_MAX: usize = 64;
 
 /// See the module. One task takes; whoever holds a [`Slot`] gives back.
@@ -42,7 +42,7 @@ impl Drop for Slot {
 }
 
 impl Slots {
-    /// All free. At most as many are spare as there are others: so a tenant that is alone never has more than those.
+    /// All free. At most as many are spare as there are others: so a tenant that has all of those is given no spare one.
     pub(crate) fn new(any: usize, spare: usize) -> Self {
         let spare = spare.min(any);
         Self {
@@ -70,8 +70,8 @@ impl Slots {
 
     /// What there is room for now, in one claim.
     pub(crate) fn room(&self) -> Room {
-        let any = self.any.available_permits().min(CLAIM_MAX);
-        Room { any, spare: self.spare.available_permits().min(CLAIM_MAX - any) }
+        let free = |slots: &Semaphore| slots.available_permits().min(CLAIM_MAX);
+        Room { any: free(&self.any), spare: free(&self.spare) }
     }
 
     /// A slot for the `n`-th job of what was claimed for a room, which begins with those for any slot.

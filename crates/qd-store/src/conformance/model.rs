@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use qd_types::{
@@ -16,8 +17,13 @@ use qd_types::{
 use super::human::{ask, said};
 use super::{Fixture, Make, finish_under, lapsing, model_entry, record_under, worker};
 use crate::{
-    Answered, Cancelled, Claimed, Enqueued, Fence, Idempotency, OtherBody, Outcome, Refused, Room, open,
+    Answered, Cancelled, Claimed, Enqueued, Fence, Idempotency, OtherBody, Outcome, Refused, Room,
+    TenantShare, open,
 };
+
+/// The tenant of which only so many jobs run at once.
+const BOUNDED: u8 = 1;
+const RUNNING_MAX: usize = 2;
 
 #[derive(Debug, Clone)]
 enum Act {
@@ -147,8 +153,12 @@ impl Model {
         match ready.iter().find(|place| self.suspect(**place)) {
             Some(_) if !running.is_empty() => Vec::new(),
             Some(suspect) => vec![*suspect],
-            None => ready,
+            None => ready.into_iter().filter(|place| !self.is_full(self.jobs[*place].tenant)).collect(),
         }
+    }
+
+    fn is_full(&self, tenant: u8) -> bool {
+        tenant == BOUNDED && self.running(tenant) >= RUNNING_MAX
     }
 
     /// What a claim may hand out for a spare slot while this many are free. A suspect needs a slot of its own.
@@ -210,10 +220,28 @@ struct Run {
     fixture: Fixture,
     model: Model,
     persistent: bool,
+    /// Spare slots that the last claim left free.
+    spare_left: usize,
+    /// There was a hint that one of them is for somebody, or a slot came back, which is as good.
+    hinted: bool,
 }
 
 impl Run {
+    /// Carries it out; a job that may have a spare slot that was left must not go unnoticed.
     async fn act(&mut self, act: &Act) {
+        let running = |run: &Self| run.model.places(|job| job.status == JobStatus::Running).len();
+        let before = running(self);
+        self.carry_out(act).await;
+        let is_claim = matches!(act, Act::Claim(_));
+        self.hinted |= self.fixture.store.spare_work().now_or_never().is_some();
+        self.hinted |= !is_claim && running(self) < before;
+        if !self.hinted {
+            let unnoticed = self.model.spare_claimable(self.spare_left);
+            assert!(unnoticed.is_empty(), "{unnoticed:?} could have one of {} spare slots", self.spare_left);
+        }
+    }
+
+    async fn carry_out(&mut self, act: &Act) {
         match act {
             Act::Accept { .. } => self.accept(act).await,
             Act::Claim(room) => self.claim(*room).await,
@@ -298,6 +326,7 @@ impl Run {
             assert!(left.is_empty(), "{left:?} were left although fewer than asked were handed out");
         }
         let free = (room.any + room.spare).saturating_sub(claimed.len()).min(room.spare);
+        (self.spare_left, self.hinted) = (free, false);
         let left = self.model.spare_claimable(free);
         assert!(left.is_empty(), "{left:?} were left although {free} spare slots were");
     }
@@ -457,6 +486,7 @@ impl Run {
             }
         };
         self.model.restart();
+        self.spare_left = 0;
     }
 
     fn lease(&self, which: usize) -> Option<(usize, Fence)> {
@@ -511,8 +541,13 @@ pub(crate) async fn random_histories_agree_with_the_model(make: Make) {
             .run(&history, |acts| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(async {
-                    let fixture = Fixture::new(make, lapsing);
-                    let mut run = Run { fixture, model: Model::default(), persistent };
+                    let fixture = Fixture::new(make, |options| {
+                        lapsing(options);
+                        let share = TenantShare { max_running: Some(RUNNING_MAX), ..TenantShare::default() };
+                        options.tenants.named.insert(tenant_name(BOUNDED), share);
+                    });
+                    let (model, spare_left) = (Model::default(), 0);
+                    let mut run = Run { fixture, model, persistent, spare_left, hinted: false };
                     for act in &acts {
                         run.act(act).await;
                     }

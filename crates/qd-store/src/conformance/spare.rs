@@ -128,3 +128,30 @@ pub(crate) async fn hint_comes_for_jobs_that_a_spare_slot_was_left_for_only(make
     assert_eq!(f.store.finish(finish(&claimed, Outcome::Release)).await.unwrap(), Ok(JobStatus::Queued));
     assert!(!hinted(), "none was left");
 }
+
+pub(crate) async fn no_hint_for_jobs_that_nobody_may_take_and_one_once_they_may(make: Make) {
+    let share = TenantShare { max_queued: None, max_running: Some(1) };
+    let f = Fixture::new(make, |options| {
+        options.tenants.named.insert(TenantId::new("small"), share);
+    });
+    let hinted = || f.store.spare_work().now_or_never().is_some();
+    f.accept(of(&f, "small")).await;
+    assert_eq!(f.claim(Room { any: 1, spare: 3 }).await.len(), 1);
+    f.accept(of(&f, "small")).await;
+    assert!(!hinted(), "it has all that it may have");
+
+    let f = Fixture::new(make, lapsing);
+    let hinted = || f.store.spare_work().now_or_never().is_some();
+    let suspect = f.accept(f.job()).await;
+    for _ in 0..2 {
+        assert_eq!(ids(&f, spare(1)).await, [suspect]);
+        f.advance(31);
+        f.store.tick(10).await.unwrap();
+    }
+    assert_eq!(ids(&f, spare(2)).await, []);
+    let quiet = f.accept(of(&f, "quiet")).await;
+    assert!(!hinted(), "the suspect is before it");
+    f.store.cancel(&TenantId::default(), suspect).await.unwrap();
+    assert!(hinted());
+    assert_eq!(ids(&f, spare(2)).await, [quiet]);
+}

@@ -193,6 +193,7 @@ impl<R: DurableRows> Core<R> {
     /// Rebuilds the schedule from the rows after a failed write. It only reads: the disk may be full. Running jobs stay
     /// with their workers, who may try their write again; hints of earlier commands are kept.
     pub(crate) fn rebuild(&mut self) -> Result<(), Error> {
+        let spare_left = self.schedule.spare_left();
         self.schedule = Schedule::new(self.limits.sharing, self.limits.tenants.clone());
         let until = self.lease_end(self.env.now());
         for job in self.load_open()? {
@@ -201,6 +202,7 @@ impl<R: DurableRows> Core<R> {
             self.schedule.unplace(job.row);
             self.schedule.place_held(job.row, Hold::of(row, until));
         }
+        self.schedule.still_left_spare(spare_left);
         Ok(())
     }
 

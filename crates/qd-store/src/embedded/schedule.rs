@@ -333,12 +333,32 @@ impl Schedule {
     /// The same for a spare slot while `left` of them are free: a job of the tenant of which the fewest run, and fewer than
     /// are free. So one tenant may take many while there are many, and the last goes to one that has nothing.
     pub(crate) fn take_spare(&mut self, left: usize) -> Option<RowId> {
-        let row = match (self.alone, self.suspects.is_empty()) {
-            (None, true) => self.ready.next_of_fewest(left),
-            (Some(_), _) | (None, false) => None,
-        };
-        self.unplace(row?);
-        row
+        if self.is_blocked() {
+            return None;
+        }
+        let row = self.ready.next_of_fewest(left)?;
+        self.unplace(row);
+        Some(row)
+    }
+
+    /// Whether a suspect keeps everybody waiting: it needs to run with nothing beside it.
+    fn is_blocked(&self) -> bool {
+        self.alone.is_some() || !self.suspects.is_empty()
+    }
+
+    /// A suspect is out of the way: whoever waited behind it may be entitled to a spare slot.
+    fn unblocked(&mut self) {
+        self.spare_wanted |= self.spare_left > 0 && !self.is_blocked();
+    }
+
+    /// Spare slots that the last claim left free.
+    pub(crate) fn spare_left(&self) -> usize {
+        self.spare_left
+    }
+
+    /// As many are left as before this schedule was built anew; who is entitled to them now was not looked at.
+    pub(crate) fn still_left_spare(&mut self, left: usize) {
+        (self.spare_left, self.spare_wanted) = (left, left > 0);
     }
 
     /// A claim left so many spare slots free: whoever is entitled to one of them later is news.
@@ -377,7 +397,11 @@ impl Schedule {
         if let Some(entry) = self.jobs.get_mut(&row) {
             entry.crashes = 0;
         }
-        self.alone.take_if(|alone| *alone == row).is_some()
+        let was_alone = self.alone.take_if(|alone| *alone == row).is_some();
+        if was_alone {
+            self.unblocked();
+        }
+        was_alone
     }
 
     /// Gives a job its conversation's turn; whoever was next steps back.
@@ -462,9 +486,11 @@ impl Schedule {
                 if has_room {
                     self.ready.let_in((tenant, running));
                 }
-                self.alone.take_if(|alone| *alone == row);
                 if let Some(until) = hold.until {
                     self.leases.remove(&(until, row));
+                }
+                if self.alone.take_if(|alone| *alone == row).is_some() {
+                    self.unblocked();
                 }
             }
         }
@@ -564,13 +590,14 @@ impl Schedule {
                 return;
             }
             let running = self.tenants.running_of(entry.tenant);
-            self.ready.insert(entry.priority.index(), (entry.tenant, running), row);
-            self.spare_wanted |= running < self.spare_left;
+            let may_run = self.ready.insert(entry.priority.index(), (entry.tenant, running), row);
+            self.spare_wanted |= may_run && running < self.spare_left && !self.is_blocked();
         }
     }
 
     fn make_unready(&mut self, row: RowId) {
         if self.suspects.remove(&row) {
+            self.unblocked();
             return;
         }
         let Some(entry) = self.jobs.get(&row) else { return };

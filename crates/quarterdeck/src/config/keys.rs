@@ -163,7 +163,7 @@ const WORKER: &[Key] = &[
     key(
         "spare_slots",
         Whole(0, 10_000),
-        "Jobs at once beyond `slots`, of tenants of which few run: while n of these are free, one of a tenant with fewer than n. So a quiet tenant does not wait for jobs of a busy one. At most `slots`; without it a quarter of them.",
+        "Jobs at once beyond `slots`, of tenants of which few run: while n of these are free, one of a tenant with fewer than n. So a quiet tenant does not wait for jobs of a busy one. At most `slots`; without it a quarter of them, rounded down.",
     ),
     set("lease_seconds", Whole(3, 3_600)),
     set("drain_timeout_seconds", Whole(0, 3_600)),
@@ -193,7 +193,7 @@ const LIMITS: &[Key] = &[
     key(
         "tenant_max_running",
         Whole(1, 10_000),
-        "Jobs of one tenant at once; its others wait, and those of other tenants pass. Without it: worker.slots alone.",
+        "Jobs of one tenant at once; its others wait, and those of other tenants pass. Without it: what slots there are.",
     ),
 ];
 

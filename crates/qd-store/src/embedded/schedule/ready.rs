@@ -23,13 +23,15 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    pub(super) fn insert(&mut self, level: usize, (tenant, running): (TenantKey, usize), row: RowId) {
+    /// Answers whether the job may be taken up: it may not while its tenant stands aside.
+    pub(super) fn insert(&mut self, level: usize, (tenant, running): (TenantKey, usize), row: RowId) -> bool {
         if let Some(queues) = self.aside.get_mut(&tenant) {
             queues[level].insert(row);
-            return;
+            return false;
         }
         self.levels[level].entry(tenant).or_default().insert(row);
         self.fewest.enter(tenant, running);
+        true
     }
 
     pub(super) fn remove(&mut self, level: usize, (tenant, running): (TenantKey, usize), row: RowId) {

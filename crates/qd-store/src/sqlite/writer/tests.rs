@@ -10,11 +10,11 @@ use rusqlite::Connection;
 use super::{Checkpointer, FileLock, SqliteRows, Writer};
 use crate::conformance::new_job;
 use crate::embedded::Core;
-use crate::live::LocalBus;
+use crate::live::{Live as _, LocalBus};
 use crate::sqlite::schema;
-use crate::{Claimed, Error, Incarnation, NewJob, Options};
+use crate::{Claimed, Error, Incarnation, NewJob, Options, Room};
 
-fn writer(folder: &std::path::Path, env: &Env) -> Writer {
+fn writer(folder: &std::path::Path, env: &Env, live: &Arc<LocalBus>) -> Writer {
     let database = folder.join("store.db");
     let mut connection = Connection::open(&database).unwrap();
     schema::migrate(&mut connection).unwrap();
@@ -22,14 +22,14 @@ fn writer(folder: &std::path::Path, env: &Env) -> Writer {
         Core::new(SqliteRows::new(connection), env.clone(), Options::default().limits(), Incarnation(1), 1);
     let lock = FileLock::take(&database).unwrap();
     let checkpointer = Checkpointer::start(&database, Connection::open(&database).unwrap()).unwrap();
-    Writer::start(core, lock, checkpointer, Arc::new(LocalBus::default()), env.clone(), false).unwrap()
+    Writer::start(core, lock, checkpointer, live.clone(), env.clone(), false).unwrap()
 }
 
 #[tokio::test]
 async fn a_command_that_fails_takes_nothing_of_its_group_with_it_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let env = Env::system();
-    let writer = writer(folder.path(), &env);
+    let writer = writer(folder.path(), &env, &Arc::default());
     // Whoever comes while the first group is at work forms the next one.
     let (go_on, held) = mpsc::channel::<()>();
     let (begun, begins) = mpsc::channel();
@@ -68,4 +68,22 @@ async fn a_command_that_fails_takes_nothing_of_its_group_with_it_and_leaves_noth
     let claimed = writer.call(move |core| core.claim(&worker, 9.into())).await;
     let claimed: Vec<_> = claimed.map(|all: Vec<Claimed>| all.iter().map(|c| c.job.id).collect()).unwrap();
     assert_eq!(claimed, [jobs[0].id, jobs[2].id, jobs[3].id]);
+}
+
+#[tokio::test]
+async fn a_command_that_fails_takes_no_hint_for_spare_slots_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (env, live) = (Env::system(), Arc::<LocalBus>::default());
+    let writer = writer(folder.path(), &env, &live);
+    let room = Room { any: 0, spare: 2 };
+    let nothing = writer.call(move |core| core.claim(&WorkerId::new("w"), room)).await.unwrap();
+    assert!(nothing.is_empty());
+    let failed: Result<(), Error> =
+        writer.call(|_| Err(Error::Refused { reason: "a test".to_owned() })).await;
+    failed.unwrap_err();
+    // What is left is looked at once, for the hint may have been lost with the command.
+    let _ = live.spare_work().now_or_never();
+    let job = new_job(&env);
+    writer.call(move |core| core.enqueue(&job)).await.unwrap();
+    assert!(live.spare_work().now_or_never().is_some());
 }
